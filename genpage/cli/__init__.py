@@ -1,0 +1,111 @@
+"""The ``genpage`` command: its table of commands and their dispatch.
+
+A command's module is imported when it is called, and imports its room when it runs, so that
+``genpage serve`` never loads torch.
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from pydantic import ValidationError
+from pydantic_settings import CliApp, SettingsError
+from rich.console import Console
+from rich.table import Table
+
+from genpage.cli.command import Command
+from genpage.errors import GenPageError, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the table: the words that call a command, where it is, what it does."""
+
+    words: tuple[str, ...]
+    module: str
+    name: str
+    summary: str
+
+    def load(self) -> type[Command]:
+        """Import the command's class."""
+        loaded: type[Command] = getattr(import_module(f"genpage.cli.{self.module}"), self.name)
+        return loaded
+
+
+ENTRIES = (
+    Entry(("demo",), "demo", "Demo", "everything embedded: simulate, train, export, serve"),
+    Entry(("simulate",), "simulate", "Simulate", "a synthetic service: catalog, members, pages"),
+    Entry(("import", "movietweetings"), "import_", "ImportMovieTweetings", "real data -> layout"),
+    Entry(("validate",), "validate", "Validate", "check data against the layout"),
+    Entry(("rules", "check"), "rules", "RulesCheck", "check a rules file"),
+    Entry(("init",), "init", "Init", "a checkpoint of random weights, or one grown"),
+    Entry(("train", "pretrain"), "train", "Pretrain", "next-token prediction on pages"),
+    Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
+    Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
+    Entry(("evaluate", "pages"), "pages", "Pages", "audit served pages, compare precisions"),
+    Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+)
+ENTRIES = tuple(e for e in ENTRIES if find_spec(f"genpage.cli.{e.module}"))
+_EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """The entry point. Exit codes: 0 done, 1 failed, 2 usage."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        run(words)
+    except UsageError as error:
+        _end(f"genpage: {error}", _EXIT_USAGE)
+    except GenPageError as error:
+        _end(f"genpage: {error}", _EXIT_FAILED)
+    except BrokenPipeError:  # the reader left: `genpage ... | head`
+        sys.stderr.close()
+        sys.exit(_EXIT_FAILED)
+    except KeyboardInterrupt:
+        _end("genpage: interrupted", _EXIT_INTERRUPTED)
+
+
+def run(words: list[str]) -> None:
+    """Find the command that ``words`` begin with, parse the rest, run it."""
+    if not words or words[0] in {"-h", "--help", "help"}:
+        Console().print(_overview(ENTRIES))
+        return
+    entry = next((e for e in ENTRIES if tuple(words[: len(e.words)]) == e.words), None)
+    if entry is None:
+        group = [e for e in ENTRIES if e.words[0] == words[0]]
+        if group and (len(words) == 1 or words[1] in {"-h", "--help"}):
+            Console().print(_overview(group))
+            return
+        known = ", ".join(" ".join(e.words) for e in group or ENTRIES)
+        raise UsageError(f"no command {' '.join(words[:2])!r}; there are: {known}")
+    Command.every_key = frozenset[str]().union(*(e.load().keys() for e in ENTRIES))
+    _parse(entry, words[len(entry.words) :]).run()
+
+
+def _parse(entry: Entry, flags: list[str]) -> Command:
+    command = entry.load()
+    sys.argv[0] = " ".join(("genpage", *entry.words))  # what argparse names in its usage line
+    try:
+        return CliApp.run(command, cli_args=flags, cli_cmd_method_name="_parsed")
+    except ValidationError as error:
+        first = error.errors()[0]
+        flag = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
+        raise UsageError(f"{flag}: {first['msg']}") from error
+    except SettingsError as error:
+        raise UsageError(str(error)) from error
+
+
+def _overview(entries: Sequence[Entry]) -> Table:
+    table = Table(
+        "command", "does", box=None, title="genpage COMMAND --help tells a command's flags"
+    )
+    for entry in entries:
+        table.add_row(f"genpage {' '.join(entry.words)}", entry.summary)
+    return table
+
+
+def _end(message: str, code: int) -> None:
+    sys.stderr.write(message + "\n")
+    sys.exit(code)

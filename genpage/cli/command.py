@@ -1,0 +1,131 @@
+"""A command: its settings from flags, ``GENPAGE_*`` variables, ``genpage.toml`` and defaults.
+
+In that order of precedence. Parsing, typing and help are pydantic-settings'; this module adds the
+project's conventions: one flat set of keys, unknown keys refused by name, ``--json``.
+"""
+
+import os
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+from typing import ClassVar
+
+import orjson
+from pydantic import Field
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+from rich.console import Console, RenderableType
+
+from genpage.errors import UsageError
+
+CONFIG_FILE = "genpage.toml"
+# Read by tests and the importer, not flags of a command; and what Kubernetes sets by itself for a
+# service that is called "genpage".
+_FOREIGN = re.compile(r"^GENPAGE_(REAL_DATA|SERVICE_.*|PORT_\d+_.*)$")
+
+
+class Command(BaseSettings):
+    """Base of all commands. A subclass's fields are its flags, its docstring is its help text."""
+
+    model_config = SettingsConfigDict(
+        cli_kebab_case=True,
+        cli_implicit_flags=True,
+        cli_hide_none_type=True,
+        cli_exit_on_error=False,
+        cli_show_env_vars=True,
+        env_prefix="GENPAGE_",
+        env_prefix_target="all",
+        env_ignore_empty=True,
+        extra="forbid",
+        protected_namespaces=(),
+    )
+    # The keys of all commands, so that one file can configure several; set by the registry.
+    every_key: ClassVar[frozenset[str]] = frozenset()
+
+    as_json: bool = Field(default=False, alias="json", description="one JSON document on stdout")
+
+    @classmethod
+    def keys(cls) -> frozenset[str]:
+        """The names that this command's settings go by in ``genpage.toml``."""
+        return frozenset(field.alias or name for name, field in cls.model_fields.items())
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags come first (by pydantic-settings itself), then the environment, then the file."""
+        del dotenv_settings, file_secret_settings
+        refuse_unknown_variables(cls.every_key | cls.keys())
+        known = {
+            key: value
+            for key, value in read_config(Path(CONFIG_FILE), cls.every_key | cls.keys()).items()
+            if key in cls.keys()
+        }
+        return init_settings, env_settings, InitSettingsSource(settings_cls, known)
+
+    def run(self) -> None:
+        """Do the work; a `GenPageError` ends the process with one line on stderr."""
+        raise NotImplementedError  # pragma: no cover - each command has its own
+
+    def emit(self, document: object, table: RenderableType | None = None) -> None:
+        """Print the result: with ``--json`` one line as stdout's last, else ``table``."""
+        if self.as_json:
+            sys.stdout.write(orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY).decode())
+            sys.stdout.write("\n")
+        elif table is not None:
+            Console().print(table)
+
+
+def read_config(path: Path, known: frozenset[str]) -> dict[str, object]:
+    """The keys of ``genpage.toml``; an unknown one or a broken file is a `UsageError`."""
+    if not path.is_file():
+        return {}
+    try:
+        values: dict[str, object] = tomllib.loads(path.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    values = {key.replace("-", "_"): value for key, value in values.items()}
+    if unknown := sorted(set(values) - known):
+        raise UsageError(f"{path}: unknown key {unknown[0]!r}; `genpage --help` lists the commands")
+    return values
+
+
+def refuse_unknown_variables(known: frozenset[str]) -> None:
+    """A mistyped ``GENPAGE_*`` variable must not silently leave a default in force."""
+    names = {f"GENPAGE_{key.upper()}" for key in known}
+    for variable in os.environ:
+        upper = variable.upper()
+        if upper.startswith("GENPAGE_") and upper not in names and not _FOREIGN.match(upper):
+            raise UsageError(f"the environment variable {variable} is not a setting of GenPage")
+
+
+def refuse_existing(path: Path, *, force: bool) -> None:
+    """Raise `UsageError` where ``path`` exists, or clear the way with ``force``.
+
+    The old content stays until the caller renames the new one over it.
+    """
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already; give another --out, or --force to replace it")
+
+
+def replace_folder(staged: Path, target: Path) -> None:
+    """Put the finished folder ``staged`` in ``target``'s place."""
+    if target.exists():
+        old = target.with_name(f".{target.name}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        staged.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        staged.rename(target)

@@ -1,0 +1,75 @@
+"""The nouns as JSON documents, as they travel on Kafka, over HTTP and in bundles.
+
+Pydantic checks types and rejects NaN and infinities; a wrong document is an `InputError` naming
+the field. Fields that the noun does not have are let through and ignored, as PROTOCOLS asks of
+messages.
+"""
+
+from dataclasses import asdict
+from functools import cache
+from typing import Any, TypeVar
+
+import orjson
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from genpage.catalog import Catalog
+from genpage.entity import Entity
+from genpage.errors import InputError
+from genpage.event import Event
+from genpage.profile import Profile
+from genpage.row import Row
+
+T = TypeVar("T", Entity, Row, Event, Profile)
+# A document is JSON: its values are whatever JSON holds.
+Document = dict[str, Any]
+
+
+@cache
+def _adapter(noun: type[T]) -> TypeAdapter[T]:
+    # A subclass carries the config: the nouns themselves stay plain dataclasses.
+    return TypeAdapter(noun, config=ConfigDict(allow_inf_nan=False))
+
+
+def parse(noun: type[T], document: object) -> T:
+    """The ``noun`` that ``document`` describes; null stands for a field left out."""
+    if isinstance(document, dict):
+        document = {key: value for key, value in document.items() if value is not None}
+    try:
+        return _adapter(noun).validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "document"
+        raise InputError(f"{noun.__name__.lower()}: {field}: {first['msg']}") from error
+
+
+def dump(noun: Entity | Row | Event | Profile) -> Document:
+    """The JSON document of a noun, without the fields that say nothing."""
+    return {key: _plain(value) for key, value in asdict(noun).items() if value not in (None, ())}
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    if isinstance(value, dict):
+        return {key: _plain(inner) for key, inner in value.items() if inner not in (None, ())}
+    return value
+
+
+def catalog_to_json(catalog: Catalog) -> bytes:
+    """One JSON document: ``{"entities": [...], "rows": [...]}``."""
+    return orjson.dumps(
+        {
+            "entities": [dump(entity) for entity in catalog.entities],
+            "rows": [dump(row) for row in catalog.rows],
+        }
+    )
+
+
+def catalog_from_json(content: bytes) -> Catalog:
+    """The catalog of `catalog_to_json`."""
+    try:
+        document = orjson.loads(content)
+        entities, rows = document["entities"], document["rows"]
+    except (orjson.JSONDecodeError, KeyError, TypeError) as error:
+        raise InputError(f"not a catalog document: {error}") from error
+    return Catalog.build(
+        [parse(Entity, entity) for entity in entities], [parse(Row, row) for row in rows]
+    )
