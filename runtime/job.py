@@ -1,0 +1,81 @@
+"""A page job: everything that decoding one page needs, pinned at admission."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from genpage.errors import InputError
+from genpage.grammar import PageGrammar
+from runtime.arrays import IntArray
+from runtime.backend import Backend, Head
+from runtime.prefix import PrefixKey
+
+
+class ServedModel(Protocol):
+    """A loaded bundle with its catalog snapshot, ready to serve; immutable while jobs use it."""
+
+    @property
+    def digest(self) -> str:
+        """The bundle's digest."""
+        ...
+
+    @property
+    def backend(self) -> Backend:
+        """The trunk and its KV slots. Two snapshots of one bundle may share it."""
+        ...
+
+    @property
+    def head(self) -> Head:
+        """The output head of the catalog snapshot. Pages with the same object share its calls."""
+        ...
+
+    @property
+    def row_tokens(self) -> IntArray:
+        """The token of each catalog row, (R,) int32."""
+        ...
+
+    @property
+    def entity_tokens(self) -> IntArray:
+        """The token of each catalog entity, (E,) int32."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PageJob:
+    """One page to decode.
+
+    ``grammar`` is the page's mutable state: the job owns it and the engine advances it. Rows that
+    it holds already were decoded earlier: the first ``prompt_rows`` of them stand in ``prompt``
+    (a page continued after engagements), those after are fed behind the prompt (a page taken up
+    again after a disconnect). ``rows`` counts all rows of the page, those included.
+
+    ``prompt`` is (n,) int32, n >= 1. ``autoregressive`` is how many entities of a row are decoded
+    one by one, the last of them together with the fill. ``temperature`` 0 is greedy; above it
+    ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
+    seconds.
+    """
+
+    page_id: str
+    key: PrefixKey
+    model: ServedModel
+    prompt: IntArray
+    grammar: PageGrammar
+    rows: int
+    autoregressive: int = 4
+    temperature: float = 0.0
+    seed: int = 0
+    deadline: float | None = None
+    prompt_rows: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what no page can be decoded from, naming the field."""
+        if len(self.prompt) < 1:
+            raise InputError("prompt must hold at least one token.")
+        if self.autoregressive < 1:
+            raise InputError(f"autoregressive must be at least 1, not {self.autoregressive}.")
+        if not 0.0 <= self.temperature < float("inf"):
+            raise InputError(f"temperature must be 0 or a positive number, not {self.temperature}.")
+        if not 0 <= self.prompt_rows <= len(self.grammar.rows):
+            raise InputError(
+                f"prompt_rows must lie between 0 and the {len(self.grammar.rows)} rows that the "
+                f"grammar holds, not be {self.prompt_rows}."
+            )
