@@ -6,11 +6,10 @@ messages.
 """
 
 from dataclasses import asdict
-from functools import cache
 from typing import Any, TypeVar
 
 import orjson
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from genpage.catalog import Catalog
 from genpage.entity import Entity
@@ -24,10 +23,9 @@ T = TypeVar("T", Entity, Row, Event, Profile)
 Document = dict[str, Any]
 
 
-@cache
-def _adapter(noun: type[T]) -> TypeAdapter[T]:
-    # A subclass carries the config: the nouns themselves stay plain dataclasses.
-    return TypeAdapter(noun, config=ConfigDict(allow_inf_nan=False))
+_ADAPTERS: dict[type, TypeAdapter[Any]] = {
+    noun: TypeAdapter(noun) for noun in (Entity, Row, Event, Profile)
+}
 
 
 def parse(noun: type[T], document: object) -> T:
@@ -35,11 +33,12 @@ def parse(noun: type[T], document: object) -> T:
     if isinstance(document, dict):
         document = {key: value for key, value in document.items() if value is not None}
     try:
-        return _adapter(noun).validate_python(document)
+        parsed: T = _ADAPTERS[noun].validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "document"
         raise InputError(f"{noun.__name__.lower()}: {field}: {first['msg']}") from error
+    return parsed
 
 
 def dump(noun: Entity | Row | Event | Profile) -> Document:

@@ -1,9 +1,12 @@
 """An entity: anything recommendable."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
 EntityKind = Literal["show", "film", "game", "live"]
+# Read by pydantic where a noun is parsed: NaN is no time and infinity no duration.
+FINITE = {"allow_inf_nan": False}
+
 ENTITY_KINDS: tuple[EntityKind, ...] = get_args(EntityKind)
 
 
@@ -14,6 +17,8 @@ class Entity:
     Times are Unix seconds UTC, durations seconds, ``maturity`` the minimum age in years. Empty
     ``countries`` means everywhere. ``vector`` is the team's own content vector, where it has one.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = FINITE
 
     id: str
     kind: EntityKind

@@ -1,7 +1,9 @@
 """An engagement event: what a member did, with what, when."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
+
+from genpage.entity import FINITE
 
 Action = Literal[
     "play",
@@ -23,6 +25,8 @@ class Event:
 
     ``page_id`` and the positions say where on a served page it happened, if it did.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = FINITE
 
     event_id: str
     user_id: str

@@ -1,7 +1,9 @@
 """A member's profile."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
+
+from genpage.entity import FINITE
 
 ProfileType = Literal["adult", "teen", "kid"]
 PROFILE_TYPES: tuple[ProfileType, ...] = get_args(ProfileType)
@@ -14,6 +16,8 @@ class Profile:
     ``ts`` orders profile changes (Unix seconds UTC). ``country`` None is an unknown one: only
     entities without country limits are then eligible.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = FINITE
 
     user_id: str
     language: str | None = None

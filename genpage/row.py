@@ -1,9 +1,9 @@
 """A row: a titled, ordered list of entities; and what may stand in it."""
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import ClassVar, Literal, get_args
 
-from genpage.entity import EntityKind
+from genpage.entity import FINITE, EntityKind
 
 # These are filled from the member's own context or from the counts, not from the catalog alone.
 MemberRowKind = Literal["continue", "my_list", "because", "trending"]
@@ -16,6 +16,8 @@ class Where:
 
     ``released_within_days`` is counted back from the request's time, so that a "new" row moves on.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = FINITE
 
     genres_all: tuple[str, ...] = ()
     genres_any: tuple[str, ...] = ()
@@ -34,6 +36,8 @@ class Row:
     members are ``entity_ids`` where given, else those that ``where`` selects, else (no condition
     at all) every entity. ``pinned_position`` fixes its place on the page, from 0.
     """
+
+    __pydantic_config__: ClassVar[dict[str, bool]] = FINITE
 
     id: str
     kind: str

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from genpage.catalog import SECONDS_A_DAY, Catalog
 
 HALF_LIFE_S = 1.5 * SECONDS_A_DAY
+_MOST_HALF_LIVES = 500.0
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,10 @@ class TrendCounter:
     def __init__(self, catalog: Catalog, *, half_life_s: float = HALF_LIFE_S) -> None:
         self._catalog = catalog
         self._half_life_s = half_life_s
+        # Counts stand as of `_reference` and grow with time instead of decaying, so an event
+        # costs O(1); the reference moves before they can overflow.
+        self._reference: float | None = None
         self._newest = -math.inf
-        # Counts as of `_newest`.
         self._counts = np.zeros(len(catalog.entities), np.float64)
 
     def add(self, entity_id: str, ts: float) -> None:
@@ -54,17 +57,22 @@ class TrendCounter:
         index = self._catalog.entity_index(entity_id)
         if index is None:
             return
-        if ts > self._newest:
-            if math.isfinite(self._newest):
-                self._counts *= 0.5 ** ((ts - self._newest) / self._half_life_s)
-            self._newest = ts
-        self._counts[index] += 0.5 ** ((self._newest - ts) / self._half_life_s)
+        if self._reference is None:
+            self._reference = ts
+        if ts - self._reference > _MOST_HALF_LIVES * self._half_life_s:
+            self._counts *= 0.5 ** ((ts - self._reference) / self._half_life_s)
+            self._reference = ts
+        self._newest = max(self._newest, ts)
+        self._counts[index] += 2.0 ** ((ts - self._reference) / self._half_life_s)
 
     def seed(self, trends: Trends, ts: float) -> None:
         """Start from counts known at ``ts``; only before the first event."""
         self._counts[: len(trends.scores)] = trends.scores
-        self._newest = ts
+        self._reference = self._newest = ts
 
     def snapshot(self) -> Trends:
-        """The counts as they are now."""
-        return Trends(self._counts.astype(np.float32))
+        """The counts as they are at the newest event."""
+        if self._reference is None:
+            return Trends.none(self._catalog)
+        decay = 0.5 ** ((self._newest - self._reference) / self._half_life_s)
+        return Trends((self._counts * decay).astype(np.float32))

@@ -34,7 +34,7 @@ class Entry:
         return loaded
 
 
-ENTRIES = (
+_ALL = (
     Entry(("demo",), "demo", "Demo", "everything embedded: simulate, train, export, serve"),
     Entry(("simulate",), "simulate", "Simulate", "a synthetic service: catalog, members, pages"),
     Entry(("import", "movietweetings"), "import_", "ImportMovieTweetings", "real data -> layout"),
@@ -47,7 +47,7 @@ ENTRIES = (
     Entry(("evaluate", "pages"), "pages", "Pages", "audit served pages, compare precisions"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
 )
-ENTRIES = tuple(e for e in ENTRIES if find_spec(f"genpage.cli.{e.module}"))
+ENTRIES = tuple(e for e in _ALL if find_spec(f"genpage.cli.{e.module}"))
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 
@@ -80,7 +80,7 @@ def run(words: list[str]) -> None:
             return
         known = ", ".join(" ".join(e.words) for e in group or ENTRIES)
         raise UsageError(f"no command {' '.join(words[:2])!r}; there are: {known}")
-    Command.every_key = frozenset[str]().union(*(e.load().keys() for e in ENTRIES))
+    Command.every_key = frozenset[str]().union(*(e.load().setting_names() for e in ENTRIES))
     _parse(entry, words[len(entry.words) :]).run()
 
 
@@ -98,9 +98,7 @@ def _parse(entry: Entry, flags: list[str]) -> Command:
 
 
 def _overview(entries: Sequence[Entry]) -> Table:
-    table = Table(
-        "command", "does", box=None, title="genpage COMMAND --help tells a command's flags"
-    )
+    table = Table("command", "does", box=None, title="genpage COMMAND --help: its flags")
     for entry in entries:
         table.add_row(f"genpage {' '.join(entry.words)}", entry.summary)
     return table

@@ -51,7 +51,7 @@ class Command(BaseSettings):
     as_json: bool = Field(default=False, alias="json", description="one JSON document on stdout")
 
     @classmethod
-    def keys(cls) -> frozenset[str]:
+    def setting_names(cls) -> frozenset[str]:
         """The names that this command's settings go by in ``genpage.toml``."""
         return frozenset(field.alias or name for name, field in cls.model_fields.items())
 
@@ -66,11 +66,13 @@ class Command(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Flags come first (by pydantic-settings itself), then the environment, then the file."""
         del dotenv_settings, file_secret_settings
-        refuse_unknown_variables(cls.every_key | cls.keys())
+        refuse_unknown_variables(cls.every_key | cls.setting_names())
         known = {
             key: value
-            for key, value in read_config(Path(CONFIG_FILE), cls.every_key | cls.keys()).items()
-            if key in cls.keys()
+            for key, value in read_config(
+                Path(CONFIG_FILE), cls.every_key | cls.setting_names()
+            ).items()
+            if key in cls.setting_names()
         }
         return init_settings, env_settings, InitSettingsSource(settings_cls, known)
 

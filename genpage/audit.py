@@ -1,0 +1,206 @@
+"""The slow twin of eligibility and grammar: reads a finished page and names what breaks a rule.
+
+Plain Python, entity by entity, sharing no code with the masks, so that the two can disagree.
+Tests, exports and evaluations hold every page against it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from genpage.catalog import SECONDS_A_DAY, Catalog
+from genpage.context import Context
+from genpage.eligibility import rejected
+from genpage.entity import Entity
+from genpage.member_rows import member_row
+from genpage.page import Page
+from genpage.profile import Profile
+from genpage.request import PageRequest
+from genpage.row import MEMBER_ROW_KINDS, Row, Where
+from genpage.rules import Limits, Rules
+from genpage.trends import Trends
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken rule: where on the page (from 0), which rule, what stands there."""
+
+    row: int
+    rule: str
+    detail: str
+
+
+def violations(
+    page: Page,
+    catalog: Catalog,
+    rules: Rules,
+    context: Context,
+    request: PageRequest,
+    trends: Trends,
+    *,
+    shown: Page | None = None,
+) -> list[Violation]:
+    """Every broken rule of ``page``; ``shown`` are the earlier rows of a continued page."""
+    auditor = _Auditor(catalog, rules, context.before(request.at), request, trends)
+    auditor.remember(shown or Page())
+    return [broken for row in page.rows for broken in auditor.row(row.row_id, row.entity_ids)]
+
+
+class _Auditor:
+    def __init__(
+        self,
+        catalog: Catalog,
+        rules: Rules,
+        context: Context,
+        request: PageRequest,
+        trends: Trends,
+    ) -> None:
+        self._catalog = catalog
+        self._rules = rules
+        self._context = context
+        self._request = request
+        self._trends = trends
+        self._profile = context.profile or Profile(context.user_id)
+        self._pins = rules.pinned(catalog)
+        self._rejected = rejected(context)
+        self._rows: list[str] = []
+        self._entities: set[str] = set()
+
+    def remember(self, shown: Page) -> None:
+        for row in shown.rows:
+            self._rows.append(row.row_id)
+            self._entities.update(row.entity_ids)
+
+    def row(self, row_id: str, entity_ids: tuple[str, ...]) -> Iterator[Violation]:
+        place = len(self._rows)
+        index = self._catalog.row_index(row_id)
+        if index is None:
+            yield Violation(place, "known-row", row_id)
+            return
+        row = self._catalog.rows[index]
+        yield from self._placement(place, index, row)
+        yield from self._length(place, index, row, len(entity_ids))
+        seen_here: set[str] = set()
+        for entity_id in entity_ids:
+            for rule in self._broken(entity_id, row, seen_here):
+                yield Violation(place, rule, entity_id)
+            seen_here.add(entity_id)
+        self._rows.append(row_id)
+        self._entities |= seen_here
+
+    def _placement(self, place: int, index: int, row: Row) -> Iterator[Violation]:
+        due = self._pins.get(place)
+        if due is not None and due != index:
+            waiting = self._candidates(self._catalog.rows[due])
+            if waiting >= self._rules.page.minimum_pinned:
+                yield Violation(place, "pinned-row-missing", self._catalog.rows[due].id)
+        if due != index and index in self._pins.values():
+            yield Violation(place, "pinned-row-elsewhere", row.id)
+        if self._rules.page.unique_rows and row.id in self._rows:
+            yield Violation(place, "unique-rows", row.id)
+        limit = self._rules.row_kinds.get(row.kind)
+        if limit is not None:
+            kinds = [self._kind(shown) for shown in self._rows]
+            if kinds.count(row.kind) >= limit.per_page:
+                yield Violation(place, "row-kind-limit", row.kind)
+
+    def _length(self, place: int, index: int, row: Row, length: int) -> Iterator[Violation]:
+        expected = self._request.entities_per_row
+        if index in self._pins.values():
+            expected = min(expected, self._candidates(row))
+            if length < self._rules.page.minimum_pinned:
+                yield Violation(place, "minimum-pinned", row.id)
+        if length != expected:
+            yield Violation(place, "row-length", f"{length}, not {expected}")
+
+    def _broken(self, entity_id: str, row: Row, seen_here: set[str]) -> Iterator[str]:
+        index = self._catalog.entity_index(entity_id)
+        if index is None:
+            yield "known-entity"
+            return
+        if entity_id in seen_here:
+            yield "repeated-in-row"
+        elif self._rules.page.unique_entities and entity_id in self._entities:
+            yield "unique-entities"
+        entity = self._catalog.entities[index]
+        yield from self._ineligible(entity)
+        if not self._belongs(entity, row):
+            yield "category"
+
+    def _candidates(self, row: Row) -> int:
+        return sum(
+            self._belongs(entity, row)
+            and not any(self._ineligible(entity))
+            and not (self._rules.page.unique_entities and entity.id in self._entities)
+            for entity in self._catalog.entities
+        )
+
+    def _kind(self, row_id: str) -> str | None:
+        index = self._catalog.row_index(row_id)
+        return None if index is None else self._catalog.rows[index].kind
+
+    def _ineligible(self, entity: Entity) -> Iterator[str]:
+        rules, at = self._rules.eligibility, self._request.at
+        if rules.maturity and entity.maturity > self._profile.maturity:
+            yield "maturity"
+        country = self._profile.country or self._request.country
+        if rules.countries and entity.countries and country not in entity.countries:
+            yield "country"
+        if rules.licence_windows:
+            if entity.available_from is not None and at < entity.available_from:
+                yield "licence-not-begun"
+            if entity.available_until is not None and at >= entity.available_until:
+                yield "licence-ended"
+            if entity.live_until is not None and at >= entity.live_until:
+                yield "live-over"
+        if rules.released and entity.released_at is not None and entity.released_at > at:
+            yield "unreleased"
+        if entity.live_from is not None and entity.live_from > at + rules.live_lead_s:
+            yield "live-too-early"
+        if rules.rejected and entity.id in self._rejected:
+            yield "rejected"
+        if entity.id in self._request.exclude:
+            yield "excluded"
+        for limits in (
+            self._rules.profiles.get(self._profile.profile_type),
+            self._rules.devices.get(self._request.device),
+        ):
+            if limits is not None:
+                yield from _beyond(entity, limits)
+
+    def _belongs(self, entity: Entity, row: Row) -> bool:
+        if row.entity_ids is not None:
+            return entity.id in row.entity_ids
+        for kind in MEMBER_ROW_KINDS:
+            if row.kind == kind:
+                index = self._catalog.entity_positions[entity.id]
+                return index in member_row(kind, self._catalog, self._context, self._trends)
+        return _selects(row.where or Where(), entity, self._request.at)
+
+
+def _beyond(entity: Entity, limits: Limits) -> Iterator[str]:
+    if limits.maximum_maturity is not None and entity.maturity > limits.maximum_maturity:
+        yield "profile-maturity"
+    if set(limits.exclude_genres) & set(entity.genres):
+        yield "excluded-genre"
+    if entity.kind in limits.exclude_kinds:
+        yield "excluded-kind"
+
+
+def _selects(where: Where, entity: Entity, at: float) -> bool:
+    genres = set(entity.genres)
+    conditions = [set(where.genres_all) <= genres]
+    if where.genres_any:
+        conditions.append(bool(genres & set(where.genres_any)))
+    if where.kinds:
+        conditions.append(entity.kind in where.kinds)
+    if where.year_from is not None:
+        conditions.append(entity.year is not None and entity.year >= where.year_from)
+    if where.year_to is not None:
+        conditions.append(entity.year is not None and entity.year <= where.year_to)
+    if where.languages:
+        conditions.append(bool(set(where.languages) & set(entity.languages)))
+    if where.released_within_days is not None:
+        window = where.released_within_days * SECONDS_A_DAY
+        released = entity.released_at
+        conditions.append(released is not None and at - window <= released <= at)
+    return all(conditions)

@@ -1,0 +1,172 @@
+"""The page grammar: which row, and which entity in it, may come next.
+
+A page is a list of rows, a row a list of entities. `PageGrammar` is the state of one page being
+written. All rules intersect into one set of allowed catalog indices; decoders, samplers and
+evaluations choose inside that set and report the choice back. It knows no tokens and no model.
+
+Shape legend: R catalog rows, E catalog entities.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genpage.catalog import BoolArray, Catalog
+from genpage.context import Context
+from genpage.eligibility import eligible
+from genpage.member_rows import member_row
+from genpage.request import PageRequest
+from genpage.row import MEMBER_ROW_KINDS
+from genpage.rules import Rules
+from genpage.trends import Trends
+
+IntArray = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedRow:
+    """A finished row, by catalog indices."""
+
+    row: int
+    entities: tuple[int, ...]
+
+
+class PageGrammar:
+    """One page's state. Mutated by `open_row`, `add`, `extend` and `replay`; one owner.
+
+    An array that it returns is valid until the next mutation and must not be changed.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        rules: Rules,
+        members: BoolArray,
+        entities_per_row: int,
+    ) -> None:
+        """``members`` is (R, E): who may stand in which row for this member and request."""
+        self.catalog = catalog
+        self._rules = rules
+        self._per_row = entities_per_row
+        self._members = members
+        # How many entities are left for each row; kept up to date as entities are used.
+        self._left: IntArray = members.sum(axis=1, dtype=np.int32)
+        self._free_rows = np.ones(len(catalog.rows), np.bool_)
+        self._pins = rules.pinned(catalog)
+        self._pinned_rows = frozenset(self._pins.values())
+        self._free_rows[list(self._pinned_rows)] = False
+        self._kinds: dict[str, int] = {}
+        self._rows: list[DecodedRow] = []
+        self._open: int | None = None
+        self._placed: list[int] = []
+        self._room = 0
+
+    @classmethod
+    def start(
+        cls,
+        catalog: Catalog,
+        rules: Rules,
+        context: Context,
+        request: PageRequest,
+        trends: Trends,
+    ) -> "PageGrammar":
+        """An empty page for this member and request, under all the rules."""
+        visible = context.before(request.at)
+        members = catalog.rows_at(request.at)
+        for index, row in enumerate(catalog.rows):
+            if row.entity_ids is None and row.kind in MEMBER_ROW_KINDS:
+                members[index, list(member_row(row.kind, catalog, visible, trends))] = True
+        members &= eligible(catalog, rules, visible, request)
+        return cls(catalog, rules, members, request.entities_per_row)
+
+    @property
+    def rows(self) -> tuple[DecodedRow, ...]:
+        """The finished rows, in page order."""
+        return tuple(self._rows)
+
+    @property
+    def room(self) -> int:
+        """How many entities the open row still takes; 0 when no row is open."""
+        return self._room
+
+    def allowed_rows(self) -> IntArray:
+        """Sorted catalog indices of the rows that may open next; empty: the page is exhausted.
+
+        At a pinned position that is the pinned row alone, if it has enough to show. Elsewhere
+        every row that is not pinned, not used up, and can still be filled.
+        """
+        pinned = self._pins.get(len(self._rows))
+        if pinned is not None and self._left[pinned] >= self._rules.page.minimum_pinned:
+            return np.array([pinned], np.int32)
+        fits = self._free_rows & (self._left >= self._per_row)
+        return np.flatnonzero(fits).astype(np.int32)
+
+    def open_row(self, row: int) -> None:
+        """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
+        if self._open is not None or row not in self.allowed_rows():
+            raise ValueError(f"row {row} may not open here. This is a bug.")
+        self._open = row
+        self._placed = []
+        self._room = min(self._per_row, int(self._left[row]))
+
+    def allowed_entities(self) -> IntArray:
+        """Sorted catalog indices of the entities that may come next in the open row."""
+        if self._open is None:
+            return np.array([], np.int32)
+        return np.flatnonzero(self._members[self._open]).astype(np.int32)
+
+    def add(self, entity: int) -> None:
+        """Place an entity; the row closes when it is full."""
+        self.extend((entity,))
+
+    def extend(self, entities: Iterable[int]) -> None:
+        """Place entities in order; `ValueError` where one is not allowed. This is a bug."""
+        for entity in entities:
+            if self._open is None or not self._members[self._open, entity]:
+                raise ValueError(f"entity {entity} may not stand here. This is a bug.")
+            self._placed.append(entity)
+            self._use(entity, everywhere=self._rules.page.unique_entities)
+            self._room -= 1
+            if self._room == 0:
+                self._close(self._open)
+
+    def replay(self, rows: Iterable[DecodedRow]) -> None:
+        """Put rows on the page that were shown before, whatever the rules say of them now.
+
+        A continued page keeps its earlier rows even if a licence ended in between; what stands in
+        them still counts as used.
+        """
+        for shown in rows:
+            for entity in shown.entities:
+                if self._rules.page.unique_entities:
+                    self._use(entity, everywhere=True)
+            self._placed = list(shown.entities)
+            self._close(shown.row)
+
+    def fork(self) -> "PageGrammar":
+        """An independent copy, to look ahead on."""
+        twin = PageGrammar.__new__(PageGrammar)
+        twin.__dict__.update(self.__dict__)
+        for name in ("_members", "_left", "_free_rows", "_kinds", "_rows", "_placed"):
+            setattr(twin, name, getattr(self, name).copy())
+        return twin
+
+    def _use(self, entity: int, *, everywhere: bool) -> None:
+        rows = slice(None) if everywhere else self._open
+        self._left[rows] -= self._members[rows, entity]
+        self._members[rows, entity] = False
+
+    def _close(self, row: int) -> None:
+        kind = self.catalog.rows[row].kind
+        self._rows.append(DecodedRow(row, tuple(self._placed)))
+        self._kinds[kind] = self._kinds.get(kind, 0) + 1
+        if self._rules.page.unique_rows:
+            self._free_rows[row] = False
+        limit = self._rules.row_kinds.get(kind)
+        if limit is not None and self._kinds[kind] >= limit.per_page:
+            for index, other in enumerate(self.catalog.rows):
+                if other.kind == kind:
+                    self._free_rows[index] = False
+        self._open, self._placed, self._room = None, [], 0
