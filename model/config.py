@@ -1,0 +1,162 @@
+"""The shape of a network, and the sizes that have a name."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from types import MappingProxyType
+from typing import Literal, Self, get_args
+
+from genpage.errors import CheckpointError
+
+Size = Literal["tiny", "small", "120m", "200m", "450m", "900m"]
+SIZES: tuple[Size, ...] = get_args(Size)
+
+# Vectorised tails round differently where a width is no multiple of this (bitwise promises of the
+# exported trunk rest on it).
+WIDTH_STEP = 64
+HEAD_DIMS = (32, 64)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """The shape of a decoder-only transformer.
+
+    ``width`` is the residual stream's, ``ffn`` the hidden width of SwiGLU. ``heads`` query heads
+    share ``kv_heads`` key-value heads (grouped-query attention, Ainslie et al. 2023); head ``h``
+    reads key-value head ``h // (heads // kv_heads)``. ``positions`` is the longest sequence that
+    the rotary tables cover. A value that cannot be raises CheckpointError naming the field.
+    """
+
+    width: int
+    layers: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    ffn: int
+    positions: int = 4096
+    rope_theta: float = 10_000.0
+    norm_eps: float = 1e-5
+
+    def __post_init__(self) -> None:
+        for name in ("width", "layers", "heads", "kv_heads", "ffn", "positions"):
+            value: object = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                msg = f"model config: {name} must be a positive whole number, not {value!r}."
+                raise CheckpointError(msg)
+        if self.head_dim not in HEAD_DIMS:
+            msg = f"model config: head_dim must be one of {HEAD_DIMS}, not {self.head_dim!r}."
+            raise CheckpointError(msg)
+        for name, value in (
+            ("width", self.width),
+            ("ffn", self.ffn),
+            ("heads x head_dim", self.query_width),
+            ("kv_heads x head_dim", self.kv_width),
+        ):
+            if value % WIDTH_STEP:
+                msg = f"model config: {name} must be a multiple of {WIDTH_STEP}, not {value}."
+                raise CheckpointError(msg)
+        if self.heads % self.kv_heads:
+            msg = (
+                f"model config: heads ({self.heads}) must be a multiple of kv_heads "
+                f"({self.kv_heads})."
+            )
+            raise CheckpointError(msg)
+        if not self.rope_theta > 0 or not self.norm_eps > 0:
+            msg = "model config: rope_theta and norm_eps must be above 0."
+            raise CheckpointError(msg)
+
+    @property
+    def query_width(self) -> int:
+        """Width of all query heads together."""
+        return self.heads * self.head_dim
+
+    @property
+    def kv_width(self) -> int:
+        """Width of all key (or value) heads together."""
+        return self.kv_heads * self.head_dim
+
+    @classmethod
+    def of_size(cls, size: Size) -> Self:
+        """The shape that a named size stands for."""
+        return cls(**_SHAPES[size])
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, object]) -> Self:
+        """The config that ``to_document`` wrote; unknown and missing keys are CheckpointErrors."""
+        known = {field.name for field in fields(cls)}
+        if unknown := sorted(set(document) - known):
+            msg = (
+                f"model config: unknown key {', '.join(unknown)}. The checkpoint was written by "
+                "another version of GenPage; use the one that wrote it."
+            )
+            raise CheckpointError(msg)
+        if missing := sorted(known - set(document)):
+            msg = f"model config: missing key {', '.join(missing)}."
+            raise CheckpointError(msg)
+        for name, value in document.items():
+            if not isinstance(value, (int, float)) or isinstance(value, bool):
+                msg = f"model config: {name} must be a number, not {value!r}."
+                raise CheckpointError(msg)
+        # The field types were just checked; the dataclass checks the ranges.
+        return cls(**document)  # type: ignore[arg-type]
+
+    def to_document(self) -> dict[str, int | float]:
+        """The config as a JSON document."""
+        return asdict(self)
+
+    def trunk_parameters(self) -> int:
+        """Parameters of the trunk: attention, SwiGLU and norms of all layers, and the last norm."""
+        attention = self.width * (2 * self.query_width + 2 * self.kv_width)
+        return self.layers * (attention + 3 * self.width * self.ffn + 2 * self.width) + self.width
+
+    def parameters(self, vocab_size: int, content_dim: int = 0) -> int:
+        """Parameters of the whole network: trunk, untied embeddings, fusion on both sides."""
+        fusion = (content_dim + 1) * self.width + 1
+        return self.trunk_parameters() + 2 * (vocab_size * self.width + fusion)
+
+
+_SHAPES: Mapping[Size, dict[str, int]] = MappingProxyType(
+    {
+        # 6 M with a 20,480-token vocabulary, 0.8 M of it in the trunk: minutes on two cores.
+        "tiny": {"width": 128, "layers": 4, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 384},
+        "small": {
+            "width": 384,
+            "layers": 8,
+            "heads": 6,
+            "kv_heads": 2,
+            "head_dim": 64,
+            "ffn": 1024,
+        },
+        "120m": {
+            "width": 768,
+            "layers": 12,
+            "heads": 12,
+            "kv_heads": 4,
+            "head_dim": 64,
+            "ffn": 2560,
+        },
+        "200m": {
+            "width": 1024,
+            "layers": 14,
+            "heads": 16,
+            "kv_heads": 4,
+            "head_dim": 64,
+            "ffn": 2816,
+        },
+        "450m": {
+            "width": 1280,
+            "layers": 24,
+            "heads": 20,
+            "kv_heads": 4,
+            "head_dim": 64,
+            "ffn": 3328,
+        },
+        "900m": {
+            "width": 1792,
+            "layers": 24,
+            "heads": 28,
+            "kv_heads": 4,
+            "head_dim": 64,
+            "ffn": 4992,
+        },
+    }
+)
