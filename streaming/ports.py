@@ -1,0 +1,87 @@
+"""The ports between the server and whatever keeps members' data.
+
+Every method may raise `genpage.errors.UnavailableError` while its store is away; the embedded twins
+never do. Values handed out are immutable and stay valid for ever; what is stored may have moved on.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from genpage.context import Context
+from genpage.event import Event
+from genpage.profile import Profile
+from tokenizer.vocabulary import IntArray
+
+
+class ContextStore(Protocol):
+    """Members' contexts. Effectively once: an event id changes a context at most once."""
+
+    async def get(self, user_id: str) -> Context | None:
+        """What is held of a member, None for one nobody knows."""
+        ...
+
+    async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Fold events in with `genpage.context.apply_event`; all of them or, on an error, none.
+
+        Returns those that changed something; the others were known already, or too old to keep.
+        """
+        ...
+
+    async def put_profile(self, profile: Profile) -> None:
+        """Fold a profile in with `genpage.context.apply_profile`."""
+        ...
+
+    async def erase(self, user_id: str) -> bool:
+        """Forget a member; whether there was anything to forget."""
+        ...
+
+
+class Directory(Protocol):
+    """Lists members; a store may offer it beside `ContextStore`, for the console alone."""
+
+    async def busiest(self, limit: int) -> Sequence[Context]:
+        """At most ``limit`` members, those with the most events first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CachedHistory:
+    """The part of a member's prompt that outlives a request: summary and history tokens.
+
+    Valid for exactly this ``context_version`` and ``anchor`` (the UTC midnight that its times are
+    told against). Both arrays are int32, without their opening tokens.
+    """
+
+    context_version: str
+    anchor: float
+    summary: IntArray
+    history: IntArray
+
+
+class PromptCache(Protocol):
+    """Encoded histories by member and vocabulary digest. May lose anything at any time."""
+
+    async def get(self, user_id: str, vocabulary: str) -> CachedHistory | None:
+        """What was encoded last, valid or not: the caller compares version and anchor."""
+        ...
+
+    async def put(self, user_id: str, vocabulary: str, encoded: CachedHistory) -> None:
+        """Remember it in place of what was held."""
+        ...
+
+    async def erase(self, user_id: str) -> None:
+        """Forget a member, for every vocabulary."""
+        ...
+
+
+class EventSink(Protocol):
+    """Where accepted events go: straight to the store, or to a log that feeds it."""
+
+    async def publish(self, events: Sequence[Event]) -> None:
+        """Return once the events are safe; all of them or, on an error, none."""
+        ...
+
+    async def erase(self, user_id: str) -> None:
+        """Tell all who read the log that a member is to be forgotten."""
+        ...
