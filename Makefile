@@ -15,7 +15,7 @@ help: ## this list
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet \
 	  --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements/dev.txt)"
 	$(BIN)/python -m uv pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
-	$(BIN)/python -m uv pip install --python $(BIN)/python --no-deps --editable .
+	$(BIN)/python -m uv pip install --python $(BIN)/python --no-deps --config-setting editable_mode=compat --editable .
 	@touch $@
 
 setup: .venv/.stamp ## the environment in .venv/, the command at .venv/bin/genpage

@@ -16,7 +16,7 @@ from genpage.page import Page
 from genpage.profile import Profile
 from genpage.request import PageRequest
 from genpage.row import MEMBER_ROW_KINDS, Row, Where
-from genpage.rules import Limits, Rules
+from genpage.rules import EligibilityRules, Limits, Rules
 from genpage.trends import Trends
 
 
@@ -58,10 +58,14 @@ class _Auditor:
         self._rules = rules
         self._context = context
         self._request = request
-        self._trends = trends
         self._profile = context.profile or Profile(context.user_id)
         self._pins = rules.pinned(catalog)
+        self._enough = min(rules.page.minimum_pinned, request.entities_per_row)
         self._rejected = rejected(context)
+        # What a member's row may hold is defined by `member_row` alone; there is no second opinion.
+        self._filled = {
+            kind: set(member_row(kind, catalog, context, trends)) for kind in MEMBER_ROW_KINDS
+        }
         self._rows: list[str] = []
         self._entities: set[str] = set()
 
@@ -91,7 +95,7 @@ class _Auditor:
         due = self._pins.get(place)
         if due is not None and due != index:
             waiting = self._candidates(self._catalog.rows[due])
-            if waiting >= self._rules.page.minimum_pinned:
+            if waiting >= self._enough:
                 yield Violation(place, "pinned-row-missing", self._catalog.rows[due].id)
         if due != index and index in self._pins.values():
             yield Violation(place, "pinned-row-elsewhere", row.id)
@@ -107,7 +111,7 @@ class _Auditor:
         expected = self._request.entities_per_row
         if index in self._pins.values():
             expected = min(expected, self._candidates(row))
-            if length < self._rules.page.minimum_pinned:
+            if length < self._enough:
                 yield Violation(place, "minimum-pinned", row.id)
         if length != expected:
             yield Violation(place, "row-length", f"{length}, not {expected}")
@@ -139,23 +143,13 @@ class _Auditor:
         return None if index is None else self._catalog.rows[index].kind
 
     def _ineligible(self, entity: Entity) -> Iterator[str]:
-        rules, at = self._rules.eligibility, self._request.at
+        rules = self._rules.eligibility
+        yield from _untimely(entity, rules, self._request.at)
         if rules.maturity and entity.maturity > self._profile.maturity:
             yield "maturity"
         country = self._profile.country or self._request.country
         if rules.countries and entity.countries and country not in entity.countries:
             yield "country"
-        if rules.licence_windows:
-            if entity.available_from is not None and at < entity.available_from:
-                yield "licence-not-begun"
-            if entity.available_until is not None and at >= entity.available_until:
-                yield "licence-ended"
-            if entity.live_until is not None and at >= entity.live_until:
-                yield "live-over"
-        if rules.released and entity.released_at is not None and entity.released_at > at:
-            yield "unreleased"
-        if entity.live_from is not None and entity.live_from > at + rules.live_lead_s:
-            yield "live-too-early"
         if rules.rejected and entity.id in self._rejected:
             yield "rejected"
         if entity.id in self._request.exclude:
@@ -170,11 +164,24 @@ class _Auditor:
     def _belongs(self, entity: Entity, row: Row) -> bool:
         if row.entity_ids is not None:
             return entity.id in row.entity_ids
-        for kind in MEMBER_ROW_KINDS:
+        for kind, filled in self._filled.items():
             if row.kind == kind:
-                index = self._catalog.entity_positions[entity.id]
-                return index in member_row(kind, self._catalog, self._context, self._trends)
+                return self._catalog.entity_positions[entity.id] in filled
         return _selects(row.where or Where(), entity, self._request.at)
+
+
+def _untimely(entity: Entity, rules: EligibilityRules, at: float) -> Iterator[str]:
+    if rules.licence_windows:
+        if entity.available_from is not None and at < entity.available_from:
+            yield "licence-not-begun"
+        if entity.available_until is not None and at >= entity.available_until:
+            yield "licence-ended"
+        if entity.live_until is not None and at >= entity.live_until:
+            yield "live-over"
+    if rules.released and entity.released_at is not None and entity.released_at > at:
+        yield "unreleased"
+    if entity.live_from is not None and entity.live_from > at + rules.live_lead_s:
+        yield "live-too-early"
 
 
 def _beyond(entity: Entity, limits: Limits) -> Iterator[str]:

@@ -50,6 +50,7 @@ class PageGrammar:
         self.catalog = catalog
         self._rules = rules
         self._per_row = entities_per_row
+        self._enough_pinned = min(rules.page.minimum_pinned, entities_per_row)
         self._members = members
         # How many entities are left for each row; kept up to date as entities are used.
         self._left: IntArray = members.sum(axis=1, dtype=np.int32)
@@ -98,7 +99,7 @@ class PageGrammar:
         every row that is not pinned, not used up, and can still be filled.
         """
         pinned = self._pins.get(len(self._rows))
-        if pinned is not None and self._left[pinned] >= self._rules.page.minimum_pinned:
+        if pinned is not None and self._left[pinned] >= self._enough_pinned:
             return np.array([pinned], np.int32)
         fits = self._free_rows & (self._left >= self._per_row)
         return np.flatnonzero(fits).astype(np.int32)

@@ -1,0 +1,169 @@
+"""The masks against the plain-Python audit: they must agree on every page and every entity."""
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import World, worlds
+
+from genpage.audit import violations
+from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.grammar import PageGrammar
+from genpage.page import Page, PageRow
+from genpage.request import PageRequest
+from genpage.rules import Rules
+from genpage.trends import Trends
+
+LOOSE = """
+schema = 1
+[page]
+unique_entities = false
+minimum_pinned = 2
+[row_kinds.genre]
+per_page = 1
+[pins]
+all = 1
+"""
+RULES = (Rules.default(), Rules.parse(LOOSE))
+
+
+def start(world: World, rules: Rules = RULES[0]) -> PageGrammar:
+    """An empty page in this world."""
+    return PageGrammar.start(world.catalog, rules, world.context, world.request, world.trends)
+
+
+def audit(page: Page, world: World, rules: Rules, shown: Page | None = None) -> list[object]:
+    """What the audit says of a page in this world."""
+    world_of = (world.catalog, rules, world.context, world.request, world.trends)
+    return list(violations(page, *world_of, shown=shown))
+
+
+def written(grammar: PageGrammar) -> Page:
+    """The grammar's finished rows by ids."""
+    catalog = grammar.catalog
+    return Page(
+        tuple(
+            PageRow(catalog.rows[done.row].id, tuple(catalog.entities[e].id for e in done.entities))
+            for done in grammar.rows
+        )
+    )
+
+
+def write_row(grammar: PageGrammar, chance: random.Random) -> bool:
+    """Write one row of arbitrary allowed choices; False when the page is exhausted."""
+    rows = grammar.allowed_rows()
+    if not rows.size:
+        return False
+    grammar.open_row(chance.choice(rows.tolist()))
+    while grammar.room:
+        grammar.add(chance.choice(grammar.allowed_entities().tolist()))
+    return True
+
+
+@given(worlds(), st.sampled_from(RULES))
+def test_no_page_breaks_a_rule(world: World, rules: Rules) -> None:
+    """Whatever is chosen among the allowed, the audit finds nothing."""
+    grammar = start(world, rules)
+    while len(grammar.rows) < world.request.rows and write_row(grammar, world.chance):
+        pass
+    assert audit(written(grammar), world, rules) == []
+
+
+@given(worlds(), st.sampled_from(RULES))
+def test_the_mask_allows_exactly_what_the_audit_allows(world: World, rules: Rules) -> None:
+    """An entity is allowed in a row exactly where placing it would break no rule of its own."""
+    grammar = start(world, rules)
+    for _ in range(world.chance.randrange(3)):
+        write_row(grammar, world.chance)
+    shown = written(grammar)
+    rows = grammar.allowed_rows()
+    if not rows.size:
+        return
+    row = world.chance.choice(rows.tolist())
+    grammar.open_row(row)
+    allowed = set(grammar.allowed_entities().tolist())
+    for index, entity in enumerate(world.catalog.entities):
+        page = Page((PageRow(world.catalog.rows[row].id, (entity.id,)),))
+        broken = violations(
+            page, world.catalog, rules, world.context, world.request, world.trends, shown=shown
+        )
+        of_its_own = {v.rule for v in broken if v.detail == entity.id}
+        assert (index in allowed) == (not of_its_own), of_its_own
+
+
+@given(worlds(), st.sampled_from(RULES))
+def test_a_row_may_open_exactly_where_the_audit_finds_its_place(world: World, rules: Rules) -> None:
+    """A row that the grammar keeps shut would break a placement rule or could not be filled."""
+    grammar = start(world, rules)
+    for _ in range(world.chance.randrange(3)):
+        write_row(grammar, world.chance)
+    shown = written(grammar)
+    open_to = set(grammar.allowed_rows().tolist())
+    for row in range(len(world.catalog.rows)):
+        twin = grammar.fork()
+        if row in open_to:
+            twin.open_row(row)
+            while twin.room:
+                twin.add(world.chance.choice(twin.allowed_entities().tolist()))
+            page = Page(written(twin).rows[len(shown.rows) :])
+            assert audit(page, world, rules, shown) == []
+        else:
+            page = Page((PageRow(world.catalog.rows[row].id, ()),))
+            broken = violations(
+                page, world.catalog, rules, world.context, world.request, world.trends, shown=shown
+            )
+            assert broken
+
+
+@given(worlds())
+def test_a_fork_goes_its_own_way(world: World) -> None:
+    """Writing on a fork changes nothing in the page it was taken from."""
+    grammar = start(world)
+    before = (grammar.rows, grammar.allowed_rows().tolist())
+    twin = grammar.fork()
+    while write_row(twin, world.chance):
+        pass
+    assert (grammar.rows, grammar.allowed_rows().tolist()) == before
+
+
+@given(worlds())
+def test_a_continued_page_goes_on_as_if_never_broken(world: World) -> None:
+    """Replaying the rows shown so far gives the state that writing them gave."""
+    grammar = start(world)
+    write_row(grammar, world.chance)
+    again = start(world)
+    again.replay(grammar.rows)
+    assert again.rows == grammar.rows
+    assert np.array_equal(again.allowed_rows(), grammar.allowed_rows())
+
+
+@given(worlds())
+def test_a_choice_outside_the_allowed_is_refused(world: World) -> None:
+    """The grammar itself refuses what it did not offer."""
+    grammar = start(world)
+    for row in set(range(len(world.catalog.rows))) - set(grammar.allowed_rows().tolist()):
+        with pytest.raises(ValueError, match="bug"):
+            grammar.open_row(row)
+    with pytest.raises(ValueError, match="bug"):
+        grammar.add(0)
+
+
+def test_an_empty_catalog_exhausts_at_once() -> None:
+    """No entity at all is an exhausted page, not an error."""
+    catalog = Catalog.build([], [])
+    grammar = PageGrammar.start(
+        catalog, RULES[0], Context("member"), PageRequest("member", 0.0), Trends.none(catalog)
+    )
+    assert grammar.allowed_rows().size == 0
+    assert grammar.allowed_entities().size == 0
+
+
+@given(worlds())
+def test_excluding_everything_exhausts_the_page(world: World) -> None:
+    """A request that excludes the whole catalog gets no row."""
+    request = replace(world.request, exclude=frozenset(world.catalog.entity_positions))
+    assert start(replace(world, request=request)).allowed_rows().size == 0
