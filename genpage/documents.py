@@ -5,7 +5,7 @@ the field. Fields that the noun does not have are let through and ignored, as PR
 messages.
 """
 
-from dataclasses import asdict
+from dataclasses import fields
 from typing import Any, TypeVar
 
 import orjson
@@ -16,7 +16,7 @@ from genpage.entity import Entity
 from genpage.errors import InputError
 from genpage.event import Event
 from genpage.profile import Profile
-from genpage.row import Row
+from genpage.row import Row, Where
 
 T = TypeVar("T", Entity, Row, Event, Profile)
 # A document is JSON: its values are whatever JSON holds.
@@ -41,15 +41,16 @@ def parse(noun: type[T], document: object) -> T:
     return parsed
 
 
-def dump(noun: Entity | Row | Event | Profile) -> Document:
-    """The JSON document of a noun, without the fields that say nothing."""
-    return {key: _plain(value) for key, value in asdict(noun).items() if value not in (None, ())}
-
-
-def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    if isinstance(value, dict):
-        return {key: _plain(inner) for key, inner in value.items() if inner not in (None, ())}
-    return value
+def dump(noun: Entity | Row | Event | Profile | Where) -> Document:
+    """The JSON document of a noun, without the fields that hold their defaults."""
+    said = {field.name: getattr(noun, field.name) for field in fields(noun)}
+    return {
+        field.name: dump(said[field.name])
+        if isinstance(said[field.name], Where)
+        else said[field.name]
+        for field in fields(noun)
+        if said[field.name] != field.default
+    }
 
 
 def catalog_to_json(catalog: Catalog) -> bytes:
@@ -66,7 +67,7 @@ def catalog_from_json(content: bytes) -> Catalog:
     """The catalog of `catalog_to_json`."""
     try:
         document = orjson.loads(content)
-        entities, rows = document["entities"], document["rows"]
+        entities, rows = list(document["entities"]), list(document["rows"])
     except (orjson.JSONDecodeError, KeyError, TypeError) as error:
         raise InputError(f"not a catalog document: {error}") from error
     return Catalog.build(
