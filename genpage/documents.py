@@ -43,14 +43,12 @@ def parse(noun: type[T], document: object) -> T:
 
 def dump(noun: Entity | Row | Event | Profile | Where) -> Document:
     """The JSON document of a noun, without the fields that hold their defaults."""
-    said = {field.name: getattr(noun, field.name) for field in fields(noun)}
-    return {
-        field.name: dump(said[field.name])
-        if isinstance(said[field.name], Where)
-        else said[field.name]
-        for field in fields(noun)
-        if said[field.name] != field.default
-    }
+    document: Document = {}
+    for field in fields(noun):
+        value = getattr(noun, field.name)
+        if value != field.default:
+            document[field.name] = dump(value) if isinstance(value, Where) else value
+    return document
 
 
 def catalog_to_json(catalog: Catalog) -> bytes:

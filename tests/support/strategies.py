@@ -61,7 +61,7 @@ def random_catalog(chance: random.Random, size: int) -> Catalog:
         Row("mixed", "genre", "Mixed", where=Where(genres_any=("Comedy", "Family"))),
         Row("films", "kind", "Films", where=Where(kinds=("film", "live"))),
         Row("old", "decade", "The nineties", where=Where(year_from=1990, year_to=1999)),
-        Row("new", "new", "New", where=Where(released_within_days=10)),
+        Row("new", "new", "New", where=Where(released_within_days=10.0)),
         Row("korean", "language", "Korean", where=Where(languages=("ko",))),
         Row("editors", "editorial", "Chosen", entity_ids=listed, pinned_position=2),
     ]
