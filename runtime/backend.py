@@ -8,7 +8,10 @@ from runtime.chunk import Chunk
 
 
 class Backend(Protocol):
-    """A trunk and its KV cache. One thread calls it."""
+    """A trunk and its KV cache. One thread calls it.
+
+    An object by identity: hashable and weakly referable, so that the slots' books go with it.
+    """
 
     @property
     def slots(self) -> int:

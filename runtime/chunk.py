@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from runtime.arrays import IntArray
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
     """What one KV slot is fed in one forward pass.
 

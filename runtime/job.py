@@ -39,7 +39,7 @@ class ServedModel(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class PageJob:
     """One page to decode.
 

@@ -1,0 +1,74 @@
+"""A page in the engine's hands: its job, how far it is, and when each phase began."""
+
+from dataclasses import dataclass, field
+
+from genpage.errors import GenPageError
+from genpage.grammar import DecodedRow
+from genpage.page import FinishReason
+from runtime.decoder import Decoder
+from runtime.job import PageJob
+from runtime.output import PageFailed, PageFinished, RowDecoded, Timing
+
+
+@dataclass(slots=True, eq=False)
+class LivePage:
+    """Waiting while ``slot`` is None, in prefill until ``decoding_since`` is set, then decoding.
+
+    Times are seconds of the engine's monotonic clock. Mutated by the scheduler (admission) and
+    the engine (progress).
+    """
+
+    job: PageJob
+    decoder: Decoder
+    submitted: float
+    slot: int | None = None
+    admitted: float | None = None
+    decoding_since: float | None = None
+    cached: int = 0
+    passes: int = 0
+    prompt_tokens: int = field(init=False)
+    next_index: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Read off the job what progress will change."""
+        self.prompt_tokens = self.decoder.length
+        self.next_index = len(self.job.grammar.rows)
+
+    @property
+    def decoding(self) -> bool:
+        """Whether the prompt is behind it."""
+        return self.decoding_since is not None
+
+    def expired(self, now: float) -> bool:
+        """Whether its deadline has come."""
+        return self.job.deadline is not None and now >= self.job.deadline
+
+    def row(self, row: DecodedRow, now: float) -> RowDecoded:
+        """The output for a row just finished; counts it."""
+        index, self.next_index = self.next_index, self.next_index + 1
+        at_ms = (now - self.submitted) * 1000
+        return RowDecoded(self.job.page_id, index, row.row, row.entities, at_ms)
+
+    def finished(self, reason: FinishReason, now: float) -> PageFinished:
+        """The output for its end at ``now``."""
+        return PageFinished(
+            self.job.page_id,
+            reason,
+            self._timing(now),
+            self.prompt_tokens,
+            self.cached,
+            self.passes,
+        )
+
+    def failed(self, error: GenPageError) -> PageFailed:
+        """The output for its end by an error."""
+        return PageFailed(self.job.page_id, error)
+
+    def _timing(self, now: float) -> Timing:
+        admitted = now if self.admitted is None else self.admitted
+        decoding = now if self.decoding_since is None else self.decoding_since
+        return Timing(
+            queue_ms=(admitted - self.submitted) * 1000,
+            prefill_ms=(decoding - admitted) * 1000,
+            decode_ms=(now - decoding) * 1000,
+        )

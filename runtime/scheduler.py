@@ -1,0 +1,157 @@
+"""Who decodes, who waits, and what each step feeds the trunk.
+
+Pure policy over `LivePage`s and `Slots`; it runs nothing. What it promises:
+
+1. Admission is first come, first served: a page gets a slot before any later page of the same
+   backend. Pages of another backend (a bundle being swapped in) do not wait behind it.
+2. Every page that is decoding advances in every step.
+3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step, the
+   earliest admitted first: a long prompt delays live rows by one step's budget and no more, and
+   since a later page only takes what earlier ones leave, no prompt waits for ever.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from weakref import WeakKeyDictionary
+
+from genpage.errors import ConflictError, OverloadedError
+from runtime.backend import Backend
+from runtime.chunk import Chunk
+from runtime.limits import Limits
+from runtime.live import LivePage
+from runtime.slots import Slots
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Work:
+    """One page's part of a step."""
+
+    page: LivePage
+    chunk: Chunk
+
+
+class Scheduler:
+    """The pages in the engine's hands. One owner."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # Both in order of arrival, by page id.
+        self._waiting: OrderedDict[str, LivePage] = OrderedDict()
+        self._live: OrderedDict[str, LivePage] = OrderedDict()
+        # A bundle that is swapped out takes its books along once nobody holds its backend.
+        self._slots = WeakKeyDictionary[Backend, Slots]()
+
+    @property
+    def waiting(self) -> int:
+        """Pages without a slot."""
+        return len(self._waiting)
+
+    @property
+    def live(self) -> int:
+        """Pages with a slot."""
+        return len(self._live)
+
+    def pages(self) -> Iterator[LivePage]:
+        """All pages, the live ones first."""
+        yield from self._live.values()
+        yield from self._waiting.values()
+
+    def slots(self) -> Iterator[Slots]:
+        """The bookkeeping of every backend in use."""
+        return iter(self._slots.values())
+
+    def find(self, page_id: str) -> LivePage | None:
+        """The page of this id, None where there is none."""
+        return self._live.get(page_id) or self._waiting.get(page_id)
+
+    def can_submit(self) -> bool:
+        """Whether one more page may come."""
+        return len(self._live) + len(self._waiting) < self._limits.pages
+
+    def submit(self, page: LivePage) -> None:
+        """Let a page wait for a slot; `OverloadedError` when full, `ConflictError` for a twin."""
+        page_id = page.job.page_id
+        if self.find(page_id) is not None:
+            raise ConflictError(f"page {page_id} is being generated already.")
+        if not self.can_submit():
+            raise OverloadedError(
+                f"{self._limits.pages} pages are being generated or waiting; try again later."
+            )
+        self._waiting[page_id] = page
+
+    def expired(self, now: float) -> list[LivePage]:
+        """The pages, live or waiting, whose deadline has come. Changes nothing."""
+        return [page for page in self.pages() if page.expired(now)]
+
+    def admit(self, now: float) -> None:
+        """Give free slots to waiting pages, in order."""
+        if not self._waiting:
+            return
+        full: list[Slots] = []
+        for page_id, page in list(self._waiting.items()):
+            if len(self._live) >= self._limits.batch:
+                return
+            slots = self._slots_of(page)
+            if slots in full:
+                continue
+            if not slots.can_allocate():
+                full.append(slots)
+                continue
+            allocation = slots.allocate(page.job.key, page.decoder.pending)
+            page.slot, page.cached, page.admitted = allocation.slot, allocation.cached, now
+            page.decoder.resume(allocation.cached)
+            del self._waiting[page_id]
+            self._live[page_id] = page
+
+    def schedule(self) -> list[Work]:
+        """What the next step runs: a chunk of every decoding page, and prompts within budget."""
+        live = self._live.values()
+        work = [self._work(page, len(page.decoder.pending)) for page in live if page.decoding]
+        budget = self._limits.prefill_tokens if work else self._limits.prefill_tokens_alone
+        for page in live:
+            if not page.decoding and budget:
+                work.append(self._work(page, budget))
+                budget -= len(work[-1].chunk.tokens)
+        return work
+
+    def record(self, work: Work) -> None:
+        """The work's chunk is in its slot's KV."""
+        self._slots_of(work.page).record(work.chunk.slot, work.chunk.start, work.chunk.tokens)
+
+    def remove(self, page: LivePage, *, keep: bool = True) -> None:
+        """A page has ended. ``keep`` False: its slot's KV may not be relied on."""
+        if page.slot is None:
+            del self._waiting[page.job.page_id]
+            return
+        del self._live[page.job.page_id]
+        self._slots_of(page).release(page.slot, keep=keep)
+        page.slot = None
+
+    def forget(self, member: str) -> None:
+        """Drop what the slots hold of a member."""
+        for slots in self._slots.values():
+            slots.forget(member)
+
+    def check_integrity(self) -> None:
+        """Raise where pages and slots contradict each other."""
+        for backend, slots in self._slots.items():
+            slots.check_integrity()
+            users = [p.slot for p in self._live.values() if p.job.model.backend is backend]
+            busy = backend.slots - slots.free
+            if None in users or len(set(users)) < len(users) or len(users) != busy:
+                raise RuntimeError(f"pages sit in slots {users}, {busy} are busy. This is a bug.")
+        if any(page.slot is not None for page in self._waiting.values()):
+            raise RuntimeError("a waiting page has a slot. This is a bug.")
+
+    def _work(self, page: LivePage, limit: int) -> Work:
+        assert page.slot is not None
+        return Work(page, page.decoder.chunk(page.slot, limit))
+
+    def _slots_of(self, page: LivePage) -> Slots:
+        backend = page.job.model.backend
+        slots = self._slots.get(backend)
+        if slots is None:
+            slots = Slots(backend.slots, backend.capacity, prefix_cache=self._limits.prefix_cache)
+            self._slots[backend] = slots
+        return slots

@@ -1,0 +1,136 @@
+"""Which KV slot holds whose tokens, and which slot a new page gets.
+
+Pure bookkeeping: it moves no tensor. A slot is *busy* while a page decodes in it and *free*
+otherwise; a free slot keeps its tokens for reuse until it is given to another prompt. An entry is
+reused only under an equal `PrefixKey` and only as far as the tokens agree, so a stale entry, or
+one of another member or bundle, cannot be hit.
+"""
+
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import numpy as np
+
+from runtime.arrays import IntArray
+from runtime.prefix import PrefixKey, common_prefix
+
+
+@dataclass(frozen=True, slots=True)
+class Allocation:
+    """A slot, and how many leading tokens of the prompt its KV holds already."""
+
+    slot: int
+    cached: int
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    """What a slot holds: the first ``held`` of ``tokens`` (capacity,); ``key`` None is nobody's."""
+
+    tokens: IntArray
+    held: int = 0
+    key: PrefixKey | None = None
+
+
+class Slots:
+    """The slots of one backend. One owner; every method but the predicates mutates."""
+
+    def __init__(self, count: int, capacity: int, *, prefix_cache: bool = True) -> None:
+        self.capacity = capacity
+        self._prefix_cache = prefix_cache
+        self._entries = [_Entry(np.zeros(capacity, np.int32)) for _ in range(count)]
+        # Free slots, the least recently used first.
+        self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(count))
+
+    @property
+    def free(self) -> int:
+        """How many slots no page is using."""
+        return len(self._free)
+
+    @property
+    def idle(self) -> bool:
+        """Whether no page is using any slot."""
+        return len(self._free) == len(self._entries)
+
+    @property
+    def live_tokens(self) -> int:
+        """Tokens held by busy slots."""
+        return sum(entry.held for i, entry in enumerate(self._entries) if i not in self._free)
+
+    @property
+    def reusable_tokens(self) -> int:
+        """Tokens kept in free slots."""
+        return sum(self._entries[slot].held for slot in self._free)
+
+    def can_allocate(self) -> bool:
+        """Whether a slot is free."""
+        return bool(self._free)
+
+    def allocate(self, key: PrefixKey, tokens: IntArray) -> Allocation:
+        """Make a slot busy for ``tokens`` (n,), n >= 1.
+
+        The free slot of the same key that shares the longest prefix; else the least recently used
+        free slot, whose content is lost. At least the last token counts as not cached, since its
+        scores are what comes next.
+        """
+        if not self._free:
+            raise RuntimeError("no slot is free; ask can_allocate first. This is a bug.")
+        slot, cached = next(iter(self._free)), 0
+        best = -1
+        for candidate in self._free:
+            entry = self._entries[candidate]
+            if entry.key == key:
+                shared = common_prefix(entry.tokens[: entry.held], tokens)
+                if shared > best:
+                    slot, best = candidate, shared
+                    cached = min(shared, len(tokens) - 1)
+        del self._free[slot]
+        entry = self._entries[slot]
+        entry.key = key
+        entry.held = cached
+        return Allocation(slot, cached)
+
+    def record(self, slot: int, start: int, tokens: IntArray) -> None:
+        """The slot's KV was written: ``tokens`` behind its first ``start``, nothing after."""
+        entry = self._entries[slot]
+        end = start + len(tokens)
+        if slot in self._free or not start <= entry.held or end > self.capacity:
+            raise RuntimeError(
+                f"tokens {start} to {end} cannot be written to slot {slot}. This is a bug."
+            )
+        entry.tokens[start:end] = tokens
+        entry.held = end
+
+    def release(self, slot: int, *, keep: bool = True) -> None:
+        """A page is done with its slot. ``keep`` False: its KV may not be relied on."""
+        if slot in self._free:
+            raise RuntimeError(f"slot {slot} is released twice. This is a bug.")
+        self._free[slot] = None
+        entry = self._entries[slot]
+        if not (keep and self._prefix_cache and entry.key is not None and entry.held):
+            self._clear(slot)
+
+    def forget(self, member: str) -> None:
+        """Drop all that is held of a member; of a busy slot when its page ends."""
+        for slot, entry in enumerate(self._entries):
+            if entry.key is not None and entry.key.member == member:
+                entry.key = None
+                if slot in self._free:
+                    self._clear(slot)
+
+    def check_integrity(self) -> None:
+        """Raise where the books contradict themselves."""
+        for slot, entry in enumerate(self._entries):
+            free = slot in self._free
+            if not 0 <= entry.held <= self.capacity:
+                raise RuntimeError(f"slot {slot} holds {entry.held} tokens. This is a bug.")
+            if free and (entry.key is None) != (entry.held == 0):
+                raise RuntimeError(f"free slot {slot} holds nobody's tokens. This is a bug.")
+            if free and entry.held and not self._prefix_cache:
+                raise RuntimeError(f"free slot {slot} kept tokens unasked. This is a bug.")
+
+    def _clear(self, slot: int) -> None:
+        entry = self._entries[slot]
+        entry.key, entry.held = None, 0
+        # With nothing to lose it is the first to be taken.
+        self._free.move_to_end(slot, last=False)
