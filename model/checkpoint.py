@@ -1,0 +1,255 @@
+"""A checkpoint: everything that a trained model is, in one folder.
+
+::
+
+    checkpoint.json         schema, version, parent, size, config, sha256 of every other file
+    weights.safetensors     the network's parameters, and the content vectors of the vocabulary
+    vocabulary.json         tokens
+    catalog.json            the catalog that it was trained on
+    encoder.safetensors     the content encoder's arrays
+    trends.safetensors      decayed counts at the end of training
+    rules.toml              the page's rules
+    ...                     what training adds, metrics.jsonl for one
+
+Loading checks every digest and the config; a folder is written whole or not at all.
+"""
+
+import hashlib
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+
+from genpage.catalog import Catalog
+from genpage.documents import catalog_from_json, catalog_to_json
+from genpage.errors import CheckpointError, InputError
+from genpage.rules import Rules
+from genpage.trends import Trends
+from model.config import ModelConfig, Size
+from model.network import Network
+from model.staging import staged
+from tokenizer.vocabulary import Vocabulary
+
+SCHEMA = 1
+MANIFEST = "checkpoint.json"
+_CONTENT = "content"
+_HASH_CHUNK = 1 << 22
+
+
+@dataclass(frozen=True, slots=True)
+class Lineage:
+    """Where a checkpoint comes from.
+
+    ``version`` is unique to each one that is written, ``parent`` the version that training began
+    from. ``trained_on`` are the days of data, first and last. ``random`` weights were never
+    trained, so that their pages mean nothing and gates judge them by logit error alone.
+    """
+
+    size: Size | None
+    version: str
+    parent: str | None = None
+    created_at: float = 0.0
+    trained_on: tuple[str, str] | None = None
+    random: bool = False
+
+    @classmethod
+    def fresh(
+        cls,
+        size: Size | None,
+        *,
+        parent: str | None = None,
+        trained_on: tuple[str, str] | None = None,
+        random: bool = False,
+    ) -> Self:
+        """With a new version: the time of writing and eight random hexadecimal digits."""
+        now = datetime.now(UTC)
+        version = f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+        return cls(size, version, parent, now.timestamp(), trained_on, random)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A model as it lies on disk.
+
+    ``weights`` are `Network.state_dict`'s, ``content`` (V, C) the content vectors by token.
+    ``encoder`` holds the content encoder's arrays (`tokenizer.content`), ``history_tokens`` the
+    prompt's bound that the weights were trained with.
+    """
+
+    config: ModelConfig
+    weights: Mapping[str, torch.Tensor]
+    content: torch.Tensor  # (V, C)
+    vocabulary: Vocabulary
+    catalog: Catalog
+    encoder: Mapping[str, NDArray[Any]]
+    rules: Rules
+    trends: Trends
+    lineage: Lineage
+    history_tokens: int = 512
+    extra: Mapping[str, bytes] = field(default_factory=dict)
+
+    @property
+    def random(self) -> bool:
+        """Whether the weights were never trained."""
+        return self.lineage.random
+
+    def network(self) -> Network:
+        """A network with these weights, for inference; it owns copies of them."""
+        network = Network(self.config, self.vocabulary.size, self.content)
+        expected = {name: tuple(value.shape) for name, value in network.state_dict().items()}
+        held = {name: tuple(value.shape) for name, value in self.weights.items()}
+        if expected != held:
+            wrong = sorted(name for name, _ in expected.items() ^ held.items())
+            raise CheckpointError(f"the weights do not fit the config: {wrong[0]} differs in shape")
+        network.load_state_dict(dict(self.weights))
+        return network.eval()
+
+    def save(self, folder: Path) -> None:
+        """Write the checkpoint to ``folder``, whole or not at all, replacing what was there."""
+        with staged(folder) as unfinished:
+            tensors = {name: value.detach().contiguous() for name, value in self.weights.items()}
+            save_tensors({**tensors, _CONTENT: self.content}, unfinished / "weights.safetensors")
+            save_arrays(dict(self.encoder), unfinished / "encoder.safetensors")
+            save_arrays({"scores": self.trends.scores}, unfinished / "trends.safetensors")
+            for name, content in (
+                ("vocabulary.json", self.vocabulary.to_json()),
+                ("catalog.json", catalog_to_json(self.catalog)),
+                ("rules.toml", self.rules.to_toml().encode()),
+                *self.extra.items(),
+            ):
+                (unfinished / name).write_bytes(content)
+            digests = {path.name: file_digest(path) for path in sorted(unfinished.iterdir())}
+            manifest = json.dumps(self._document(digests), indent=2, sort_keys=True)
+            (unfinished / MANIFEST).write_text(manifest + "\n", "utf-8")
+
+    def _document(self, digests: Mapping[str, str]) -> dict[str, object]:
+        lineage = self.lineage
+        return {
+            "schema": SCHEMA,
+            "version": lineage.version,
+            "parent": lineage.parent,
+            "size": lineage.size,
+            "created_at": lineage.created_at,
+            "trained_on": lineage.trained_on,
+            "random": lineage.random,
+            "history_tokens": self.history_tokens,
+            "config": self.config.to_document(),
+            "vocabulary": self.vocabulary.digest,
+            "catalog": self.catalog.version,
+            "parameters": self.config.parameters(self.vocabulary.size, self.content.shape[1]),
+            "files": digests,
+        }
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read a checkpoint; `CheckpointError` where a digest, the config or a file is wrong."""
+        document = _manifest(folder)
+        _check_digests(folder, document["files"])
+        try:
+            weights = load_tensors(folder / "weights.safetensors")
+            encoder = load_arrays(folder / "encoder.safetensors")
+            scores = load_arrays(folder / "trends.safetensors")["scores"]
+            vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_bytes())
+            catalog = catalog_from_json((folder / "catalog.json").read_bytes())
+            rules = Rules.parse((folder / "rules.toml").read_text("utf-8"))
+            content = weights.pop(_CONTENT)
+        except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
+            raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
+        days = document["trained_on"]
+        return cls(
+            config=ModelConfig.from_document(document["config"]),
+            weights=weights,
+            content=content,
+            vocabulary=vocabulary,
+            catalog=catalog,
+            encoder=encoder,
+            rules=rules,
+            trends=Trends(np.asarray(scores, np.float32)),
+            lineage=Lineage(
+                size=document["size"],
+                version=document["version"],
+                parent=document["parent"],
+                created_at=document["created_at"],
+                trained_on=None if days is None else (days[0], days[1]),
+                random=document["random"],
+            ),
+            history_tokens=document["history_tokens"],
+            extra={
+                name: (folder / name).read_bytes()
+                for name in document["files"]
+                if name not in _OWN_FILES
+            },
+        )
+
+    def with_lineage(self, lineage: Lineage) -> "Checkpoint":
+        """The same model under another version."""
+        return replace(self, lineage=lineage)
+
+
+_OWN_FILES = frozenset(
+    {
+        "weights.safetensors",
+        "encoder.safetensors",
+        "trends.safetensors",
+        "vocabulary.json",
+        "catalog.json",
+        "rules.toml",
+    }
+)
+_KEYS = frozenset(
+    {
+        *("schema", "version", "parent", "size", "created_at", "trained_on", "random"),
+        *("history_tokens", "config", "vocabulary", "catalog", "parameters", "files"),
+    }
+)
+
+
+# A JSON document: its values are whatever JSON holds.
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise CheckpointError(f"{folder} is no checkpoint: it has no {MANIFEST}.")
+    try:
+        document = json.loads(path.read_text("utf-8"))
+    except (ValueError, OSError) as error:
+        raise CheckpointError(f"{path} is unreadable: {error}") from error
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise CheckpointError(
+            f"{path} is not of schema {SCHEMA}: another version of GenPage wrote it; use that one."
+        )
+    if wrong := sorted(_KEYS ^ set(document)):
+        state = "missing" if wrong[0] in _KEYS else "unknown"
+        raise CheckpointError(f"{path}: {state} key {wrong[0]!r}.")
+    if missing := sorted(_OWN_FILES - set(document["files"])):
+        raise CheckpointError(f"{path}: files lists no {missing[0]}.")
+    return document
+
+
+def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
+    for name, digest in digests.items():
+        path = folder / name
+        if Path(name).name != name or not path.is_file():
+            raise CheckpointError(f"{folder} is incomplete: {name} is missing; copy it again.")
+        if file_digest(path) != digest:
+            raise CheckpointError(f"{path} differs from its recorded digest; copy it again.")
+
+
+def file_digest(path: Path) -> str:
+    """The sha256 of a file's content, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(_HASH_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()

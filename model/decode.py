@@ -1,0 +1,65 @@
+"""Greedy hybrid decoding, written plainly: the page that every faster decoder must give.
+
+In each row the first entities are generated one by one; the last of them and all that fill the
+row come from one set of scores (METHOD, "Hybrid row decoding"). Every step recomputes the whole
+sequence through the twin.
+"""
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genpage.grammar import DecodedRow, PageGrammar
+
+IntArray = NDArray[np.int32]
+FloatArray = NDArray[np.float32]
+
+
+class Scorer(Protocol):
+    """Scores what may come next: `model.twin.TorchTwin`."""
+
+    def scores(self, tokens: IntArray) -> FloatArray:
+        """Logits after the last token, rows then entities in catalog order: (n,) -> (R + E,)."""
+        ...
+
+
+def decode_page(
+    scorer: Scorer,
+    prompt: IntArray,
+    grammar: PageGrammar,
+    *,
+    row_tokens: IntArray,
+    entity_tokens: IntArray,
+    rows: int,
+    autoregressive: int = 4,
+) -> tuple[DecodedRow, ...]:
+    """Write ``rows`` rows (fewer where the grammar is exhausted); ``grammar`` is mutated.
+
+    ``prompt`` ends where the first new row is predicted. Rows that the grammar already holds
+    count towards ``rows``. The token arrays are `Vocabulary.item_tokens` of the catalog.
+    """
+    sequence = [int(token) for token in prompt]
+    first_entity = len(row_tokens)
+    while len(grammar.rows) < rows:
+        allowed = grammar.allowed_rows()
+        if not len(allowed):
+            break
+        scores = scorer.scores(np.array(sequence, np.int32))
+        row = best(scores[:first_entity], allowed, 1)[0]
+        grammar.open_row(row)
+        sequence.append(int(row_tokens[row]))
+        alone = min(autoregressive, grammar.room)
+        for step in range(1, alone + 1):
+            scores = scorer.scores(np.array(sequence, np.int32))[first_entity:]
+            wanted = 1 if step < alone else grammar.room
+            for entity in best(scores, grammar.allowed_entities(), wanted):
+                grammar.add(entity)
+                sequence.append(int(entity_tokens[entity]))
+    return grammar.rows
+
+
+def best(scores: FloatArray, allowed: IntArray, count: int) -> list[int]:
+    """The ``count`` allowed indices with the highest scores, ties by the lower index."""
+    order = np.lexsort((allowed, -scores[allowed]))[:count]
+    return [int(index) for index in allowed[order]]
