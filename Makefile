@@ -3,22 +3,53 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web tests benchmarks scripts
 
-.PHONY: help setup demo test check lock bench clean
+.PHONY: help setup setup-browser demo test check format lock bench clean
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
 # The stamp is newer than the lock file it was made from, so that set-up runs once a lock.
 .venv/.stamp: requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet \
 	  --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements/dev.txt)"
-	$(BIN)/python -m uv pip sync --python $(BIN)/python --require-hashes requirements/dev.txt
-	$(BIN)/python -m uv pip install --python $(BIN)/python --no-deps --config-setting editable_mode=compat --editable .
+	$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps \
+	  --config-setting editable_mode=compat --editable .
 	@touch $@
 
 setup: .venv/.stamp ## the environment in .venv/, the command at .venv/bin/genpage
 
-lock: .venv/.stamp ## resolve pyproject.toml into requirements/*.txt (hashed, no index address)
+setup-browser: ## Chromium for the browser tests, where it is missing (Debian, as root)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || \
+	  { echo "install Chromium as 'chromium' on the PATH, then run this again" >&2; exit 1; }
+
+demo: setup ## simulate a service, train, export, serve: prints the homepage's address
+	@exec $(BIN)/genpage demo
+
+test: setup setup-browser ## every test; GENPAGE_REAL_DATA names the real data's folder
+	$(BIN)/pytest
+
+check: setup ## format, lint, types, import arrows, lock files
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	scripts/lock --check
+
+format: setup ## put the sources in shape
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+bench: setup ## the benchmarks that need no trained model
+	$(BIN)/python benchmarks/tokenizer.py
+	$(BIN)/python benchmarks/engine.py
+	$(BIN)/python benchmarks/overhead.py
+
+lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock
+
+clean: ## remove what runs have made; the environment stays
+	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,5 @@
+"""``python -m genpage``: the same as the ``genpage`` command."""
+
+from genpage.cli import main
+
+main()

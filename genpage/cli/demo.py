@@ -1,0 +1,120 @@
+"""``genpage demo``: a small service from nothing to a homepage in the browser."""
+
+import hashlib
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from pydantic import Field
+from rich.console import Console
+
+from genpage.cli.command import Command
+from genpage.cli.serve import Serve
+from genpage.errors import GenPageError
+
+# The rooms whose code decides what a stage makes: a change there makes it again.
+_SIMULATION = ("genpage", "dataset", "simulation")
+_TRAINING = (*_SIMULATION, "tokenizer", "model", "training")
+_EXPORT = (*_TRAINING, "runtime", "export")
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One step of the demo: what it makes, by which command, from which code."""
+
+    name: str
+    out: Path
+    words: tuple[str, ...]
+    rooms: tuple[str, ...]
+
+    @property
+    def stamp(self) -> Path:
+        """Holds the fingerprint of what ``out`` was made from; absent while it is being made."""
+        return self.out.with_name(f"{self.out.name}.inputs")
+
+    @property
+    def fingerprint(self) -> str:
+        """A digest of the command and of the code behind it."""
+        digest = hashlib.sha256("\0".join(self.words).encode())
+        for room in self.rooms:
+            for source in _sources(room):
+                digest.update(source.read_bytes())
+        return digest.hexdigest()
+
+    def is_current(self) -> bool:
+        """Whether ``out`` was made from these inputs."""
+        if not self.out.exists() or not self.stamp.exists():
+            return False
+        return self.stamp.read_text("ascii") == self.fingerprint
+
+    def make(self) -> None:
+        """Run the command in a process of its own, so that serving stays free of torch."""
+        self.stamp.unlink(missing_ok=True)
+        self.out.parent.mkdir(parents=True, exist_ok=True)
+        command = (sys.executable, "-m", "genpage", *self.words, "--out", str(self.out), "--force")
+        if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own command
+            raise GenPageError(f"the demo stopped while making {self.out}; the reason stands above")
+        self.stamp.write_text(self.fingerprint, "ascii")
+
+
+class Demo(Command):
+    """Simulate a small service, train on it, export, serve; what did not change is kept."""
+
+    dir: Path = Field(default=Path("var/demo"), description="where everything is made")
+    members: int = Field(default=2000, ge=50, description="members of the simulated service")
+    days: int = Field(default=30, ge=7, description="simulated days")
+    size: str = Field(default="tiny", description="size of the model")
+    port: int = Field(default=8700, ge=0, le=65535, description="port of the homepage; 0: any")
+
+    def run(self) -> None:
+        """Make each stage that is not current, then serve until interrupted."""
+        console = Console(stderr=True)
+        remade = False
+        for number, stage in enumerate(self.stages(), start=1):
+            if stage.is_current() and not remade:
+                console.print(f"[dim]{number}/3 {stage.name}: {stage.out} is up to date[/dim]")
+                continue
+            console.rule(f"{number}/3 {stage.name}", align="left")
+            stage.make()
+            remade = True
+        Serve(
+            bundle=self.dir / "bundle",
+            data=self.dir / "data",
+            state_dir=self.dir / "state",
+            port=self.port,
+        ).run()
+
+    def stages(self) -> Sequence[Stage]:
+        """Data, checkpoint, bundle; each is made from the one before."""
+        data, checkpoint, bundle = (self.dir / n for n in ("data", "checkpoint", "bundle"))
+        return (
+            Stage(
+                "simulate a service",
+                data,
+                ("simulate", "--members", str(self.members), "--days", str(self.days)),
+                _SIMULATION,
+            ),
+            Stage(
+                "train a model on its pages",
+                checkpoint,
+                ("train", "pretrain", "--data", str(data), "--size", self.size),
+                _TRAINING,
+            ),
+            Stage(
+                "export it and check it against PyTorch",
+                bundle,
+                ("export", str(checkpoint)),
+                _EXPORT,
+            ),
+        )
+
+
+def _sources(room: str) -> Sequence[Path]:
+    spec = find_spec(room)
+    if spec is None or spec.origin is None:
+        raise GenPageError(f"the package {room} is not installed; run `make setup`")
+    folder = Path(spec.origin).parent
+    return sorted(path for path in folder.rglob("*.py") if "cli" not in path.parts)
