@@ -1,0 +1,97 @@
+"""What is measured, under names that dashboards rely on. One registry a server, none global.
+
+Labels are bounded: routes, reasons and bundle versions, never members or pages.
+"""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.process_collector import ProcessCollector
+
+from api.live_page import LivePage
+from api.plan import Plan
+from genpage.page import FinishReason
+from runtime.output import PageFinished
+
+_FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_AGES = (1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0)
+
+
+class Metrics:
+    """The server's instruments. Owned by the event loop."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+
+        def histogram(name: str, help_: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+            return Histogram(f"genpage_{name}", help_, labels, buckets=buckets, registry=registry)
+
+        def counter(name: str, help_: str, *labels: str) -> Counter:
+            return Counter(f"genpage_{name}", help_, labels, registry=registry)
+
+        def gauge(name: str, help_: str, *labels: str) -> Gauge:
+            return Gauge(f"genpage_{name}", help_, labels, registry=registry)
+
+        self._first_row = histogram(
+            "time_to_first_row_seconds", "Submission to the first row", _SLOW, "version"
+        )
+        self._interval = histogram("row_interval_seconds", "From row to row", _FAST, "version")
+        self._page = histogram("page_seconds", "Submission to the page's end", _SLOW, "version")
+        self._queue = histogram("queue_seconds", "Waiting for a slot", _FAST)
+        self._prefill = histogram("prefill_seconds", "Running the prompt", _FAST)
+        self._decode = histogram("decode_seconds", "Decoding rows", _SLOW)
+        self._mask = histogram("mask_build_seconds", "Building a page's eligibility", _FAST)
+        self._context_age = histogram(
+            "context_age_seconds", "Newest change of the member's context to the request", _AGES
+        )
+        self._prefix_queries = counter("prefix_cache_queries", "Prompt tokens asked for")
+        self._prefix_hits = counter("prefix_cache_hits", "Prompt tokens found in the KV cache")
+        self._pages = counter("pages", "Pages by how they ended", "version", "reason")
+        self._degraded = counter("degraded_pages", "Pages made without a part", "part")
+        self.events = counter("events", "Engagement events accepted")
+        self.requests = counter("http_requests", "Answers by route", "route", "method", "status")
+        self.request_seconds = histogram(
+            "http_request_seconds", "Arrival to the answer's last byte", _SLOW, "route"
+        )
+        self.kv_usage = gauge("kv_cache_usage_ratio", "Tokens in KV slots against their capacity")
+        self.pages_live = gauge("pages_live", "Pages being decoded")
+        self.pages_waiting = gauge("pages_waiting", "Pages waiting for a slot")
+        self.checkpoint_age = gauge("checkpoint_age_seconds", "Since the active bundle's export")
+
+    @contextmanager
+    def mask_build(self) -> Iterator[None]:
+        """Time a grammar's start."""
+        begun = time.perf_counter()
+        yield
+        self._mask.observe(time.perf_counter() - begun)
+
+    def admitted(self, plan: Plan) -> None:
+        """A page was let in."""
+        if plan.note.age_ms is not None:
+            self._context_age.observe(plan.note.age_ms / 1000)
+        for part in plan.degraded:
+            self._degraded.labels(part).inc()
+
+    def row(self, page: LivePage, interval_ms: float) -> None:
+        """A row was decoded, so long after the one before, or after submission."""
+        histogram = self._first_row if len(page.rows) == 1 else self._interval
+        histogram.labels(page.plan.model.version).observe(interval_ms / 1000)
+
+    def carried(self, output: PageFinished) -> None:
+        """The engine let go of a page."""
+        timing = output.timing
+        self._queue.observe(timing.queue_ms / 1000)
+        self._prefill.observe(timing.prefill_ms / 1000)
+        self._decode.observe(timing.decode_ms / 1000)
+        self._prefix_queries.inc(output.prompt_tokens)
+        self._prefix_hits.inc(output.cached_prompt_tokens)
+
+    def ended(self, page: LivePage, reason: FinishReason | str) -> None:
+        """A page is over; ``reason`` may be an error's code."""
+        version = page.plan.model.version
+        self._pages.labels(version, reason).inc()
+        self._page.labels(version).observe(page.spent.total_ms / 1000)

@@ -1,0 +1,217 @@
+"""Pages from asking to ending: admission, planning, decoding, giving up, taking up again.
+
+::
+
+    begin -> running -> finished | failed
+               |  ^
+     deserted  v  | resumed: token for token, by the engine's reproducibility
+             paused -> (60 s) finished "cancelled"
+
+One task a running page carries the engine's outputs into the `LivePage`; its permit is given back
+when the task ends, even where it never took a step.
+"""
+
+import asyncio
+from typing import Self
+
+from structlog.typing import FilteringBoundLogger
+
+from api.admission import Admission, Release
+from api.ask import Ask
+from api.cards import Cards
+from api.live_page import LivePage
+from api.metrics import Metrics
+from api.page_store import PageStore
+from api.plan import Plan
+from api.planner import Planner
+from api.problems import INTERNAL, problem_of
+from api.served import Served
+from genpage.errors import ConflictError, GenPageError
+from genpage.grammar import DecodedRow
+from runtime.job import PageJob
+from runtime.output import PageFailed, PageFinished, RowDecoded
+from runtime.prefix import PrefixKey
+from runtime.worker import PageStream, Worker
+
+
+class Pages:
+    """All pages of this server. Owned by the event loop; an async context manager."""
+
+    def __init__(
+        self,
+        worker: Worker,
+        planner: Planner,
+        store: PageStore,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        *,
+        autoregressive: int,
+    ) -> None:
+        limits = worker.limits
+        self.admission = Admission(limit=limits.pages, parallel=limits.batch)
+        self.store = store
+        self._worker = worker
+        self._planner = planner
+        self._metrics = metrics
+        self._log = log
+        self._autoregressive = autoregressive
+        self._tasks = asyncio.TaskGroup()
+        self._cards: Cards | None = None
+
+    async def __aenter__(self) -> Self:
+        await self._tasks.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Wait for the pages' tasks; the worker was drained or closed before."""
+        await self._tasks.__aexit__(None, None, None)
+
+    async def begin(self, ask: Ask) -> LivePage:
+        """Have a page made, whether or not anybody listens.
+
+        Raises `OverloadedError` when full, `UnavailableError` while draining or without a bundle,
+        `NotFoundError` and `ConflictError` for a page that cannot be continued.
+        """
+        release = self.admission.acquire()
+        try:
+            plan = await self._plan(ask)
+            page = LivePage(plan, self._cards_of(plan.model), self._deserted)
+            self._decode_in_background(page, release)
+        except BaseException:
+            release()
+            raise
+        self._metrics.admitted(plan)
+        return page
+
+    def resume(self, page: LivePage) -> None:
+        """Take a paused page up again where it was left; nothing happens to any other.
+
+        Raises as `begin` does.
+        """
+        if page.state != "paused":
+            return
+        release = self.admission.acquire()
+        try:
+            self._decode_in_background(page, release)
+        except BaseException:
+            release()
+            raise
+        page.go_on()
+
+    async def stop(self, page: LivePage) -> None:
+        """End a page as it is; nothing happens to one that is over."""
+        if page.state == "paused":
+            page.finish("cancelled")
+        page.stopped = True
+        self._worker.cancel(page.page_id)
+        while not page.over:
+            await page.changed()
+
+    async def erase(self, user_id: str) -> None:
+        """Forget a member's pages, and the KV kept of them."""
+        for page in self.store.of_member(user_id):
+            await self.stop(page)
+            self.store.drop(page)
+        await self._worker.forget(user_id)
+
+    async def drain(self, grace_s: float) -> None:
+        """Take on nothing new; pages have ``grace_s`` seconds, then end as they are."""
+        self.admission.closed = True
+        await self._worker.drain(grace_s)
+
+    async def _plan(self, ask: Ask) -> Plan:
+        if ask.continue_from is None:
+            return await self._planner.first(ask)
+        page = self.store.get(ask.continue_from)
+        if page.state == "running" and page.watched:
+            raise ConflictError(
+                f"Page {page.page_id} is still being made; read it to its end, or DELETE it."
+            )
+        await self.stop(page)
+        return await self._planner.following(ask, page)
+
+    def _deserted(self, page: LivePage) -> None:
+        self._worker.cancel(page.page_id)
+
+    def _decode_in_background(self, page: LivePage, release: Release) -> None:
+        stream = self._worker.submit(self._job(page))
+        self.store.start(page)
+        task = self._tasks.create_task(self._decode(page, stream))
+        task.add_done_callback(lambda _: release())
+
+    def _job(self, page: LivePage) -> PageJob:
+        plan, spent = page.plan, page.spent
+        request = plan.request
+        with self._metrics.mask_build():
+            grammar = plan.grammar(page.rows)
+        deadline = None
+        if plan.deadline_s is not None:
+            deadline = self._worker.clock() + max(0.0, plan.deadline_s - spent.total_ms / 1000)
+        return PageJob(
+            page_id=plan.page_id,
+            key=PrefixKey(plan.model.digest, request.user_id),
+            model=plan.model,
+            prompt=plan.tokens,
+            grammar=grammar,
+            rows=len(plan.earlier) + request.rows,
+            autoregressive=self._autoregressive,
+            temperature=request.temperature,
+            seed=request.seed,
+            deadline=deadline,
+            prompt_rows=len(plan.earlier),
+        )
+
+    async def _decode(self, page: LivePage, stream: PageStream) -> None:
+        try:
+            while await self._carry(page, stream):
+                # Somebody came back while the engine was letting go.
+                stream = self._worker.submit(self._job(page))
+        except GenPageError as error:
+            page.fail(problem_of(error))
+        except Exception:  # noqa: BLE001 - whatever it is, it ends this page only
+            self._log.exception("page failed", page_id=page.page_id)
+            page.fail(INTERNAL)
+        finally:
+            self.store.stop(page)
+
+    async def _carry(self, page: LivePage, stream: PageStream) -> bool:
+        """Carry one submission's outputs into the page; whether to submit it again."""
+        before_ms = page.spent.total_ms
+        last_ms = 0.0
+        async for output in stream:
+            match output:
+                case RowDecoded(at_ms=at_ms):
+                    row = DecodedRow(output.row, output.entities)
+                    page.add_row(row, before_ms + at_ms)
+                    self._metrics.row(page, at_ms - last_ms)
+                    last_ms = at_ms
+                case PageFinished():
+                    return self._ended(page, output)
+                case PageFailed(_, error):
+                    self._failed(page, error)
+        return False
+
+    def _ended(self, page: LivePage, output: PageFinished) -> bool:
+        page.spent = page.spent.plus(output)
+        self._metrics.carried(output)
+        if output.reason == "cancelled" and not page.stopped:
+            if page.watched:
+                return True
+            page.pause()
+            return False
+        page.finish(output.reason)
+        self.admission.finished((page.spent.total_ms - page.spent.queue_ms) / 1000)
+        self._metrics.ended(page, output.reason)
+        return False
+
+    def _failed(self, page: LivePage, error: GenPageError) -> None:
+        problem = problem_of(error)
+        if problem.status >= INTERNAL.status:
+            self._log.error("page failed", page_id=page.page_id, exc_info=error)
+        page.fail(problem)
+        self._metrics.ended(page, error.code)
+
+    def _cards_of(self, model: Served) -> Cards:
+        if self._cards is None or self._cards.catalog is not model.catalog:
+            self._cards = Cards(model.catalog)
+        return self._cards

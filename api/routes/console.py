@@ -1,0 +1,76 @@
+"""What the homepage demo shows beside a page; on loopback only, since it lists members."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from api.replies import (
+    ContextReply,
+    MemberLine,
+    MembersReply,
+    ProfileReply,
+    PromptReply,
+    WordReply,
+)
+from api.routes.running import Running, problems
+from genpage.context import Context
+from genpage.documents import dump
+from genpage.errors import NotFoundError
+from tokenizer.words import describe
+
+router = APIRouter(tags=["console"])
+
+
+class ConsoleOffError(NotFoundError):
+    """The console's routes are not there."""
+
+    code = "console-off"
+
+
+def _require_console(server: Running) -> None:
+    if not server.options.console or server.stores.directory is None:
+        raise ConsoleOffError("The console is off; `genpage serve` has it on loopback.")
+
+
+@router.get("/v1/users", summary="Some known members", responses=problems(401, 404, 422))
+async def members(
+    server: Running, limit: Annotated[int, Query(ge=1, le=1_000)] = 50
+) -> MembersReply:
+    """Those with the longest histories first."""
+    _require_console(server)
+    assert server.stores.directory is not None
+    contexts = await server.stores.directory.busiest(limit)
+    return MembersReply(users=[_line(context) for context in contexts])
+
+
+@router.get(
+    "/v1/pages/{page_id}/prompt", summary="What the model saw", responses=problems(401, 404)
+)
+async def prompt(page_id: str, server: Running) -> PromptReply:
+    """The page's prompt, token by token, in words."""
+    _require_console(server)
+    page = server.pages.store.get(page_id)
+    plan = page.plan
+    words = describe(plan.prompt, plan.model.prompts.vocabulary, plan.model.catalog)
+    return PromptReply(
+        page_id=page.page_id,
+        tokens=len(plan.tokens),
+        anchor=plan.prompt.anchor,
+        words=[WordReply(segment=w.segment, token=w.token, text=w.text) for w in words],
+        context=ContextReply(
+            version=plan.note.version, age_ms=plan.note.age_ms, known=plan.note.known
+        ),
+        cached_prompt_tokens=page.spent.cached_prompt_tokens if page.over else None,
+    )
+
+
+def _line(context: Context) -> MemberLine:
+    profile = None if context.profile is None else ProfileReply(**dump(context.profile))
+    return MemberLine(
+        user_id=context.user_id,
+        known=context.known,
+        version=context.version,
+        events=context.dropped + len(context.events),
+        last_ts=context.events[-1].ts if context.events else None,
+        profile=profile,
+    )

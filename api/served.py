@@ -1,0 +1,57 @@
+"""The ports to the loaded bundles, as the server needs them."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from genpage.catalog import Catalog
+from genpage.rules import Rules
+from runtime.job import ServedModel
+from tokenizer.prompt import PromptEncoder
+
+
+class Served(ServedModel, Protocol):
+    """A bundle that is loaded, with its catalog snapshot; immutable."""
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        ...
+
+    @property
+    def created_at(self) -> float:
+        """When the bundle was exported, Unix seconds."""
+        ...
+
+    @property
+    def catalog(self) -> Catalog:
+        """The catalog snapshot that pages are made from."""
+        ...
+
+    @property
+    def rules(self) -> Rules:
+        """The rules that pages obey."""
+        ...
+
+    @property
+    def prompts(self) -> PromptEncoder:
+        """The encoder of prompts as the model was trained on."""
+        ...
+
+
+class Models(Protocol):
+    """Which bundles are loaded, and which one new pages get."""
+
+    @property
+    def active(self) -> Served | None:
+        """What new pages get, None before there is any."""
+        ...
+
+    @property
+    def previous(self) -> Served | None:
+        """What was active before, kept for a rollback."""
+        ...
+
+    @property
+    def loaded(self) -> Sequence[Served]:
+        """All that are in memory."""
+        ...

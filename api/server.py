@@ -1,0 +1,106 @@
+"""Everything that runs while the server does, put together once and handed to the routes."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Self
+
+from structlog.typing import FilteringBoundLogger
+
+from api.auth import Keys
+from api.metrics import Metrics
+from api.page_store import Keeping, PageStore
+from api.pages import Pages
+from api.planner import Planner
+from api.served import Models
+from genpage.errors import UsageError
+from genpage.trends import Trends
+from runtime.worker import Worker
+from streaming.ports import ContextStore, Directory, EventSink, PromptCache
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """How to serve; checked on construction."""
+
+    keys: Keys = field(default_factory=Keys)
+    keeping: Keeping = field(default_factory=Keeping)
+    autoregressive: int = 4
+    grace_s: float = 10.0
+    console: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be served with, naming the option."""
+        if self.autoregressive < 1:
+            raise UsageError(f"--autoregressive must be at least 1, not {self.autoregressive}")
+        if self.grace_s < 0:
+            raise UsageError(f"--grace must not be negative, not {self.grace_s}")
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Where members' data is, and where their events go. ``directory`` lists members."""
+
+    contexts: ContextStore
+    prompts: PromptCache
+    sink: EventSink
+    trends: Callable[[], Trends]
+    directory: Directory | None = None
+    # The newest event that was there at the start, Unix seconds: the clock of old data.
+    newest: float | None = None
+
+
+class Server:
+    """An async context manager: enter to start the engine and the pages, exit to end them."""
+
+    def __init__(
+        self,
+        models: Models,
+        worker: Worker,
+        stores: Stores,
+        options: Options,
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.models = models
+        self.worker = worker
+        self.stores = stores
+        self.options = options
+        self.log = log
+        self.metrics = Metrics()
+        self.planner = Planner(models, stores.contexts, stores.prompts, stores.trends)
+        self.pages = Pages(
+            worker,
+            self.planner,
+            PageStore(options.keeping),
+            self.metrics,
+            log,
+            autoregressive=options.autoregressive,
+        )
+
+    async def __aenter__(self) -> Self:
+        self.worker.start()
+        await self.pages.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        """Ends what is still running at once; `drain` first for a graceful end."""
+        await self.worker.close()
+        await self.pages.__aexit__(*failure)
+
+    @property
+    def draining(self) -> bool:
+        """Whether the end has been announced."""
+        return self.pages.admission.closed
+
+    async def drain(self) -> None:
+        """Take on nothing new; returns when every page has ended or been cut short."""
+        self.log.info("draining", pages=len(self.pages.store.running()))
+        await self.pages.drain(self.options.grace_s)
+        await asyncio.sleep(0)  # the streams' last events are on their way
+
+    async def erase(self, user_id: str) -> None:
+        """Forget a member in every store, cache and memory of ours."""
+        await self.stores.sink.erase(user_id)
+        await self.stores.contexts.erase(user_id)
+        await self.stores.prompts.erase(user_id)
+        await self.pages.erase(user_id)
