@@ -28,6 +28,7 @@ Arrays = dict[str, NDArray[Any]]
 WIDTH_UNIT = 64
 GENRE_SLOTS, LANGUAGE_SLOTS, YEAR_SLOTS = 28, 8, 8
 FEATURES = GENRE_SLOTS + LANGUAGE_SLOTS + YEAR_SLOTS + len(ENTITY_KINDS)
+FEATURE_WEIGHT = np.float32(0.5)
 _WORD = re.compile(r"[^\W_]+")
 
 
@@ -56,8 +57,10 @@ def terms(entity: Entity) -> list[str]:
 
 
 def _words(text: str) -> list[str]:
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
+    plain = text.casefold()
+    if not plain.isascii():
+        decomposed = unicodedata.normalize("NFKD", plain)
+        plain = "".join(letter for letter in decomposed if not unicodedata.combining(letter))
     return _WORD.findall(plain)
 
 
@@ -65,7 +68,7 @@ def _words(text: str) -> list[str]:
 class TextContentEncoder:
     """TF-IDF (sublinear counts) projected by SVD, beside genres, kind, year and languages.
 
-    The K text components have unit length together, as has each group of features that is known.
+    A vector has unit length in all; its text weighs twice what each group of features does.
     """
 
     kind: ClassVar[str] = "text"
@@ -98,14 +101,13 @@ class TextContentEncoder:
     def encode(self, entities: Sequence[Entity]) -> Float32Array:
         """(n, D) float32."""
         vectors = np.zeros((len(entities), self.dim), np.float32)
-        text = self.components.shape[1]
         for vector, entity in zip(vectors, entities, strict=True):
-            vector[:text] = self._text(entity)
-            vector[text:] = self.features(entity)
+            parts = (self.text(entity), FEATURE_WEIGHT * self.features(entity))
+            vector[:] = _unit(np.concatenate(parts))
         return vectors
 
-    def _text(self, entity: Entity) -> Float32Array:
-        """(K,) the text's projection."""
+    def text(self, entity: Entity) -> Float32Array:
+        """(K,) the text's projection, of unit length; zeros where no term is known."""
         known = self._positions
         counts = Counter(known[term] for term in terms(entity) if term in known)
         index = np.fromiter(counts, np.int64, len(counts))
@@ -113,7 +115,7 @@ class TextContentEncoder:
         return _unit(_unit(weights * self.idf[index]) @ self.components[index])
 
     def features(self, entity: Entity) -> Float32Array:
-        """(FEATURES,) genres, kind, year, languages."""
+        """(FEATURES,) genres, kind, year, languages; each group of unit length, or unknown."""
         kinds = np.zeros(len(ENTITY_KINDS), np.float32)
         kinds[ENTITY_KINDS.index(entity.kind)] = 1.0
         years = np.zeros(YEAR_SLOTS, np.float32)

@@ -48,11 +48,22 @@ def test_twin_of_scikit_learn() -> None:
     expected = normalize(svd.transform(vectorizer.transform(seen)))
     width = expected.shape[1]
     assert width > 20
-    vectors = encoder.encode(seen)
-    assert np.allclose(vectors[:, :width], expected, atol=1e-5)
-    assert not vectors[:, width : 128 - FEATURES].any()
-    assert vectors.shape == (190, encoder.dim) == (190, 128)
+    text = np.stack([encoder.text(entity) for entity in seen])
+    assert np.allclose(text[:, :width], expected, atol=1e-5)
+    assert not text[:, width:].any()
+
+
+def test_vectors_have_unit_length() -> None:
+    """Text, and features at half its weight, of unit length together."""
+    known = titles(30)
+    encoder = fit_text_encoder(known)
+    vectors = encoder.encode(known)
+    assert vectors.shape == (30, encoder.dim) == (30, 128)
     assert vectors.dtype == np.float32
+    assert np.allclose(np.linalg.norm(vectors, axis=1), 1.0)
+    whole = np.concatenate([encoder.text(known[3]), 0.5 * encoder.features(known[3])])
+    # Text 1, and four groups of 1 / 2: of length root 2.
+    assert np.allclose(vectors[3], whole / np.sqrt(2.0))
 
 
 def test_a_vector_does_not_depend_on_the_others() -> None:
