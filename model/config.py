@@ -40,11 +40,13 @@ class ModelConfig:
         for name in ("width", "layers", "heads", "kv_heads", "ffn", "positions"):
             value: object = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                msg = f"model config: {name} must be a positive whole number, not {value!r}."
-                raise CheckpointError(msg)
+                raise CheckpointError(
+                    f"model config: {name} must be a positive whole number, not {value!r}."
+                )
         if self.head_dim not in HEAD_DIMS:
-            msg = f"model config: head_dim must be one of {HEAD_DIMS}, not {self.head_dim!r}."
-            raise CheckpointError(msg)
+            raise CheckpointError(
+                f"model config: head_dim must be one of {HEAD_DIMS}, not {self.head_dim!r}."
+            )
         for name, value in (
             ("width", self.width),
             ("ffn", self.ffn),
@@ -52,17 +54,16 @@ class ModelConfig:
             ("kv_heads x head_dim", self.kv_width),
         ):
             if value % WIDTH_STEP:
-                msg = f"model config: {name} must be a multiple of {WIDTH_STEP}, not {value}."
-                raise CheckpointError(msg)
+                raise CheckpointError(
+                    f"model config: {name} must be a multiple of {WIDTH_STEP}, not {value}."
+                )
         if self.heads % self.kv_heads:
-            msg = (
+            raise CheckpointError(
                 f"model config: heads ({self.heads}) must be a multiple of kv_heads "
                 f"({self.kv_heads})."
             )
-            raise CheckpointError(msg)
         if not self.rope_theta > 0 or not self.norm_eps > 0:
-            msg = "model config: rope_theta and norm_eps must be above 0."
-            raise CheckpointError(msg)
+            raise CheckpointError("model config: rope_theta and norm_eps must be above 0.")
 
     @property
     def query_width(self) -> int:
@@ -84,18 +85,15 @@ class ModelConfig:
         """The config that ``to_document`` wrote; unknown and missing keys are CheckpointErrors."""
         known = {field.name for field in fields(cls)}
         if unknown := sorted(set(document) - known):
-            msg = (
+            raise CheckpointError(
                 f"model config: unknown key {', '.join(unknown)}. The checkpoint was written by "
                 "another version of GenPage; use the one that wrote it."
             )
-            raise CheckpointError(msg)
         if missing := sorted(known - set(document)):
-            msg = f"model config: missing key {', '.join(missing)}."
-            raise CheckpointError(msg)
+            raise CheckpointError(f"model config: missing key {', '.join(missing)}.")
         for name, value in document.items():
             if not isinstance(value, (int, float)) or isinstance(value, bool):
-                msg = f"model config: {name} must be a number, not {value!r}."
-                raise CheckpointError(msg)
+                raise CheckpointError(f"model config: {name} must be a number, not {value!r}.")
         # The field types were just checked; the dataclass checks the ranges.
         return cls(**document)  # type: ignore[arg-type]
 

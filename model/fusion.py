@@ -13,6 +13,7 @@ import math
 
 import torch
 from torch import nn
+from torch.nn.functional import embedding
 
 
 class FusedTable(nn.Module):
@@ -39,17 +40,18 @@ class FusedTable(nn.Module):
         ID dropout points some entities at their fallback.
         """
         wearing = tokens if identity is None else identity[tokens]
-        return self.fuse(self.ids[wearing], content[tokens])
+        # `embedding` sums a repeated token's gradients in a fixed order; indexing does not.
+        return self.fuse(embedding(wearing, self.ids), content[tokens])
 
     def table(self, content: torch.Tensor, identity: torch.Tensor | None = None) -> torch.Tensor:
         """All rows."""  # (V, C) -> (V, d)
-        return self.fuse(self.ids if identity is None else self.ids[identity], content)
+        return self.fuse(self.ids if identity is None else embedding(identity, self.ids), content)
 
     @torch.no_grad()
     def initialise(self, std: float, generator: torch.Generator) -> None:
         """Fresh weights: rows of this standard deviation, the gate half open."""
         self.ids.normal_(0.0, std, generator=generator)
-        # Contents are unit vectors: projected, they then stand as long as an ID embedding.
+        # A content vector is one to two long; projected it stands about as long as an ID.
         self.projection.normal_(0.0, std, generator=generator)
         self.gate_weight.zero_()
         self.gate_bias.zero_()

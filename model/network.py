@@ -19,7 +19,7 @@ _OUTPUT_STD = 0.02
 class Network(nn.Module):
     """A decoder-only transformer over a vocabulary of V tokens.
 
-    ``content`` (V, C) float32 holds a unit vector for an entity and zeros for any other token.
+    ``content`` (V, C) float32 holds an entity's content vector and zeros for any other token.
     Weights are zeros until `initialise` or a checkpoint fills them.
     """
 

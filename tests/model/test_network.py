@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from genpage.errors import GenPageError
-from model.attention import AttentionCore
+from model.attention import AttentionCore, mix_documents, mix_grid
 from model.config import ModelConfig
 from model.network import Network
 from model.packing import Packing
@@ -96,6 +96,25 @@ def test_attention_core_is_plain_attention_over_turned_heads() -> None:
             expected = scores.softmax(dim=0) @ v[: at + 1]
             got = mixed[at, head * SHAPE.head_dim : (head + 1) * SHAPE.head_dim]
             torch.testing.assert_close(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [(9,), (7, 12, 1, 11)])
+def test_the_padded_grid_agrees_with_the_loop_over_documents(lengths: tuple[int, ...]) -> None:
+    """Both ways to keep documents apart give the same mix and the same gradients."""
+    packing, generator = Packing(lengths), torch.Generator().manual_seed(2)
+    shapes = [(SHAPE.heads,), (SHAPE.kv_heads,), (SHAPE.kv_heads,)]
+    inputs = [
+        torch.randn(1, packing.tokens, *heads, SHAPE.head_dim, generator=generator)
+        for heads in shapes
+    ]
+    wanted = torch.randn(1, packing.tokens, SHAPE.heads, SHAPE.head_dim, generator=generator)
+    results = []
+    for mix in (mix_documents, mix_grid):
+        leaves = [x.clone().requires_grad_() for x in inputs]
+        mixed = mix(leaves[0], leaves[1], leaves[2], packing)
+        results.append([mixed, *torch.autograd.grad((mixed * wanted).sum(), leaves)])
+    for looped, padded in zip(*results, strict=True):
+        torch.testing.assert_close(padded, looped, rtol=1e-4, atol=1e-5)
 
 
 def test_rotary_table_starts_at_no_rotation() -> None:
