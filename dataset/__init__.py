@@ -1,0 +1,1 @@
+"""The Parquet layout of a data folder: reading, atomic writing, validation, importers."""

@@ -1,0 +1,128 @@
+"""Writing a data folder: beside its place first, then renamed, so nothing half-written is seen."""
+
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+import polars as pl
+
+from dataset.day import day_start
+from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, Table
+from genpage.entity import Entity
+from genpage.errors import UsageError
+from genpage.row import Row
+
+
+class FolderWriter:
+    """Writes tables into a folder that is not in its place yet. Get one from `new_folder`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def entities(self, entities: Iterable[Entity]) -> None:
+        """Write the catalog's entities, in the given order."""
+        lines = [
+            {**asdict(e), **_lists(e, "genres", "cast", "languages", "countries")} for e in entities
+        ]
+        self._write(ENTITIES, _frame(ENTITIES, lines), self.path / "entities.parquet")
+
+    def rows(self, rows: Iterable[Row]) -> None:
+        """Write the catalog's rows; a condition that is not set is null."""
+        lines = []
+        for row in rows:
+            line = asdict(row)
+            if row.where is not None:
+                line["where"] = {
+                    k: list(v) if isinstance(v, tuple) else v
+                    for k, v in line["where"].items()
+                    if v != ()
+                }
+            lines.append(line)
+        self._write(ROWS, _frame(ROWS, lines), self.path / "rows.parquet")
+
+    def profiles(self, profiles: pl.DataFrame) -> None:
+        """Write the members."""
+        self._write(PROFILES, profiles, self.path / "profiles.parquet")
+
+    def events(self, day: str, events: pl.DataFrame) -> None:
+        """Write one UTC day's events."""
+        self._write_day(EVENTS, day, events)
+
+    def impressions(self, day: str, impressions: pl.DataFrame) -> None:
+        """Write one UTC day's impressions."""
+        self._write_day(IMPRESSIONS, day, impressions)
+
+    def _write_day(self, table: Table, day: str, frame: pl.DataFrame) -> None:
+        day_start(day)
+        folder = self.path / table.name
+        folder.mkdir(exist_ok=True)
+        self._write(table, frame, folder / f"{day}.parquet")
+
+    def _write(self, table: Table, frame: pl.DataFrame, file: Path) -> None:
+        absent = [
+            pl.lit(None, dtype=column.dtype).alias(column.name)
+            for column in table.columns
+            if column.optional and column.name not in frame.columns
+        ]
+        frame.with_columns(absent).select(
+            pl.col(name).cast(dtype) for name, dtype in table.schema.items()
+        ).write_parquet(file, compression="zstd", compression_level=1, statistics=True)
+
+
+@contextmanager
+def new_folder(path: Path | str, *, force: bool = False) -> Iterator[FolderWriter]:
+    """A writer whose folder takes its place at ``path`` when the block ends well.
+
+    An existing ``path`` is refused (`UsageError`) unless ``force``, and then stays until the new
+    one is complete. When the block fails or is interrupted, nothing is left behind; what a killed
+    run left is cleared by the next.
+    """
+    path = Path(path)
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists already; give another --out, or --force to replace it")
+    staged = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(staged, ignore_errors=True)
+        staged.mkdir()
+    except OSError as error:
+        raise UsageError(f"cannot write to {path}: {error.strerror}") from error
+    try:
+        yield FolderWriter(staged)
+        _sync(staged)
+        _put(staged, path)
+    finally:
+        shutil.rmtree(staged, ignore_errors=True)
+
+
+def _put(staged: Path, path: Path) -> None:
+    old = path.with_name(f".{path.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if path.exists():
+        path.rename(old)
+    staged.rename(path)
+    if old.is_dir():
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        old.unlink(missing_ok=True)  # --force over a plain file
+
+
+def _sync(folder: Path) -> None:
+    """Make the content durable before the name is: a crash must not leave a torn folder."""
+    for place in (folder, *folder.rglob("*")):
+        descriptor = os.open(place, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _frame(table: Table, lines: list[dict[str, object]]) -> pl.DataFrame:
+    return pl.DataFrame(lines, schema=table.schema)
+
+
+def _lists(entity: Entity, *names: str) -> dict[str, list[str]]:
+    return {name: list(getattr(entity, name)) for name in names}
