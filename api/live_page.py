@@ -216,11 +216,15 @@ class Watch:
 
     async def frames(self) -> AsyncIterator[bytes]:
         """The wire bytes: preamble, events as they are said, a ping in every quiet stretch."""
-        yield sse.PREAMBLE
+        said = [sse.PREAMBLE]
         while True:
-            for content in self._page.frames_after(self._seen):
-                self._seen += 1
-                yield content
+            news = self._page.frames_after(self._seen)
+            self._seen += len(news)
+            said += news
+            if said:
+                yield b"".join(said)
+                said = []
+                continue  # what was said while these were sent
             if self._page.over:
                 return
             try:

@@ -82,11 +82,11 @@ class Planner:
         earlier = _carried(before, page.rows, model)
         shown = before.page_rows(page.rows)
         plan = self._plan(ask, request, model, held, context, degraded, before.prompt)
-        tail = model.prompts.continuation(shown, acted, at=request.at)
+        tail = model.encoder.continuation(shown, acted, at=request.at)
         if _same(before.model, model) and _fits(model, len(before.tokens) + len(tail), request):
             return replace(plan, tokens=np.concatenate([before.tokens, tail]), earlier=earlier)
         prompt = await self._prompt(model, context, request)
-        tail = model.prompts.continuation(shown, (), at=request.at)
+        tail = model.encoder.continuation(shown, (), at=request.at)
         if not _fits(model, len(prompt.tokens) + len(tail), request):
             tail = tail[:0]
         tokens = np.concatenate([prompt.tokens, tail])
@@ -142,7 +142,7 @@ class Planner:
         """The prompt, by way of the cache where no event is hidden and none is only sent along."""
         trends = self._trends()
         injection = inject(model.catalog, trends, request.at)
-        encoder, vocabulary = model.prompts, model.prompts.vocabulary.digest
+        encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
         events, user_id = context.events, context.user_id
         if not events or request.engagements or events[-1].ts > request.at:
             return encoder.encode(context, request, injection)

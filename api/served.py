@@ -33,7 +33,7 @@ class Served(ServedModel, Protocol):
         ...
 
     @property
-    def prompts(self) -> PromptEncoder:
+    def encoder(self) -> PromptEncoder:
         """The encoder of prompts as the model was trained on."""
         ...
 

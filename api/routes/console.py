@@ -51,7 +51,7 @@ async def prompt(page_id: str, server: Running) -> PromptReply:
     _require_console(server)
     page = server.pages.store.get(page_id)
     plan = page.plan
-    words = describe(plan.prompt, plan.model.prompts.vocabulary, plan.model.catalog)
+    words = describe(plan.prompt, plan.model.encoder.vocabulary, plan.model.catalog)
     return PromptReply(
         page_id=page.page_id,
         tokens=len(plan.tokens),

@@ -1,0 +1,183 @@
+"""A whole server on the fake backend: for tests and benchmarks, with no model file."""
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import structlog
+from structlog.typing import EventDict, FilteringBoundLogger
+
+from api.server import Options, Server, Stores
+from genpage.catalog import Catalog
+from genpage.entity import Entity
+from genpage.row import Row
+from genpage.rules import Rules
+from runtime.arrays import FloatArray, IntArray
+from runtime.backend import Head
+from runtime.chunk import Chunk
+from runtime.engine import Engine
+from runtime.fake import FakeBackend, FakeHead
+from runtime.limits import Limits
+from runtime.worker import Worker
+from streaming.direct import DirectSink
+from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.trending import LiveTrends
+from tokenizer.prompt import PromptEncoder
+from tokenizer.vocabulary import Vocabulary
+
+GENRES = ("Drama", "Comedy", "Crime", "Romance", "Mystery")
+_PATIENCE_S = 30.0
+
+
+def fake_catalog(entities: int = 400, rows: int = 24) -> Catalog:
+    """Films ``e0``... of every genre; rows ``r0``... that take any of them."""
+    films = [
+        Entity(
+            f"e{n}",
+            "film",
+            f"Film {n}",
+            synopsis=f"What happened in {n}.",
+            genres=(GENRES[n % len(GENRES)],),
+            year=1990 + n % 30,
+        )
+        for n in range(entities)
+    ]
+    return Catalog.build(films, [Row(f"r{n}", "genre", f"Row {n}") for n in range(rows)])
+
+
+class GatedBackend(FakeBackend):
+    """A fake backend that can be held before each pass, to look at the server in between."""
+
+    def __init__(self, slots: int = 4, capacity: int = 8192) -> None:
+        super().__init__(slots, capacity)
+        self._permits = threading.Semaphore(0)
+        self._gated = False
+        # Passes that were begun, those held before they ran included.
+        self.begun = 0
+        self.fail_with: Exception | None = None
+
+    def hold(self) -> None:
+        """From now on each pass waits for a permit of `let`."""
+        self._gated = True
+
+    def let(self, passes: int) -> None:
+        """Let so many passes through."""
+        for _ in range(passes):
+            self._permits.release()
+
+    def open(self) -> None:
+        """Hold nothing any more."""
+        self._gated = False
+        self._permits.release()
+
+    def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
+        """One pass, once it may."""
+        self.begun += 1
+        if self._gated and not self._permits.acquire(timeout=_PATIENCE_S):
+            raise TimeoutError("a held backend was forgotten")
+        if self.fail_with is not None:
+            raise self.fail_with
+        return super().forward(chunks)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FakeServed:
+    """An `api.served.Served` with no bundle behind it."""
+
+    catalog: Catalog
+    backend: GatedBackend
+    head: Head
+    row_tokens: IntArray
+    entity_tokens: IntArray
+    encoder: PromptEncoder
+    rules: Rules
+    version: str = "fake-1"
+    digest: str = "f" * 64
+    created_at: float = 1_700_000_000.0
+
+    @classmethod
+    def of(cls, catalog: Catalog, rules: Rules | None = None) -> "FakeServed":
+        """A model over a catalog."""
+        vocabulary = Vocabulary().grown(catalog)
+        row_tokens, entity_tokens = vocabulary.item_tokens(catalog)
+        return cls(
+            catalog,
+            GatedBackend(),
+            FakeHead(len(catalog.rows), len(catalog.entities)),
+            row_tokens,
+            entity_tokens,
+            PromptEncoder(vocabulary),
+            rules or Rules.default(),
+        )
+
+
+@dataclass(slots=True)
+class FakeModels:
+    """An `api.served.Models` of at most one bundle."""
+
+    active: FakeServed | None
+    previous: FakeServed | None = None
+
+    @property
+    def loaded(self) -> Sequence[FakeServed]:
+        """What is in memory."""
+        return [] if self.active is None else [self.active]
+
+
+@dataclass(slots=True)
+class Logbook:
+    """A logger's lines, kept instead of written."""
+
+    lines: list[EventDict] = field(default_factory=list)
+
+    def logger(self) -> FilteringBoundLogger:
+        """A logger that writes here."""
+        capture = structlog.testing.LogCapture()
+        capture.entries = self.lines
+        logger: FilteringBoundLogger = structlog.wrap_logger(
+            None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0)
+        )
+        return logger
+
+
+@dataclass(frozen=True, slots=True)
+class FakeServer:
+    """A server, not started, and the parts that a test looks into."""
+
+    server: Server
+    models: FakeModels
+    backend: GatedBackend
+    contexts: MemoryContextStore
+    prompts: MemoryPromptCache
+    logbook: Logbook
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        options: Options | None = None,
+        limits: Limits | None = None,
+        served: FakeServed | None = None,
+    ) -> "FakeServer":
+        """With embedded stores; the console is on unless ``options`` say otherwise."""
+        served = served or FakeServed.of(fake_catalog())
+        contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
+        trends = LiveTrends(served.catalog)
+        stores = Stores(
+            contexts, prompts, DirectSink(contexts, trends), trends.snapshot, directory=contexts
+        )
+        models = FakeModels(served)
+        server = Server(
+            models,
+            Worker(Engine(limits or Limits(batch=4, queue=8))),
+            stores,
+            options or Options(console=True),
+            logbook.logger(),
+        )
+        return cls(server, models, served.backend, contexts, prompts, logbook)
+
+    async def is_idle(self) -> bool:
+        """Whether the engine's own books show no page and every slot free."""
+        stats = await self.server.worker.stats()
+        slots = {0, self.backend.slots}  # 0: none was ever used
+        return stats.live == stats.waiting == 0 and stats.free_slots in slots
