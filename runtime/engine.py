@@ -51,7 +51,7 @@ class _Scored:
 
 
 class Engine:
-    """Pages in, rows out. Every method but `stats` and `check_integrity` mutates."""
+    """Pages in, rows out. Every method but `holds`, `stats` and `check_integrity` mutates."""
 
     def __init__(self, limits: Limits | None = None, *, clock: Clock = time.monotonic) -> None:
         self.limits = limits or Limits()
@@ -84,6 +84,11 @@ class Engine:
             self._finish(page, page.decoder.reason, now)
         else:
             self._refuse_overlong(page)
+
+    def holds(self, job: PageJob) -> bool:
+        """Whether this very job is in hand, not another of its page id."""
+        page = self._scheduler.find(job.page_id)
+        return page is not None and page.job is job
 
     def cancel(self, page_id: str, reason: FinishReason = "cancelled") -> bool:
         """End a page now and free its slot; the next step says so. False: no such page."""

@@ -20,7 +20,7 @@ WIDTH = 4
 _PARTS = tuple(range(0, 64, 16))
 _MASK = (1 << 64) - 1
 _MULTIPLIER = 0x9E3779B97F4A7C15
-_EMPTY = 0x243F6A8885A308D3
+EMPTY = 0x243F6A8885A308D3
 # A prime, so that windows spread over the whole table.
 _WINDOWS = 65_537
 
@@ -42,7 +42,7 @@ class FakeBackend:
     def __init__(self, slots: int = 4, capacity: int = 2048) -> None:
         self.slots = slots
         self.capacity = capacity
-        self._held: list[list[int]] = [[_EMPTY] for _ in range(slots)]
+        self._held: list[list[int]] = [[EMPTY] for _ in range(slots)]
 
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
         """Per chunk the hidden states (scored, WIDTH); refuses what no backend may be handed."""

@@ -13,6 +13,7 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -39,6 +40,13 @@ class _Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class _Abandon:
+    """Cancels one job; unlike a page id it cannot mean a page that was taken up again since."""
+
+    job: PageJob
+
+
+@dataclass(frozen=True, slots=True)
 class _CancelAll:
     reason: FinishReason
 
@@ -59,20 +67,19 @@ class _Close:
     pass
 
 
-_Command = _Submit | _Cancel | _CancelAll | _Forget | _Report | _Close
+_Command = _Submit | _Cancel | _Abandon | _CancelAll | _Forget | _Report | _Close
 
 
 class PageStream(AsyncIterator[Output]):
     """One page's outputs; ends after its `PageFinished` or `PageFailed`.
 
-    Whoever stops reading before that cancels the page: by `aclose` (or ``async with``), or by
-    dropping the stream.
+    Whoever stops reading before that abandons the page: by `aclose` (or ``async with``), or by
+    dropping the stream. Whoever wants to see how it ends calls `Worker.cancel` and reads on.
     """
 
-    def __init__(self, page_id: str, mailbox: Mailbox, cancel: Callable[[str], None]) -> None:
-        self.page_id = page_id
+    def __init__(self, mailbox: Mailbox, abandon: Callable[[], None]) -> None:
         self._mailbox = mailbox
-        self._cancel = cancel
+        self._abandon = abandon
         self._ended = False
 
     async def __anext__(self) -> Output:
@@ -104,7 +111,7 @@ class PageStream(AsyncIterator[Output]):
     def _close(self) -> None:
         if not self._ended:
             self._ended = True
-            self._cancel(self.page_id)
+            self._abandon()
 
 
 class Worker:
@@ -119,6 +126,7 @@ class Worker:
         self._mailboxes: dict[str, Mailbox] = {}
         self._replies: set[asyncio.Future[Any]] = set()  # Any: of whatever was asked
         self._idle = asyncio.Event()
+        self._idle.set()
         self._exited = asyncio.Event()
         self._draining = False
         self._failure: BaseException | None = None
@@ -127,7 +135,6 @@ class Worker:
     def start(self) -> None:
         """Start the thread; outputs go to the running loop from now on."""
         self._loop = asyncio.get_running_loop()
-        self._idle.set()
         self._thread.start()
 
     @property
@@ -164,7 +171,7 @@ class Worker:
         mailbox = self._mailboxes[job.page_id] = Mailbox()
         self._idle.clear()
         self._commands.put(_Submit(job, self.clock()))
-        return PageStream(job.page_id, mailbox, self.cancel)
+        return PageStream(mailbox, partial(self._commands.put, _Abandon(job)))
 
     def cancel(self, page_id: str) -> None:
         """End a page before the engine's next step; nothing happens where it has ended."""
@@ -267,6 +274,9 @@ class Worker:
                     self._admit(job, submitted)
                 case _Cancel(page_id):
                     self._engine.cancel(page_id)
+                case _Abandon(job):
+                    if self._engine.holds(job):
+                        self._engine.cancel(job.page_id)
                 case _CancelAll(reason):
                     self._engine.cancel_all(reason)
                 case _Forget(member, reply):

@@ -1,0 +1,206 @@
+"""Slot bookkeeping: reuse by key and prefix, eviction, erasure."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+
+from runtime.arrays import IntArray
+from runtime.prefix import PrefixKey, common_prefix
+from runtime.slots import Slots
+
+ADA, BOB = PrefixKey("d1", "ada"), PrefixKey("d1", "bob")
+
+
+def tokens(*values: int) -> IntArray:
+    """Tokens as the books take them."""
+    return np.array(values, np.int32)
+
+
+def use(slots: Slots, key: PrefixKey, prompt: IntArray) -> tuple[int, int]:
+    """Let a page with this prompt come and go; (slot, cached)."""
+    allocation = slots.allocate(key, prompt)
+    slots.record(allocation.slot, allocation.cached, prompt[allocation.cached :])
+    slots.release(allocation.slot)
+    slots.check_integrity()
+    return allocation.slot, allocation.cached
+
+
+@given(st.lists(st.integers(0, 2)), st.lists(st.integers(0, 2)))
+def test_common_prefix_counts_agreeing_tokens(left: list[int], right: list[int]) -> None:
+    """Against a loop."""
+    shared = 0
+    for ours, theirs in zip(left, right, strict=False):
+        if ours != theirs:
+            break
+        shared += 1
+    assert common_prefix(tokens(*left), tokens(*right)) == shared
+
+
+def test_a_prompt_that_grew_reuses_all_it_had() -> None:
+    """Four tokens appended: what stood before them is cached."""
+    slots = Slots(2, 16)
+    first, _ = use(slots, ADA, tokens(1, 2, 3))
+    assert use(slots, ADA, tokens(1, 2, 3, 4, 5)) == (first, 3)
+
+
+def test_the_last_token_is_always_computed() -> None:
+    """The same prompt again: its last token's scores are still wanted."""
+    slots = Slots(1, 16)
+    use(slots, ADA, tokens(1, 2, 3))
+    assert use(slots, ADA, tokens(1, 2, 3)) == (0, 2)
+    assert use(slots, ADA, tokens(1, 2)) == (0, 1)
+    assert use(slots, ADA, tokens(1)) == (0, 0)
+
+
+@pytest.mark.parametrize("other", [BOB, PrefixKey("d2", "ada")])
+def test_another_key_is_never_hit(other: PrefixKey) -> None:
+    """Equal tokens under another member or bundle are not reused."""
+    slots = Slots(1, 16)
+    use(slots, ADA, tokens(1, 2, 3))
+    assert use(slots, other, tokens(1, 2, 3)) == (0, 0)
+
+
+def test_the_longest_prefix_of_a_member_is_taken() -> None:
+    """Two entries of one member: the one that shares more."""
+    slots = Slots(2, 16)
+    one = slots.allocate(ADA, tokens(1, 2, 3))
+    two = slots.allocate(ADA, tokens(1, 9, 9))
+    slots.record(one.slot, 0, tokens(1, 2, 3))
+    slots.record(two.slot, 0, tokens(1, 9, 9))
+    slots.release(one.slot)
+    slots.release(two.slot)
+    assert use(slots, ADA, tokens(1, 2, 3, 4)) == (one.slot, 3)
+
+
+def test_the_least_recently_used_goes_first() -> None:
+    """A newcomer takes the slot that was free the longest."""
+    slots = Slots(2, 16)
+    use(slots, ADA, tokens(1, 2))
+    use(slots, BOB, tokens(1, 2))
+    use(slots, ADA, tokens(1, 2))
+    use(slots, PrefixKey("d1", "eve"), tokens(5, 6))
+    assert use(slots, ADA, tokens(1, 2, 3))[1] == 2
+    assert use(slots, BOB, tokens(1, 2, 3))[1] == 0
+
+
+def test_empty_slots_go_before_kept_ones() -> None:
+    """Nothing is evicted while a slot with nothing in it is free."""
+    slots = Slots(2, 16)
+    use(slots, ADA, tokens(1, 2))
+    broken = slots.allocate(BOB, tokens(3, 4))
+    slots.release(broken.slot, keep=False)
+    assert use(slots, PrefixKey("d1", "eve"), tokens(5, 6))[0] == broken.slot
+
+
+def test_without_the_prefix_cache_nothing_is_kept() -> None:
+    """--prefix-cache off."""
+    slots = Slots(1, 16, prefix_cache=False)
+    use(slots, ADA, tokens(1, 2, 3))
+    assert slots.reusable_tokens == 0
+    assert use(slots, ADA, tokens(1, 2, 3)) == (0, 0)
+
+
+def test_an_erased_member_leaves_nothing() -> None:
+    """In a free slot at once; in a busy one when its page ends."""
+    slots = Slots(2, 16)
+    use(slots, ADA, tokens(1, 2, 3))
+    busy = slots.allocate(BOB, tokens(4, 5))
+    slots.record(busy.slot, 0, tokens(4, 5))
+    slots.forget("ada")
+    slots.forget("bob")
+    assert slots.reusable_tokens == 0
+    assert slots.live_tokens == 2
+    slots.release(busy.slot)
+    assert slots.reusable_tokens == 0
+    assert use(slots, BOB, tokens(4, 5, 6))[1] == 0
+
+
+def test_misuse_is_a_bug() -> None:
+    """No slot to give, a slot given back twice, a write beyond what is held."""
+    slots = Slots(1, 4)
+    held = slots.allocate(ADA, tokens(1, 2))
+    assert not slots.can_allocate()
+    with pytest.raises(RuntimeError, match="This is a bug"):
+        slots.allocate(BOB, tokens(1))
+    for start, values in ((1, tokens(1)), (0, tokens(1, 2, 3, 4, 5))):
+        with pytest.raises(RuntimeError, match="This is a bug"):
+            slots.record(held.slot, start, values)
+    slots.release(held.slot)
+    with pytest.raises(RuntimeError, match="This is a bug"):
+        slots.release(held.slot)
+    with pytest.raises(RuntimeError, match="This is a bug"):
+        slots.record(held.slot, 0, tokens(1))
+
+
+class Books(RuleBasedStateMachine):
+    """Slots against a dictionary of what each slot's KV truly holds."""
+
+    pages = Bundle("pages")
+
+    @initialize(count=st.integers(1, 3), prefix_cache=st.booleans())
+    def build(self, count: int, *, prefix_cache: bool) -> None:
+        """New slots; nothing in any of them."""
+        self.slots = Slots(count, 12, prefix_cache=prefix_cache)
+        self.prefix_cache = prefix_cache
+        self.truth: dict[int, tuple[PrefixKey, list[int]]] = {}
+        self.busy: set[int] = set()
+        self.count = count
+
+    @rule(
+        target=pages,
+        member=st.sampled_from(["ada", "bob"]),
+        prompt=st.lists(st.integers(0, 1), min_size=1, max_size=8),
+    )
+    def begin(self, member: str, prompt: list[int]) -> int | None:
+        """A page comes; what counts as cached must truly be there, and be its member's."""
+        assert self.slots.can_allocate() == (len(self.busy) < self.count)
+        if not self.slots.can_allocate():
+            return None
+        key = PrefixKey("d", member)
+        allocation = self.slots.allocate(key, tokens(*prompt))
+        slot, cached = allocation.slot, allocation.cached
+        assert slot not in self.busy
+        if cached:
+            owner, held = self.truth[slot]
+            assert self.prefix_cache
+            assert owner == key
+            assert held[:cached] == prompt[:cached]
+            assert cached < len(prompt)
+        self.slots.record(slot, cached, tokens(*prompt[cached:]))
+        self.truth[slot] = (key, list(prompt))
+        self.busy.add(slot)
+        return slot
+
+    @rule(slot=pages, more=st.lists(st.integers(0, 1), min_size=1, max_size=3))
+    def write(self, slot: int | None, more: list[int]) -> None:
+        """A page feeds more tokens."""
+        if slot not in self.busy:
+            return
+        assert slot is not None
+        key, held = self.truth[slot]
+        if len(held) + len(more) <= 12:
+            self.slots.record(slot, len(held), tokens(*more))
+            self.truth[slot] = (key, held + more)
+
+    @rule(slot=consumes(pages), keep=st.booleans())
+    def end(self, slot: int | None, *, keep: bool) -> None:
+        """A page goes; with ``keep`` False its KV is not to be trusted."""
+        if slot not in self.busy:
+            return
+        assert slot is not None
+        self.slots.release(slot, keep=keep)
+        self.busy.discard(slot)
+        if not keep:
+            del self.truth[slot]
+
+    @invariant()
+    def integrity(self) -> None:
+        """The books agree with themselves and with the count of busy slots."""
+        self.slots.check_integrity()
+        assert self.slots.free == self.count - len(self.busy)
+        assert self.slots.live_tokens == sum(len(self.truth[slot][1]) for slot in self.busy)
+
+
+TestBooks = Books.TestCase
