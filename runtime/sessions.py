@@ -1,0 +1,113 @@
+"""onnxruntime sessions: the one module that imports onnxruntime.
+
+A `Session` runs a graph over memory that is bound to it. On the CPU provider an ``OrtValue`` made
+from a NumPy array is that array's memory, not a copy, so a graph whose ``past`` and ``present``
+are bound to the same array updates it in place.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnxruntime
+from numpy.typing import NDArray
+
+from genpage.errors import BundleError, UsageError
+from runtime.signature import Port
+
+_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+_QUIET = 3  # errors only: what else it has to say is about its own optimisations
+
+
+@dataclass(frozen=True, slots=True)
+class SessionSettings:
+    """``threads`` of a graph's own pool, 0 for one a core. ``spinning``: they wait by polling.
+
+    Polling answers a few microseconds sooner and takes the cores from all else between two passes;
+    it is off, since on a server the event loop runs there. Neither changes a result.
+    """
+
+    threads: int = 0
+    spinning: bool = False
+
+    def __post_init__(self) -> None:
+        if self.threads < 0:
+            raise UsageError(f"threads must be 0 (one a core) or more, not {self.threads}.")
+
+
+class Session:
+    """A graph ready to run. One thread calls it."""
+
+    def __init__(self, source: Path | bytes, settings: SessionSettings) -> None:
+        """Load a graph from a file (with its external data beside it) or from memory.
+
+        Raises `BundleError` where onnxruntime refuses it.
+        """
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = settings.threads
+        options.inter_op_num_threads = 1
+        options.log_severity_level = _QUIET
+        spinning = "1" if settings.spinning else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        try:
+            self._session = onnxruntime.InferenceSession(
+                source if isinstance(source, bytes) else str(source),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
+        except Exception as error:  # its own exceptions share no base but Exception
+            name = "a graph" if isinstance(source, bytes) else str(source)
+            raise BundleError(f"onnxruntime cannot load {name}: {error}") from error
+
+    def inputs(self) -> tuple[Port, ...]:
+        """What the graph takes."""
+        return tuple(_port(node) for node in self._session.get_inputs())
+
+    def outputs(self) -> tuple[Port, ...]:
+        """What the graph gives."""
+        return tuple(_port(node) for node in self._session.get_outputs())
+
+    def bind(self) -> "Binding":
+        """A new set of bindings, empty."""
+        return Binding(self._session)
+
+
+class Binding:
+    """Which memory a graph reads and writes. Holds references to every array bound."""
+
+    # Any: onnxruntime ships no types.
+    def __init__(self, session: Any) -> None:  # noqa: ANN401
+        self._session = session
+        self._binding = session.io_binding()
+        self._arrays: dict[str, NDArray[Any]] = {}
+
+    def input(self, name: str, array: NDArray[Any]) -> None:
+        """Have the graph read ``array`` (C-contiguous), as it is at each run."""
+        self._binding.bind_input(
+            name, "cpu", 0, array.dtype, list(array.shape), self._address(name, array)
+        )
+
+    def output(self, name: str, array: NDArray[Any]) -> None:
+        """Have the graph write into ``array`` (C-contiguous)."""
+        self._binding.bind_output(
+            name, "cpu", 0, array.dtype, list(array.shape), self._address(name, array)
+        )
+
+    def run(self) -> None:
+        """Run the graph over what is bound."""
+        self._session.run_with_iobinding(self._binding)
+
+    def _address(self, name: str, array: NDArray[Any]) -> int:
+        if not array.flags.c_contiguous:
+            raise RuntimeError(f"{name} is bound to memory with gaps. This is a bug.")
+        self._arrays[name] = array
+        return int(array.ctypes.data)
+
+
+def _port(node: Any) -> Port:  # noqa: ANN401 - onnxruntime ships no types
+    return Port(node.name, _DTYPES.get(node.type, node.type), tuple(node.shape))
+
+
+def runtime_version() -> str:
+    """Onnxruntime's version, for the manifest."""
+    return str(onnxruntime.__version__)

@@ -1,0 +1,111 @@
+"""The backend that serves: a bundle's trunk on onnxruntime, its KV slots updated in place."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from genpage.errors import BundleError
+from runtime.arrays import FloatArray, IntArray
+from runtime.chunk import Chunk
+from runtime.pool import KVPool, KVShape
+from runtime.sessions import Binding, Session, SessionSettings
+from runtime.signature import (
+    EMBEDDINGS,
+    HIDDEN,
+    SEQLENS,
+    TOTAL,
+    Signature,
+    past_names,
+    present_names,
+)
+
+# onnxruntime multiplies a single row by another kernel, which rounds differently. A call of one
+# token gets a second one: it attends to the first and not the other way round, and what it leaves
+# in the cache is overwritten by the next chunk. Hence one token of memory behind the capacity.
+LEAST_TOKENS = 2
+SPARE_TOKENS = LEAST_TOKENS - 1
+
+
+class TrunkBackend:
+    """`runtime.backend.Backend` over an exported trunk.
+
+    Chunks run one after the other: on the CPU GroupQueryAttention takes a chunk on top of a past
+    one sequence at a time. ``embeddings`` (V, width) is indexed by the chunks' tokens.
+    """
+
+    def __init__(
+        self,
+        trunk: Path,
+        signature: Signature,
+        embeddings: FloatArray,
+        *,
+        capacity: int,
+        slots: int,
+        settings: SessionSettings,
+    ) -> None:
+        session = Session(trunk, settings)
+        held = Signature(session.inputs(), session.outputs())
+        if held != signature:
+            wrong = next(
+                port
+                for port in (*held.inputs, *held.outputs)
+                if port not in (*signature.inputs, *signature.outputs)
+            )
+            raise BundleError(f"{trunk}: {wrong.name} is not what the manifest says; export again.")
+        self.slots = slots
+        self.capacity = capacity
+        self._embeddings = embeddings
+        self._width = embeddings.shape[1]
+        cache = signature.inputs[-1].shape
+        layers = (len(signature.inputs) - 3) // 2
+        shape = KVShape(layers, int(cache[1]), int(cache[3]), capacity + SPARE_TOKENS)
+        self._pool = KVPool(shape, slots)
+        # Bound once, written before each run.
+        self._seqlens: IntArray = np.zeros(1, np.int32)
+        self._total: IntArray = np.zeros((), np.int32)
+        self._bindings = [self._bind(session, slot) for slot in range(slots)]
+        self.bytes_a_token = shape.bytes_a_token
+
+    def use(self, embeddings: FloatArray) -> None:
+        """Take a table that extends the one before; may be called beside a running pass."""
+        self._embeddings = embeddings
+
+    def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
+        """Per chunk the hidden states (scored, width); see `runtime.backend.Backend`."""
+        return [self._run(chunk) for chunk in chunks]
+
+    def _bind(self, session: Session, slot: int) -> Binding:
+        binding = session.bind()
+        binding.input(SEQLENS, self._seqlens)
+        binding.input(TOTAL, self._total)
+        caches = self._pool.slot(slot)
+        layers = len(caches) // 2
+        for past, present, cache in zip(
+            past_names(layers), present_names(layers), caches, strict=True
+        ):
+            binding.input(past, cache)
+            binding.output(present, cache)
+        return binding
+
+    def _run(self, chunk: Chunk) -> FloatArray:
+        tokens = chunk.tokens
+        if not 0 <= chunk.start < chunk.end <= self.capacity:
+            raise RuntimeError(
+                f"tokens {chunk.start} to {chunk.end} do not fit a slot of {self.capacity}. "
+                "This is a bug."
+            )
+        count = len(tokens)
+        if count < LEAST_TOKENS:
+            tokens = np.repeat(tokens, LEAST_TOKENS)
+        embedded = self._embeddings[tokens][None]  # (1, n, width)
+        hidden = np.empty(embedded.shape, np.float32)
+        total = chunk.start + len(tokens)
+        self._seqlens[0] = total - 1
+        self._total[...] = total
+        binding = self._bindings[chunk.slot]
+        binding.input(EMBEDDINGS, embedded)
+        binding.output(HIDDEN, hidden)
+        binding.run()
+        scored: FloatArray = hidden[0, count - chunk.scored : count]
+        return scored
