@@ -1,0 +1,157 @@
+"""A bundle's manifest: what it is, what its files must be, and how it was judged.
+
+``manifest.json`` is one JSON document of this shape; an unknown, missing or absurd value is a
+`BundleError` that names it. The sha256 of its bytes is the bundle's digest.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter, ValidationError
+
+from genpage.errors import BundleError
+from runtime.signature import Port, Signature
+
+MANIFEST = "manifest.json"
+SCHEMA = 1
+# No manifest comes near it; more is not read.
+MOST_BYTES = 1 << 20
+
+Precision = Literal["fp32", "int8"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+
+_STRICT = {"extra": "forbid"}
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# A plain name: no folder, nothing hidden.
+FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
+Count = Annotated[int, Field(ge=1, le=1 << 20)]
+Whole = Annotated[int, Field(ge=0)]
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Error = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """What a file must be."""
+
+    __pydantic_config__ = _STRICT
+
+    sha256: Digest
+    bytes: Whole
+
+
+@dataclass(frozen=True, slots=True)
+class TrunkRecord:
+    """The graph. ``capacity`` is the most tokens that a KV slot may hold.
+
+    ``weight_bits`` of the integer products, None in fp32.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    width: Count
+    layers: Count
+    heads: Count
+    kv_heads: Count
+    head_dim: Count
+    capacity: Count
+    opset: Count
+    weight_bits: Count | None
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+
+    @property
+    def signature(self) -> Signature:
+        """The graph's inputs and outputs."""
+        return Signature(self.inputs, self.outputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far the exported model is from PyTorch without a cache, on the golden members.
+
+    Logit errors are absolute, over ``positions`` positions and the whole catalog, beside the
+    logits' standard deviation. ``top1`` and ``top20`` are the mean agreement of the best and of
+    the 20 best titles. Of ``pages``, ``pages_equal`` are the same token for token and
+    ``pages_tied`` part where two logits lie within the tie margin; ``titles_shared`` is the mean
+    share of a page's titles that the other page shows too.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    positions: Whole
+    logit_std: Error
+    max_logit_error: Error
+    mean_logit_error: Error
+    top1: Share
+    top20: Share
+    pages: Whole
+    pages_equal: Whole
+    pages_tied: Whole
+    titles_shared: Share
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a golden page may differ by on another machine.
+
+    ``score_tolerance``: its first scores, absolutely. ``tie_margin``: two logits that close may
+    trade places; where the first different choice is wider apart, the page is wrong.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    score_tolerance: Error
+    tie_margin: Error
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """All of it. ``checkpoint`` is the version exported, ``parent`` the one it was trained from.
+
+    ``random`` weights were never trained: their pages mean nothing, so gates judge their scores
+    alone. ``size`` is the model's name where it has one. ``made_with`` are versions and the CPU.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    schema: Literal[1]
+    version: Annotated[str, Field(min_length=1, max_length=128)]
+    checkpoint: str
+    parent: str | None
+    created_at: float
+    size: str | None
+    random: bool
+    precision: Precision
+    trunk: TrunkRecord
+    vocabulary: Digest
+    vocabulary_size: Count
+    content_dim: Whole
+    catalog: str
+    rows: Whole
+    entities: Whole
+    history_tokens: Count
+    gate: Gate
+    parity: Parity
+    made_with: dict[str, str]
+    files: dict[FileName, FileRecord]
+
+    def to_json(self) -> bytes:
+        """The document, as written."""
+        return _ADAPTER.dump_json(self, indent=2) + b"\n"
+
+    @classmethod
+    def parse(cls, content: bytes) -> "Manifest":
+        """The manifest in a document; `BundleError` says which key is wrong and why."""
+        try:
+            return _ADAPTER.validate_json(content)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or MANIFEST
+            raise BundleError(
+                f"the manifest is not one of this version of GenPage: {key}: {first['msg']}; "
+                "export the checkpoint again."
+            ) from error
+
+
+_ADAPTER = TypeAdapter(Manifest)

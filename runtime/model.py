@@ -1,0 +1,152 @@
+"""A loaded bundle with a catalog snapshot, ready to serve."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from genpage.catalog import Catalog
+from genpage.errors import BundleError, UsageError
+from genpage.rules import Rules
+from genpage.trends import Trends
+from runtime import golden
+from runtime.arrays import IntArray
+from runtime.bundle import Bundle, Contents
+from runtime.head import CatalogHead
+from runtime.manifest import Manifest
+from runtime.sessions import SessionSettings
+from runtime.snapshot import Snapshot
+from runtime.trunk import TrunkBackend
+from tokenizer.prompt import PromptEncoder
+from tokenizer.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSettings:
+    """``slots``: pages that may be decoded at once, and members whose prompts stay warm."""
+
+    slots: int = 8
+    session: SessionSettings = field(default_factory=SessionSettings)
+
+    def __post_init__(self) -> None:
+        if self.slots < 1:
+            raise UsageError(f"slots must be at least 1, not {self.slots}.")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoadedModel:
+    """A bundle in memory with one catalog snapshot and one set of rules.
+
+    Immutable; it fulfils `runtime.job.ServedModel`. The snapshots of one bundle (`with_catalog`)
+    share its backend, and with it the KV; a page keeps the one that it was admitted with.
+    """
+
+    manifest: Manifest
+    digest: str
+    backend: TrunkBackend
+    snapshot: Snapshot
+    rules: Rules
+    trends: Trends
+    encoder: PromptEncoder
+    settings: LoadSettings
+
+    @classmethod
+    def load(
+        cls, folder: Path, settings: LoadSettings | None = None, *, digest: str | None = None
+    ) -> "LoadedModel":
+        """Read, check and try out a bundle; takes seconds, so never on a request's path.
+
+        `BundleError` where a file, a shape or a golden page differs from what the manifest
+        promises, or where the bundle is not the one that ``digest`` names.
+        """
+        bundle = Bundle.open(folder)
+        if digest is not None and bundle.digest != digest:
+            raise BundleError(f"{folder} has the digest {bundle.digest}, not {digest} as asked.")
+        model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
+        manifest = bundle.manifest
+        golden.check(model, bundle.golden, manifest.gate, random=manifest.random)
+        return model
+
+    @classmethod
+    def assemble(
+        cls,
+        manifest: Manifest,
+        digest: str,
+        contents: Contents,
+        settings: LoadSettings | None = None,
+    ) -> "LoadedModel":
+        """A model of parts that nobody has judged yet; export judges them through it."""
+        settings = settings or LoadSettings()
+        snapshot = Snapshot.of(
+            contents.catalog, contents.lexicon, manifest.precision, settings.session
+        )
+        backend = TrunkBackend(
+            contents.trunk,
+            manifest.trunk.signature,
+            snapshot.lexicon.inputs.rows,
+            capacity=manifest.trunk.capacity,
+            slots=settings.slots,
+            settings=settings.session,
+        )
+        encoder = PromptEncoder(snapshot.lexicon.vocabulary, history_tokens=manifest.history_tokens)
+        return cls(
+            manifest=manifest,
+            digest=digest,
+            backend=backend,
+            snapshot=snapshot,
+            rules=contents.rules,
+            trends=contents.trends,
+            encoder=encoder,
+            settings=settings,
+        )
+
+    @property
+    def version(self) -> str:
+        """The bundle's version."""
+        return self.manifest.version
+
+    @property
+    def created_at(self) -> float:
+        """When the bundle was exported, Unix seconds."""
+        return self.manifest.created_at
+
+    @property
+    def catalog(self) -> Catalog:
+        """The snapshot's catalog."""
+        return self.snapshot.catalog
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The bundle's vocabulary, grown by what is new in the snapshot."""
+        return self.snapshot.lexicon.vocabulary
+
+    @property
+    def head(self) -> CatalogHead:
+        """The snapshot's head."""
+        return self.snapshot.head
+
+    @property
+    def row_tokens(self) -> IntArray:
+        """(R,) the token of each row, in catalog order."""
+        return self.snapshot.row_tokens
+
+    @property
+    def entity_tokens(self) -> IntArray:
+        """(E,) the token of each entity, in catalog order."""
+        return self.snapshot.entity_tokens
+
+    def with_rules(self, rules: Rules) -> "LoadedModel":
+        """The same model under other rules; `RulesError` where they do not fit the catalog."""
+        rules.check(self.catalog)
+        return replace(self, rules=rules)
+
+    def with_catalog(self, catalog: Catalog, trends: Trends) -> "LoadedModel":
+        """The same model over a newer snapshot; builds its head, so never on a request's path.
+
+        ``trends`` are by the new catalog's indices. Snapshots follow each other: call it on the
+        newest one, since new items get their tokens in the order they come.
+        """
+        snapshot = Snapshot.of(
+            catalog, self.snapshot.lexicon, self.manifest.precision, self.settings.session
+        )
+        self.backend.use(snapshot.lexicon.inputs.rows)
+        encoder = replace(self.encoder, vocabulary=snapshot.lexicon.vocabulary)
+        return replace(self, snapshot=snapshot, trends=trends, encoder=encoder)
