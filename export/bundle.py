@@ -1,0 +1,218 @@
+"""A checkpoint becomes a bundle: traced, rounded, judged, recorded, tried out, and then renamed.
+
+Everything is written to a temporary folder beside the target; what fails on the way leaves nothing
+and touches nothing. The last step before the rename is the first of serving: the bundle is loaded
+as a server would load it.
+"""
+
+import secrets
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnx_ir as ir
+import onnxscript
+import torch
+
+from export.cpu import cpu_note
+from export.members import evening_after, made_up_members
+from export.parity import Reference, judge
+from export.quantise import quantise
+from export.trunk import OPSET, trunk_graph
+from genpage.documents import catalog_to_json
+from genpage.errors import UsageError
+from model.checkpoint import Checkpoint
+from model.fusion import FusedTable as TorchTable
+from model.staging import staged
+from runtime import golden
+from runtime.bundle import (
+    CATALOG,
+    ENCODER_PREFIX,
+    GOLDEN,
+    RULES,
+    SIDES,
+    TRENDS,
+    TRUNK,
+    TRUNK_DATA,
+    VOCABULARY,
+    Contents,
+)
+from runtime.cases import cases_to_json
+from runtime.lexicon import Lexicon
+from runtime.manifest import (
+    MANIFEST,
+    FileRecord,
+    Gate,
+    Manifest,
+    Parity,
+    Precision,
+    TrunkRecord,
+)
+from runtime.model import LoadedModel, LoadSettings
+from runtime.sessions import runtime_version
+from runtime.signature import trunk_signature
+from runtime.tables import FusedTable
+from runtime.trunk import SPARE_TOKENS
+from runtime.verified import file_digest
+from runtime.weights import WEIGHT_BITS
+from tokenizer.content import content_encoder
+
+# The longest prompt (569 tokens), the largest page that may be asked for (40 rows of 100 and their
+# row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
+# it is written, and attention's cost follows what is written (docs: README, "KV capacity").
+CAPACITY = 5120
+STEPS = ("trace", "write", "judge", "record", "load")
+
+# What was begun, out of `STEPS`.
+Report = Callable[[str], None]
+
+
+def export_bundle(
+    checkpoint: Checkpoint,
+    target: Path,
+    *,
+    precision: Precision = "int8",
+    force: bool = False,
+    report: Report = lambda _: None,
+) -> Manifest:
+    """Write the bundle of a checkpoint to ``target``, whole or not at all.
+
+    An existing target is a `UsageError` unless ``force``, results too far from PyTorch's a
+    `ParityError`.
+    """
+    if target.exists() and not force:
+        raise UsageError(f"{target} exists already; give another --out, or --force to replace it.")
+    with staged(target) as folder:
+        report("trace")
+        _write_trunk(checkpoint, folder, precision)
+        report("write")
+        contents = _write_contents(checkpoint, folder)
+        draft = _draft(checkpoint, precision)
+        report("judge")
+        # One slot and no digest: this model answers to nobody but the judge.
+        model = LoadedModel.assemble(draft, "", contents, LoadSettings(slots=1))
+        members = made_up_members(
+            contents.catalog,
+            contents.rules,
+            contents.trends,
+            evening_after(contents.catalog, checkpoint.lineage.trained_on),
+        )
+        judgement = judge(Reference(checkpoint), model, members, random=checkpoint.random)
+        report("record")
+        cases = golden.record(model, members)
+        (folder / GOLDEN).write_bytes(cases_to_json(cases))
+        manifest = replace(
+            draft, parity=judgement.parity, gate=judgement.gate, files=dict(_records(folder))
+        )
+        (folder / MANIFEST).write_bytes(manifest.to_json())
+        report("load")
+        LoadedModel.load(folder, LoadSettings(slots=1))
+    return manifest
+
+
+def _write_trunk(checkpoint: Checkpoint, folder: Path, precision: Precision) -> None:
+    prefix = "trunk."
+    weights = {
+        name.removeprefix(prefix): value
+        for name, value in checkpoint.weights.items()
+        if name.startswith(prefix)
+    }
+    graph = trunk_graph(checkpoint.config, weights, CAPACITY + SPARE_TOKENS)
+    if precision == "int8":
+        quantise(graph)
+    ir.save(graph, folder / TRUNK, external_data=TRUNK_DATA)
+
+
+def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
+    """Write all but the trunk, the golden pages and the manifest; returns what was written."""
+    network = checkpoint.network()
+    inputs, outputs = (
+        _table(table, checkpoint.content) for table in (network.inputs, network.outputs)
+    )
+    for side, table in zip(SIDES, (inputs, outputs), strict=True):
+        for part in ("rows", "projection", "gate_weight", "gate_bias"):
+            np.save(folder / f"{side}.{part}.npy", getattr(table, part), allow_pickle=False)
+    for name, array in checkpoint.encoder.items():
+        np.save(folder / f"{ENCODER_PREFIX}{name}.npy", array, allow_pickle=False)
+    np.save(folder / TRENDS, checkpoint.trends.scores, allow_pickle=False)
+    (folder / VOCABULARY).write_bytes(checkpoint.vocabulary.to_json())
+    (folder / CATALOG).write_bytes(catalog_to_json(checkpoint.catalog))
+    (folder / RULES).write_bytes(checkpoint.rules.to_toml().encode())
+    return Contents(
+        trunk=folder / TRUNK,
+        lexicon=Lexicon(
+            checkpoint.vocabulary, inputs, outputs, content_encoder(checkpoint.encoder)
+        ),
+        catalog=checkpoint.catalog,
+        rules=checkpoint.rules,
+        trends=checkpoint.trends,
+    )
+
+
+@torch.inference_mode()
+def _table(table: TorchTable, content: torch.Tensor) -> FusedTable:
+    return FusedTable(
+        rows=table.table(content.float()).numpy(),
+        projection=table.projection.numpy(),
+        gate_weight=table.gate_weight.numpy(),
+        gate_bias=table.gate_bias.numpy(),
+    )
+
+
+def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
+    """The manifest before anything was judged."""
+    now = datetime.now(UTC)
+    config, lineage = checkpoint.config, checkpoint.lineage
+    signature = trunk_signature(
+        width=config.width,
+        layers=config.layers,
+        kv_heads=config.kv_heads,
+        head_dim=config.head_dim,
+    )
+    return Manifest(
+        schema=1,
+        version=f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}",
+        checkpoint=lineage.version,
+        parent=lineage.parent,
+        created_at=now.timestamp(),
+        size=lineage.size,
+        random=lineage.random,
+        precision=precision,
+        trunk=TrunkRecord(
+            width=config.width,
+            layers=config.layers,
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            capacity=CAPACITY,
+            opset=OPSET,
+            weight_bits=WEIGHT_BITS if precision == "int8" else None,
+            inputs=signature.inputs,
+            outputs=signature.outputs,
+        ),
+        vocabulary=checkpoint.vocabulary.digest,
+        vocabulary_size=checkpoint.vocabulary.size,
+        content_dim=checkpoint.content.shape[1],
+        catalog=checkpoint.catalog.version,
+        rows=len(checkpoint.catalog.rows),
+        entities=len(checkpoint.catalog.entities),
+        history_tokens=checkpoint.history_tokens,
+        gate=Gate(0.0, 0.0),
+        parity=Parity(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0),
+        made_with={
+            "torch": torch.__version__,
+            "onnx": onnx.__version__,
+            "onnxscript": onnxscript.__version__,
+            "onnxruntime": runtime_version(),
+            "cpu": cpu_note(),
+        },
+        files={},
+    )
+
+
+def _records(folder: Path) -> Iterator[tuple[str, FileRecord]]:
+    for path in sorted(folder.iterdir()):
+        yield path.name, FileRecord(file_digest(path), path.stat().st_size)

@@ -1,0 +1,19 @@
+"""What the machine that exported was, as far as results may depend on it."""
+
+import platform
+from pathlib import Path
+
+_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimddp", "i8mm")
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def cpu_note() -> str:
+    """The architecture and the instruction sets that matrix products choose between."""
+    held: set[str] = set()
+    if _CPUINFO.is_file():
+        for line in _CPUINFO.read_text("utf-8", "replace").splitlines():
+            key, _, value = line.partition(":")
+            if key.strip() in {"flags", "Features"}:
+                held = set(value.split())
+                break
+    return " ".join((platform.machine(), *(flag for flag in _FLAGS if flag in held)))

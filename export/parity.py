@@ -1,0 +1,227 @@
+"""How far a bundle is from PyTorch, and whether that is near enough.
+
+The reference is the checkpoint's own network in plain float32 PyTorch without a cache; what is
+judged is the exported trunk and head through the engine that will serve them. Logits are compared
+at every position of the members' prompts and pages, pages token for token. What counts as near:
+
+- fp32: no logit further off than ``1e-3`` of the logits' spread (at least 1e-3), and no page that
+  parts where the two choices lie more than 1e-4 apart.
+- int8: a mean logit error below a tenth of the logits' spread. Rounding moves choices, so how many
+  pages agree is reported, not judged.
+- random weights, either precision: by logits alone, since their pages mean nothing.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from genpage.catalog import Catalog
+from genpage.errors import ParityError
+from genpage.grammar import DecodedRow
+from genpage.page import Page, PageRow
+from model.checkpoint import Checkpoint
+from model.decode import decode_page
+from model.packing import Packing
+from model.twin import TorchTwin
+from runtime.arrays import FloatArray, IntArray
+from runtime.cases import Member
+from runtime.chunk import Chunk
+from runtime.difference import first_difference, gap
+from runtime.manifest import Gate, Parity, Precision
+from runtime.model import LoadedModel
+from runtime.offline import generate, grammar_of, prompt_of
+from tokenizer.page import PageCodec
+
+FP32_TOLERANCE = 1e-3
+FP32_TIE_MARGIN = 1e-4
+INT8_MEAN_TOLERANCE = 0.1
+_BEST = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The report, and the gate that replicas hold the bundle's golden pages to."""
+
+    parity: Parity
+    gate: Gate
+
+
+class Reference:
+    """A checkpoint in PyTorch: logits of whole sequences, pages by the plain decoder."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.twin = TorchTwin(checkpoint)
+        self._network = checkpoint.network()
+        rows, entities = checkpoint.vocabulary.item_tokens(checkpoint.catalog)
+        items = torch.from_numpy(np.concatenate([rows, entities])).long()
+        with torch.inference_mode():
+            self._vectors = self._network.output_table()[items]  # (R + E, d)
+
+    def logits(self, tokens: IntArray) -> FloatArray:
+        """(n,) -> (n, R + E)."""
+        with torch.inference_mode():
+            sequence = torch.from_numpy(tokens.astype(np.int64))
+            hidden = self._network.hidden(sequence, Packing.single(len(sequence)))
+            logits: FloatArray = (hidden @ self._vectors.T).numpy()
+            return logits
+
+    def page(self, model: LoadedModel, member: Member) -> Page:
+        """The member's page; ``model`` tells the prompt and the rules, not one score."""
+        rows = decode_page(
+            self.twin,
+            prompt_of(model, member.context, member.request).tokens,
+            grammar_of(model, member.context, member.request),
+            row_tokens=model.row_tokens,
+            entity_tokens=model.entity_tokens,
+            rows=member.request.rows,
+            autoregressive=member.autoregressive,
+        )
+        return Page(tuple(_ids(row, model.catalog) for row in rows))
+
+
+def _ids(row: DecodedRow, catalog: Catalog) -> PageRow:
+    entities = tuple(catalog.entities[entity].id for entity in row.entities)
+    return PageRow(catalog.rows[row.row].id, entities)
+
+
+def judge(
+    reference: Reference,
+    model: LoadedModel,
+    members: Sequence[Member],
+    *,
+    random: bool,
+    done: Callable[[], None] = lambda: None,
+) -> Judgement:
+    """Compare, and raise `ParityError` past the tolerance. ``done`` is called after each member."""
+    logits, pages = _Logits(), _Pages()
+    codec = PageCodec(model.vocabulary)
+    for member, given in zip(members, generate(model, members), strict=True):
+        prompt = prompt_of(model, member.context, member.request).tokens
+        expected = reference.page(model, member)
+        tokens = np.concatenate([prompt, codec.encode(expected)]).astype(np.int32)
+        logits.add(reference.logits(tokens), _served_logits(model, tokens))
+        parted = first_difference(
+            expected, given, model.catalog, autoregressive=member.autoregressive
+        )
+        distance = None
+        if parted is not None:
+            distance = gap(parted, expected, prompt, codec.encode, reference.twin.scores)
+        pages.add(expected, given, distance)
+        done()
+    gate = _gate(model.manifest.precision, logits)
+    judgement = Judgement(_report(logits, pages, gate), gate)
+    _refuse(judgement, pages, model.manifest.precision, random=random)
+    return judgement
+
+
+def _served_logits(model: LoadedModel, tokens: IntArray) -> FloatArray:
+    hidden = model.backend.forward([Chunk(0, 0, tokens, scored=len(tokens))])[0]
+    return model.head.scores(hidden)
+
+
+class _Logits:
+    """Sums over positions and items."""
+
+    def __init__(self) -> None:
+        self.positions = self.values = 0
+        self.total = self.squares = self.errors = self.largest = 0.0
+        self.top1 = self.top20 = 0.0
+
+    def add(self, expected: FloatArray, given: FloatArray) -> None:
+        errors = np.abs(expected - given)
+        self.positions += len(expected)
+        self.values += expected.size
+        self.total += float(expected.sum(dtype=np.float64))
+        self.squares += float(np.square(expected, dtype=np.float64).sum())
+        self.errors += float(errors.sum(dtype=np.float64))
+        # An error that is no number is the largest of all.
+        self.largest = max(self.largest, float(np.nan_to_num(errors, nan=np.inf).max(initial=0.0)))
+        best = min(_BEST, expected.shape[1])
+        for left, right in zip(_order(expected, best), _order(given, best), strict=True):
+            self.top1 += float(left[0] == right[0])
+            self.top20 += len(np.intersect1d(left, right)) / best
+
+    @property
+    def spread(self) -> float:
+        """The logits' standard deviation."""
+        mean = self.total / self.values
+        return math.sqrt(max(0.0, self.squares / self.values - mean * mean))
+
+    @property
+    def mean_error(self) -> float:
+        """Over all positions and items."""
+        return self.errors / self.values
+
+
+class _Pages:
+    """Pages compared: ``distances`` of the first choices that differ."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.distances: list[float] = []
+        self.shared = 0.0
+
+    def add(self, expected: Page, given: Page, distance: float | None) -> None:
+        self.count += 1
+        if distance is not None:
+            self.distances.append(distance)
+        left, right = _titles(expected), _titles(given)
+        self.shared += len(left & right) / max(1, len(left), len(right)) if left or right else 1.0
+
+
+def _order(logits: FloatArray, best: int) -> IntArray:
+    return np.argsort(-logits, axis=1, kind="stable")[:, :best].astype(np.int32)
+
+
+def _titles(page: Page) -> set[str]:
+    return {entity_id for row in page.rows for entity_id in row.entity_ids}
+
+
+def _gate(precision: Precision, logits: _Logits) -> Gate:
+    if precision == "fp32":
+        return Gate(FP32_TOLERANCE * max(1.0, logits.spread), FP32_TIE_MARGIN)
+    # On another CPU a float that rounds differently may move an activation by one whole integer
+    # step, so what rounding cost here is what it may cost there.
+    return Gate(logits.largest, logits.largest)
+
+
+def _report(logits: _Logits, pages: _Pages, gate: Gate) -> Parity:
+    tied = sum(distance <= gate.tie_margin for distance in pages.distances)
+    return Parity(
+        positions=logits.positions,
+        logit_std=logits.spread,
+        max_logit_error=logits.largest,
+        mean_logit_error=logits.mean_error,
+        top1=logits.top1 / logits.positions,
+        top20=logits.top20 / logits.positions,
+        pages=pages.count,
+        pages_equal=pages.count - len(pages.distances),
+        pages_tied=tied,
+        titles_shared=pages.shared / pages.count,
+    )
+
+
+def _refuse(judgement: Judgement, pages: _Pages, precision: Precision, *, random: bool) -> None:
+    parity, gate = judgement.parity, judgement.gate
+    if precision == "fp32":
+        error, limit, what = parity.max_logit_error, gate.score_tolerance, "largest"
+    else:
+        limit = INT8_MEAN_TOLERANCE * parity.logit_std
+        error, what = parity.mean_logit_error, "mean"
+    # Written so that an error that is no number fails too.
+    if not error <= limit:
+        raise ParityError(
+            f"the {precision} model strays from PyTorch: its {what} logit error is {error:.2g} "
+            f"where {limit:.2g} is allowed (the logits' spread is {parity.logit_std:.2g}); nothing "
+            "was written. Try --precision fp32."
+        )
+    wrong = [distance for distance in pages.distances if distance > gate.tie_margin]
+    if precision == "fp32" and wrong and not random:
+        raise ParityError(
+            f"{len(wrong)} of {parity.pages} fp32 pages differ from PyTorch's by choices up to "
+            f"{max(wrong):.2g} apart, where {gate.tie_margin:.2g} counts as a tie; nothing was "
+            "written. This is a bug."
+        )

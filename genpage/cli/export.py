@@ -1,0 +1,69 @@
+"""``genpage export CKPT --out BUNDLE``."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from genpage.cli.command import Command, refuse_existing
+
+_DOING = {
+    "trace": "tracing the network",
+    "write": "writing tables",
+    "judge": "comparing with PyTorch",
+    "record": "recording golden pages",
+    "load": "loading it as a server would",
+}
+
+
+class Export(Command):
+    """Turn a checkpoint into a bundle: ONNX with a KV cache, judged against PyTorch."""
+
+    checkpoint: CliPositionalArg[Path]
+    out: Path = Field(description="the bundle's folder to write")
+    precision: Literal["fp32", "int8"] = Field(
+        default="int8", description="of the trunk and the head; int8 has 7-bit weights"
+    )
+    force: bool = Field(default=False, description="replace what --out names")
+
+    def run(self) -> None:
+        """Export, and print the parity report."""
+        refuse_existing(self.out, force=self.force)
+        from export.bundle import export_bundle
+        from model.checkpoint import Checkpoint
+
+        checkpoint = Checkpoint.load(self.checkpoint)
+        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("reading the checkpoint", total=None)
+
+            def begin(step: str) -> None:
+                progress.update(task, description=_DOING[step])
+
+            manifest = export_bundle(
+                checkpoint, self.out, precision=self.precision, force=self.force, report=begin
+            )
+            progress.update(task, description=f"{self.out} is written")
+        parity = manifest.parity
+        table = Table("parity with PyTorch", "value", title=f"{self.out}: {manifest.version}")
+        table.add_row("largest logit error", f"{parity.max_logit_error:.2g}")
+        table.add_row("mean logit error", f"{parity.mean_logit_error:.2g}")
+        table.add_row("spread of the logits", f"{parity.logit_std:.2g}")
+        table.add_row("same best title", f"{parity.top1:.1%}")
+        table.add_row("same 20 best titles", f"{parity.top20:.1%}")
+        table.add_row("pages equal", f"{parity.pages_equal} of {parity.pages}")
+        table.add_row("pages parting at a tie", str(parity.pages_tied))
+        table.add_row("titles shared by both pages", f"{parity.titles_shared:.1%}")
+        document = {
+            "out": str(self.out),
+            "version": manifest.version,
+            "precision": manifest.precision,
+            "random": manifest.random,
+            "parity": {name: getattr(parity, name) for name in parity.__slots__},
+            "tie_margin": manifest.gate.tie_margin,
+        }
+        self.emit(document, table)
