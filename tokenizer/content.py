@@ -209,7 +209,8 @@ def _unit(vector: Float32Array) -> Float32Array:
 
 
 def _packed(strings: Sequence[str]) -> NDArray[np.uint8]:
-    return np.frombuffer("".join(f"{string}\n" for string in strings).encode(), np.uint8)
+    text = "".join(f"{string}\n" for string in strings)
+    return np.frombuffer(text.encode(), np.uint8).copy()
 
 
 def _unpacked(array: NDArray[Any]) -> tuple[str, ...]:

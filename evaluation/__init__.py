@@ -1,0 +1,1 @@
+"""How good the model is, beside baselines computed in the same run."""

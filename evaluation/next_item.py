@@ -1,0 +1,145 @@
+"""Next-item evaluation, rolling over the events of a period (PROTOCOLS, "Next-item protocol").
+
+Each event's entity is ranked among all entities that somebody had before, less those that the
+user had, with everything strictly before the event known, by the model and by each baseline.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from evaluation.baselines import Baseline, baselines
+from evaluation.log import Numbers
+from evaluation.metrics import Report, Values, report
+from evaluation.prompts import prompts
+from evaluation.ranking import middle_rank
+from evaluation.scorer import NextItemScorer, Scores
+from evaluation.source import Source
+from evaluation.targets import Targets
+from genpage.errors import ArtefactError, DatasetError
+from tokenizer.vocabulary import IntArray
+
+# Prompts are scored in batches of about this many tokens, and never more than so many at once.
+BATCH_TOKENS = 8_192
+BATCH_PROMPTS = 64
+# Says how many more events are done.
+Progress = Callable[[int], object]
+
+
+@dataclass(frozen=True, slots=True)
+class NextItem:
+    """The reports of a model, where there is one, and of the baselines."""
+
+    model: Report | None
+    baselines: Mapping[str, Report]
+
+    def document(self) -> dict[str, object]:
+        """As PROTOCOLS writes it."""
+        return {
+            "model": None if self.model is None else self.model.document(),
+            "baselines": {name: found.document() for name, found in self.baselines.items()},
+        }
+
+
+def next_item(
+    source: Source,
+    targets: Targets,
+    scorer: NextItemScorer | None = None,
+    *,
+    seed: int = 0,
+    progress: Progress = lambda _: None,
+) -> NextItem:
+    """Rank every target; ``progress`` hears of each step done, of `steps` in all."""
+    if not len(targets):
+        raise DatasetError(
+            "there is no event to ask about in these days: it takes users with 5 earlier events "
+            "and entities that somebody had before; choose other days with --from and --to"
+        )
+    own = [targets.own(index) for index in range(len(targets))]
+
+    def reported(ranks: Values) -> Report:
+        return report(ranks, targets.user, targets.rested, seed=seed)
+
+    found = {
+        name: reported(baseline_ranks(baseline, targets, own, progress))
+        for name, baseline in baselines(targets.log).items()
+    }
+    if scorer is None:
+        return NextItem(None, found)
+    return NextItem(reported(model_ranks(scorer, source, targets, own, progress)), found)
+
+
+def steps(targets: Targets, *, with_model: bool) -> int:
+    """How many steps `next_item` reports: an event by a baseline, a prompt, an event by a model."""
+    return len(targets) * (len(baselines(targets.log)) + 2 * with_model)
+
+
+def baseline_ranks(
+    baseline: Baseline, targets: Targets, own: Sequence[Numbers], progress: Progress
+) -> Values:
+    """(n,) the rank of each target's entity by a baseline."""
+    ranks = np.empty(len(targets))
+    columns = (targets.ts.tolist(), targets.entity.tolist(), targets.pool.tolist(), own)
+    for index, (at, entity, pool, had) in enumerate(zip(*columns, strict=True)):
+        ranks[index] = middle_rank(baseline.scores(at)[:pool], entity, had)
+        progress(1)
+    return ranks
+
+
+def model_ranks(
+    scorer: NextItemScorer,
+    source: Source,
+    targets: Targets,
+    own: Sequence[Numbers],
+    progress: Progress,
+) -> Values:
+    """(n,) the rank of each target's entity by a model."""
+    encoded = []
+    for prompt in prompts(source, targets, scorer.encoder):
+        encoded.append(prompt)
+        progress(1)
+    entity, pool = targets.entity, targets.pool
+    ranks = np.empty(len(targets))
+    columns = _Columns(scorer, source)
+    for batch in batches(encoded):
+        scores = columns.scores([encoded[index] for index in batch])
+        for row, index in zip(scores, batch, strict=True):
+            ranks[index] = middle_rank(row[: pool[index]], int(entity[index]), own[index])
+        progress(len(batch))
+    return ranks
+
+
+class _Columns:
+    """A model's scores in the log's order of entities instead of its catalog's."""
+
+    def __init__(self, scorer: NextItemScorer, source: Source) -> None:
+        self._scorer = scorer
+        places = [scorer.catalog.entity_index(entity) for entity in source.log.entity_ids]
+        self._known = np.array([place is not None for place in places], np.bool_)
+        self._places = np.array([place or 0 for place in places], np.int64)
+
+    def scores(self, batch: Sequence[IntArray]) -> Scores:
+        """(n, E of the log); an entity that no catalog describes comes last."""
+        scores = self._scorer.scores(batch)
+        if not np.isfinite(scores).all():
+            raise ArtefactError(
+                "the model gave a score that is no number: its weights are broken; train it again"
+            )
+        ordered: Scores = np.where(self._known, scores[:, self._places], -np.inf)
+        return ordered
+
+
+def batches(encoded: Sequence[IntArray]) -> Iterator[list[int]]:
+    """Indices of prompts, the longest first, in batches bounded in tokens and in number."""
+    batch: list[int] = []
+    tokens = 0
+    for index in sorted(range(len(encoded)), key=lambda index: -len(encoded[index])):
+        length = len(encoded[index])
+        if batch and (tokens + length > BATCH_TOKENS or len(batch) == BATCH_PROMPTS):
+            yield batch
+            batch, tokens = [], 0
+        batch.append(index)
+        tokens += length
+    if batch:
+        yield batch
