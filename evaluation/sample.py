@@ -5,33 +5,28 @@ from pathlib import Path
 
 from dataset.contexts import checked_events, member_contexts
 from dataset.folder import DataFolder
-from evaluation.pages import Asked
-from genpage.catalog import Catalog
 from genpage.errors import DatasetError
 from genpage.request import DEVICES, PageRequest
-from genpage.trends import TrendCounter
+from runtime.cases import Member
 
 
 def sample_members(
-    data: Path, catalog: Catalog, *, members: int, rows: int, entities_per_row: int, seed: int
-) -> list[Asked]:
+    data: Path, *, members: int, rows: int, entities_per_row: int, seed: int
+) -> list[Member]:
     """``members`` of them (all, where there are fewer), each at the time of the newest event.
 
-    Trends count every event of the folder; devices are drawn.
+    Devices are drawn.
     """
     folder = DataFolder(data)
     events = checked_events(folder)
     if not len(events):
         raise DatasetError(f"{data} has no events; there is no member to ask for")
-    counter = TrendCounter(catalog)
-    for entity_id, ts in zip(events["entity_id"], events["ts"], strict=True):
-        counter.add(entity_id, ts)
-    trends, at = counter.snapshot(), float(events["ts"][-1])
+    at = float(events["ts"][-1])
     chance = random.Random(seed)
     contexts = list(member_contexts(folder, events))
-    chosen = chance.sample(contexts, min(members, len(contexts)))
     return [
-        Asked(
+        Member(
+            context.user_id,
             context,
             PageRequest(
                 context.user_id,
@@ -40,7 +35,6 @@ def sample_members(
                 entities_per_row=entities_per_row,
                 device=chance.choice(DEVICES),
             ),
-            trends,
         )
-        for context in chosen
+        for context in chance.sample(contexts, min(members, len(contexts)))
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from dataset.day import day_of, day_start
+from dataset.day import day_of, day_start, is_day
 from dataset.folder import DataFolder, profile_of
 from evaluation.log import EventLog
 from genpage.catalog import SECONDS_A_DAY, Catalog
@@ -34,6 +34,9 @@ class Period:
     @classmethod
     def of(cls, folder: DataFolder, first: str | None, last: str | None) -> "Period":
         """The days asked for; by default the last four weeks of the folder's data."""
+        for flag, day in (("--from", first), ("--to", last)):
+            if day is not None and not is_day(day):
+                raise UsageError(f"{flag} {day!r} is no day; write it as 2026-01-31")
         days = folder.days()
         if not days:
             raise DatasetError(f"{folder.path} has no day of events")

@@ -1,0 +1,108 @@
+"""``genpage evaluate next-item``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from genpage.cli.command import Command
+from genpage.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from evaluation.metrics import Report, Summary
+    from evaluation.scorer import NextItemScorer
+    from evaluation.source import Period
+    from genpage.catalog import Catalog
+
+
+class NextItem(Command):
+    """Rank members' next titles: HR@10 and NDCG@10, beside baselines counted in the same run.
+
+    Without a checkpoint or a bundle, the baselines alone.
+    """
+
+    data: Path = Field(description="the data folder whose events are asked about")
+    checkpoint: Path | None = Field(default=None, description="the model, as PyTorch runs it")
+    bundle: Path | None = Field(default=None, description="the model, as it is served")
+    first: str | None = Field(
+        default=None, alias="from", description="the first day; by default 28 days before --to"
+    )
+    last: str | None = Field(
+        default=None, alias="to", description="the day after the last; by default the data's end"
+    )
+    seed: int = Field(default=0, ge=0, description="of the bootstrap behind the intervals")
+
+    def run(self) -> None:
+        """Rank every event of the period, and print the metrics."""
+        if self.checkpoint is not None and self.bundle is not None:
+            raise UsageError("--checkpoint and --bundle are two ways to run a model; give one")
+        from dataset.folder import DataFolder
+        from evaluation.next_item import next_item, steps
+        from evaluation.source import Period, Source
+        from evaluation.targets import targets_between
+
+        folder = DataFolder(self.data)
+        period = Period.of(folder, self.first, self.last)
+        source = Source.read(folder, period.last)
+        targets = targets_between(source.log, period.start, period.end)
+        scorer = self._scorer(source.catalog, period)
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
+            task = progress.add_task("ranking", total=steps(targets, with_model=scorer is not None))
+            found = next_item(
+                source,
+                targets,
+                scorer,
+                seed=self.seed,
+                progress=lambda done: progress.advance(task, done),
+            )
+        rankers = ({} if found.model is None else {"model": found.model}) | dict(found.baselines)
+        title = f"{len(targets)} events, {period.first} to {period.last} (exclusive)"
+        document = found.document() | {"from": period.first, "to": period.last}
+        self.emit(document, _table(title, rankers))
+
+    def _scorer(self, catalog: "Catalog", period: "Period") -> "NextItemScorer | None":
+        if self.bundle is not None:
+            from evaluation.bundle_scorer import BundleScorer
+            from genpage.trends import Trends
+            from runtime.model import LoadedModel, LoadSettings
+
+            model = LoadedModel.load(self.bundle, LoadSettings(slots=1))
+            return BundleScorer(model.with_catalog(catalog, Trends.none(catalog)))
+        if self.checkpoint is not None:
+            from evaluation.checkpoint_scorer import CheckpointScorer
+            from model.checkpoint import Checkpoint
+
+            checkpoint = Checkpoint.load(self.checkpoint)
+            trained_on = checkpoint.lineage.trained_on
+            if trained_on is not None and trained_on[1] >= period.first:
+                sys.stderr.write(
+                    f"note: {self.checkpoint} was trained on days up to {trained_on[1]}, some of "
+                    "which are asked about: its figures flatter it\n"
+                )
+            return CheckpointScorer(checkpoint, catalog)
+        return None
+
+
+def _table(title: str, rankers: "Mapping[str, Report]") -> Table:
+    table = Table("ranker", "over", "n", "HR@10", "95%", "NDCG@10", "95%", title=title)
+    for name, report in rankers.items():
+        table.add_section()
+        table.add_row(name, "events", *_cells(report.overall))
+        table.add_row("", "rested", *_cells(report.rested))
+        table.add_row("", "users", *_cells(report.by_user))
+    return table
+
+
+def _cells(summary: "Summary") -> tuple[str, ...]:
+    if summary.means is None or summary.intervals is None:
+        return "0", "-", "-", "-", "-"
+    metrics = zip(summary.means, summary.intervals, strict=True)
+    pairs = ((f"{mean:.3f}", f"{low:.3f}-{high:.3f}") for mean, (low, high) in metrics)
+    return str(summary.n), *(cell for pair in pairs for cell in pair)
