@@ -87,10 +87,10 @@ class Homepage {
     this.#picker.show(userId);
     this.#rows.clear();
     this.#hero.wait();
+    this.#inspector.watch(userId, this.#clock);
     // A shifted clock must stand past the member's newest event before a page is asked for.
-    const history = this.#inspector.watch(userId, this.#clock);
-    if (this.#clock.shifted) await history;
-    this.#build();
+    if (this.#clock.shifted) await this.#inspector.historyChanged();
+    if (this.#userId === userId) this.#build();
   }
 
   /** Builds the page anew and shows what became of the one before. */
@@ -194,6 +194,7 @@ class Homepage {
       page.id = document.page_id;
       this.#versions.show(document);
       this.#introduce(document);
+      this.#inspector.pageStarted(document.context.known);
     } else if (event === "row") {
       const place = page.rows.length;
       const row = { ...document, pageId: page.id, place, atMs: document.timing.at_ms };

@@ -30,6 +30,13 @@ const ACTS = [
     seconds: (entity) => entity.duration_s ?? A_FILM_S,
     closes: true,
   },
+  {
+    action: "play",
+    label: "Half of it",
+    sign: "half",
+    seconds: (entity) => (entity.duration_s ?? A_FILM_S) / 2,
+    closes: true,
+  },
   { action: "add_to_list", label: "My list", sign: "plus" },
   { action: "thumbs_up", label: "I like this", sign: "up" },
   { action: "thumbs_down", label: "Not for me", sign: "down" },
@@ -46,6 +53,8 @@ const ACTS = [
 export class Details {
   #dialog = /** @type {HTMLDialogElement} */ (byId("details"));
   #acted = false;
+  /** What the catalog says of the title shown, once it came. @type {Partial<Entity>} */
+  #document = {};
 
   /**
    * @param {object} how
@@ -68,6 +77,7 @@ export class Details {
   /** @param {Place} place */
   async open(place) {
     this.#acted = false;
+    this.#document = {};
     this.#draw(place, place.row.entities[place.column]);
     this.#dialog.showModal();
     this.act("details", place);
@@ -75,6 +85,7 @@ export class Details {
     try {
       const document = await this.whole(known.id);
       if (document === undefined || this.#dialog.dataset.entity !== known.id) return;
+      this.#document = document;
       this.#describe({ ...known, ...document });
     } catch {
       // The dialog does without the synopsis; its actions work all the same.
@@ -141,16 +152,16 @@ export class Details {
       "button",
       {
         type: "button",
-        class: `button ${act.action === "play" ? "primary" : "quiet"}`,
+        class: `button ${act.sign === "play" ? "primary" : "quiet"}`,
         "aria-pressed": listed ? "true" : null,
-        data: { action },
+        data: { act: act.sign, action },
       },
       icon(listed ? "check" : act.sign),
       act.label,
     );
     button.addEventListener("click", async () => {
       button.disabled = true;
-      const done = await this.act(action, place, act.seconds?.(entity));
+      const done = await this.act(action, place, act.seconds?.({ ...entity, ...this.#document }));
       this.#acted ||= done;
       button.disabled = false;
       if (!done) return;

@@ -40,7 +40,7 @@ export function sprite(w, h, p, s) {
       const fill = s.pick([p.tones[2], p.tones[2], p.tones[2], p.ink]);
       for (const x of new Set([column, 10 - column])) {
         shapes.push(
-          svg("rect", { x: left + x * cell, y: top + row * cell, width: cell, height: cell, fill }),
+          svg("rect", { x: left + x * cell, y: top + row * cell, width: cell + 0.4, height: cell + 0.4, fill }),
         );
       }
     }

@@ -4,6 +4,7 @@ import { svg } from "./svg.js";
 
 const PATHS = {
   play: "M7 4.5v15l12.5-7.5z",
+  half: "M8 5v14M16 5v14",
   trailer: "M4 6h16v12H4zM10 9.5v5l4.5-2.5z",
   plus: "M12 5v14M5 12h14",
   check: "M5 12.5l4.5 4.5L19 7.5",

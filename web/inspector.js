@@ -15,6 +15,8 @@ export class Inspector {
   #history = new History();
   #prompt = new PromptPanel();
   #userId = "";
+  /** Whose history is on the screen, or on its way to it. */
+  #historyOf = "";
   #pageId = "";
   #shownPrompt = "";
   /** @type {Set<string>} */
@@ -49,11 +51,20 @@ export class Inspector {
    * @param {string} userId
    * @param {Clock} clock moved on past the member's newest event
    */
-  async watch(userId, clock) {
+  watch(userId, clock) {
     this.#userId = userId;
     this.#clock = clock;
     this.#pageId = "";
-    await this.historyChanged();
+    this.#historyOf = "";
+  }
+
+  /**
+   * A page has begun: the history of a member somebody knows is worth reading.
+   * @param {boolean} known
+   */
+  pageStarted(known) {
+    if (known && this.#historyOf !== this.#userId) this.historyChanged();
+    else if (!known) this.#history.show([], new Map(), this.now());
   }
 
   /** @param {string} pageId */
@@ -73,6 +84,7 @@ export class Inspector {
   /** Reads the history again. */
   async historyChanged() {
     const userId = this.#userId;
+    this.#historyOf = userId;
     try {
       const events = (await this.server.context(userId))?.events ?? [];
       const entities = await this.server.entities(events.map(({ entity_id: id }) => id));

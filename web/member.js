@@ -69,12 +69,12 @@ export class MemberPicker {
    * @returns {HTMLLIElement}
    */
   #choice(member) {
-    const about = [counted(member.events, "event")];
-    if (member.profile?.profile_type && member.profile.profile_type !== "adult") {
-      about.unshift(member.profile.profile_type);
-    }
-    if (member.profile?.country) about.push(member.profile.country);
-    const seen = member.last_ts === null ? "" : ago(member.last_ts, this.now());
+    const kind = member.profile?.profile_type ?? "adult";
+    const about = [
+      kind === "adult" ? "" : kind,
+      member.profile?.country ?? "",
+      member.last_ts === null ? "" : ago(member.last_ts, this.now()),
+    ].filter(Boolean);
     return element(
       "li",
       {},
@@ -83,8 +83,8 @@ export class MemberPicker {
         { type: "button", on: { click: () => this.#pick(member.user_id) } },
         avatar(member.user_id),
         element("span", { class: "name", text: member.user_id }),
+        element("span", { class: "about", text: counted(member.events, "event") }),
         element("span", { class: "about", text: about.join(" · ") }),
-        element("span", { class: "about", text: seen }),
       ),
     );
   }

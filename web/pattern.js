@@ -54,17 +54,18 @@ export function tiles(w, h, p, s) {
       const front = s.pick(fills.filter((fill) => fill !== back));
       const turn = `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(${s.whole(0, 3) * 90} ${size / 2} ${size / 2})`;
       const half = size / 2;
-      const shape = s.pick(["quarter", "quarter", "half", "dot", "triangle", "leaf"]);
-      const paths = {
-        quarter: `M0 0 H ${size} A ${size} ${size} 0 0 1 0 ${size} Z`,
-        half: `M0 0 H ${size} A ${half} ${half} 0 0 1 0 0 Z`,
-        dot: `M${half} ${size * 0.2} a ${size * 0.3} ${size * 0.3} 0 1 0 0.01 0 Z`,
-        triangle: `M0 0 H ${size} L 0 ${size} Z`,
-        leaf: `M0 0 A ${size} ${size} 0 0 1 ${size} ${size} A ${size} ${size} 0 0 1 0 0 Z`,
-      };
+      const quarter = `M0 0 H ${size} A ${size} ${size} 0 0 1 0 ${size} Z`;
+      const d = s.pick([
+        quarter,
+        quarter,
+        `M0 0 H ${size} A ${half} ${half} 0 0 1 0 0 Z`,
+        `M${half} ${size * 0.2} a ${size * 0.3} ${size * 0.3} 0 1 0 0.01 0 Z`,
+        `M0 0 H ${size} L 0 ${size} Z`,
+        `M0 0 A ${size} ${size} 0 0 1 ${size} ${size} A ${size} ${size} 0 0 1 0 0 Z`,
+      ]);
       shapes.push(
         svg("rect", { x, y, width: size + 0.5, height: size + 0.5, fill: back }),
-        svg("path", { d: paths[shape], fill: front, transform: turn }),
+        svg("path", { d, fill: front, transform: turn }),
       );
     }
   }

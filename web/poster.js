@@ -4,7 +4,7 @@
  */
 
 import { lookOf } from "./genre.js";
-import { lettering } from "./lettering.js";
+import { fitted, lettering, TYPES } from "./lettering.js";
 import { palette } from "./palette.js";
 import { Seed } from "./seed.js";
 import { gradient, svg } from "./svg.js";
@@ -26,6 +26,8 @@ import { gradient, svg } from "./svg.js";
 
 const SIZES = { wide: [320, 180], tall: [240, 360], bare: [320, 180] };
 const COLOUR_FILM = 1965;
+/** The least size of a title, as a share of the width, for a layout that leaves it little room. */
+const LEGIBLE = 0.075;
 
 /**
  * @param {Entity} entity
@@ -82,7 +84,7 @@ const LAYOUTS = {
     return [
       ...motif(w, h, colours, seed),
       veil.node,
-      svg("rect", { width: w, height: h, fill: veil.fill }),
+      svg("rect", { x: -2, y: -2, width: w + 4, height: h + 4, fill: veil.fill }),
       lettering(title, face, box, { fill: colours.ink, align: "start", from: "bottom" }),
     ];
   },
@@ -99,11 +101,12 @@ const LAYOUTS = {
     return [
       ...motif(w, h, colours, seed),
       veil.node,
-      svg("rect", { width: w, height: h, fill: veil.fill }),
+      svg("rect", { x: -2, y: -2, width: w + 4, height: h + 4, fill: veil.fill }),
       lettering(title, face, box, { fill: colours.ink, align: "middle", from: "middle" }),
     ];
   },
-  split({ w, h, colours, motif, face, seed, title }) {
+  split(plan) {
+    const { w, h, colours, motif, face, seed, title } = plan;
     const wide = w > h;
     const cut = wide ? w * 0.5 : h * 0.56;
     const window = wide
@@ -113,6 +116,8 @@ const LAYOUTS = {
     const box = wide
       ? { x: margin, y: h * 0.13, width: cut - margin * 2, height: h * 0.74, largest: w * 0.13 }
       : { x: margin, y: cut + margin, width: w - margin * 2, height: h - cut - margin * 2, largest: w * 0.17 };
+    // A long word would shrink to fit beside the picture: it has more room below.
+    if (fitted(title, TYPES[face], box).size < w * LEGIBLE) return LAYOUTS.foot(plan);
     return [
       svg("rect", { width: w, height: h, fill: colours.ground }),
       svg(

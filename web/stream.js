@@ -21,7 +21,8 @@ const MOST_ATTEMPTS = 6;
  * @returns {AsyncGenerator<Message>}
  */
 export async function* messages(body, onRetry = () => {}) {
-  const reader = body.pipeThrough(new TextDecoderStream()).getReader();
+  const reader = body.getReader();
+  const decoder = new TextDecoder();
   let rest = "";
   let id = "";
   let event = "";
@@ -31,7 +32,7 @@ export async function* messages(body, onRetry = () => {}) {
     for (;;) {
       const { value, done } = await reader.read();
       if (done) return;
-      rest += value;
+      rest += decoder.decode(value, { stream: true });
       for (;;) {
         const end = rest.search(/[\r\n]/);
         // A carriage return at the very end may be half of a CRLF: wait for what follows.
