@@ -105,6 +105,11 @@ class Checkpoint:
         """Whether the weights were never trained."""
         return self.lineage.random
 
+    @property
+    def parameters(self) -> int:
+        """Number of trained weights."""
+        return self.config.parameters(self.vocabulary.size, self.content.shape[1])
+
     def network(self) -> Network:
         """A network with these weights, for inference; it owns copies of them."""
         network = Network(self.config, self.vocabulary.size, self.content)
@@ -148,7 +153,7 @@ class Checkpoint:
             "config": self.config.to_document(),
             "vocabulary": self.vocabulary.digest,
             "catalog": self.catalog.version,
-            "parameters": self.config.parameters(self.vocabulary.size, self.content.shape[1]),
+            "parameters": self.parameters,
             "files": digests,
         }
 

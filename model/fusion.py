@@ -51,7 +51,7 @@ class FusedTable(nn.Module):
     def initialise(self, std: float, generator: torch.Generator) -> None:
         """Fresh weights: rows of this standard deviation, the gate half open."""
         self.ids.normal_(0.0, std, generator=generator)
-        # A content vector is one to two long; projected it stands about as long as an ID.
+        # A content vector has unit length: projected, it stands as long as an ID.
         self.projection.normal_(0.0, std, generator=generator)
         self.gate_weight.zero_()
         self.gate_bias.zero_()

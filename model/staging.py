@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from genpage.errors import UsageError
+
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
@@ -17,10 +19,13 @@ def staged(target: Path) -> Iterator[Path]:
 
     An exception inside leaves ``target`` untouched and removes the unfinished folder.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
     unfinished = target.with_name(f".{target.name}.{os.getpid()}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir()
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(unfinished, ignore_errors=True)
+        unfinished.mkdir()
+    except OSError as error:
+        raise UsageError(f"cannot write {target}: {error.strerror or error}") from error
     try:
         yield unfinished
         sync(unfinished)

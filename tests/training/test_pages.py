@@ -1,0 +1,136 @@
+"""Impressions become page tokens and target weights as `training.feedback` says."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from dataset.folder import DataFolder
+from dataset.schema import IMPRESSIONS
+from genpage.catalog import Catalog
+from genpage.entity import Entity
+from genpage.page import Page, PageRow
+from genpage.row import Row
+from tokenizer.page import PageCodec
+from tokenizer.vocabulary import Vocabulary
+from training.feedback import SHOWN
+from training.pages import Pages
+
+CATALOG = Catalog.build(
+    [Entity(f"e{n}", "film", f"Film {n}") for n in range(8)],
+    [Row(f"r{n}", "genre", f"Row {n}") for n in range(3)],
+)
+VOCABULARY = Vocabulary().grown(CATALOG)
+
+
+def cell(page: str, row: int, col: int, entity: int, **fields: object) -> dict[str, object]:
+    """One impressed entity; nothing was done with it unless ``fields`` say so."""
+    return {
+        "page_id": page,
+        "user_id": f"user of {page}",
+        "ts": 100.0,
+        "row_pos": row,
+        "col_pos": col,
+        "row_id": f"r{row}",
+        "entity_id": f"e{entity}",
+        "propensity": 1.0,
+        "seen": None,
+        "action": None,
+        "duration_s": None,
+        "device": "tv",
+        "locale": None,
+        "simulated": True,
+        **fields,
+    }
+
+
+def pages_of(*cells: dict[str, object]) -> Pages:
+    """The pages of these impressions."""
+    return Pages.of(pl.DataFrame(list(cells), schema=IMPRESSIONS.schema), VOCABULARY)
+
+
+def words(pages: Pages, page: int = 0) -> list[str]:
+    """A page's tokens as ids."""
+    return [VOCABULARY.word(int(token)) for token in pages.tokens[pages.tokens_of(page)]]
+
+
+def test_a_page_is_its_rows_and_entities_in_order() -> None:
+    """Lines in any order give row, its entities by column, next row."""
+    pages = pages_of(
+        cell("p", 1, 0, 5),
+        cell("p", 0, 1, 3, action="play"),
+        cell("p", 0, 0, 2),
+    )
+    assert words(pages) == ["row:r0", "entity:e2", "entity:e3", "row:r1", "entity:e5"]
+    assert pages.is_row.tolist() == [True, False, False, True, False]
+
+
+def test_tokens_are_the_page_codecs() -> None:
+    """The columnar way gives the same tokens as the codec gives for a page."""
+    pages = pages_of(cell("p", 0, 0, 2, action="play"), cell("p", 1, 0, 5))
+    page = Page((PageRow("r0", ("e2",)), PageRow("r1", ("e5",))))
+    assert np.array_equal(pages.tokens, PageCodec(VOCABULARY).encode(page))
+
+
+def test_pages_without_positive_feedback_are_left_out() -> None:
+    """A page that was only shown, or only turned down, teaches nothing here."""
+    pages = pages_of(
+        cell("shown", 0, 0, 1),
+        cell("liked", 0, 0, 1, action="thumbs_up"),
+        cell("disliked", 0, 0, 1, action="thumbs_down"),
+    )
+    assert pages.page_ids == ("liked",)
+    assert pages.user_ids == ("user of liked",)
+
+
+def test_weights_follow_the_feedback() -> None:
+    """Engaged titles weigh most, shown ones little, turned down ones nothing; a row as its best."""
+    pages = pages_of(
+        cell("p", 0, 0, 0, action="play"),
+        cell("p", 0, 1, 1, action="abandon"),
+        cell("p", 0, 2, 2),
+        cell("p", 1, 0, 3),
+    )
+    assert pages.weights.tolist() == pytest.approx([1.0, 1.0, 0.0, SHOWN, SHOWN, SHOWN])
+
+
+def test_a_page_ends_after_its_last_judged_row() -> None:
+    """Rows that nobody scrolled to are left out; rows in between stay."""
+    pages = pages_of(
+        cell("p", 0, 0, 0, seen=True, action="play"),
+        cell("p", 1, 0, 1, seen=False),
+        cell("p", 2, 0, 2, seen=False),
+        cell("q", 0, 0, 3, seen=True),
+        cell("q", 1, 0, 4, seen=False),
+        cell("q", 2, 0, 5, seen=None, action="play"),
+    )
+    assert words(pages) == ["row:r0", "entity:e0"]
+    assert len(words(pages, 1)) == 6
+
+
+def test_pages_shown_at_the_same_time_stay_apart() -> None:
+    """Lines of two pages that interleave in the file become two pages."""
+    pages = pages_of(
+        cell("b", 0, 0, 0, action="play"),
+        cell("a", 0, 0, 1, action="play"),
+        cell("b", 0, 1, 2),
+        cell("a", 0, 1, 3),
+    )
+    assert pages.page_ids == ("a", "b")
+    assert words(pages, 1) == ["row:r0", "entity:e0", "entity:e2"]
+
+
+def test_no_impressions_no_pages() -> None:
+    """A day without impressions is no error."""
+    assert len(pages_of()) == 0
+    assert pages_of().offsets.tolist() == [0]
+
+
+def test_the_newest_days_are_read_first(folder: DataFolder) -> None:
+    """With a bound, older days are not even opened; pages still stand in time order."""
+    vocabulary = Vocabulary().grown(folder.catalog())
+    some = Pages.read(folder, vocabulary, folder.days(), 30)
+    everything = Pages.read(folder, vocabulary, folder.days(), None)
+    assert len(some) == 48
+    assert some.page_ids == everything.page_ids[-48:]
+    assert np.array_equal(some.tokens, everything.tokens[-len(some.tokens) :])
+    assert (np.diff(everything.ts) >= 0).all()

@@ -1,0 +1,166 @@
+"""A run: to a checkpoint, through a kill to the same losses, on from a parent."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from genpage.errors import DatasetError, UsageError
+from model.checkpoint import Checkpoint
+from model.twin import TorchTwin
+from training.pretrain import Pretraining
+from training.run import Options, Run, Summary
+from training.trainer import Record
+
+STEPS = 7
+
+
+class KilledError(Exception):
+    """Stands for a process that ends without warning."""
+
+
+def options(service: Path, out: Path) -> Options:
+    """A short run."""
+    return Options(data=service, out=out, size="tiny", steps=STEPS, batch_tokens=512, save_every=2)
+
+
+def trained(chosen: Options, watch: Callable[[Record], None] = lambda _: None) -> Summary:
+    """Train to the end."""
+    return Run(chosen, Pretraining()).train(watch)
+
+
+def killed_after(chosen: Options, steps: int) -> None:
+    """Train until just after a step, and die."""
+
+    def watch(record: Record) -> None:
+        if record.step == steps:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        trained(chosen, watch)
+
+
+def curve(checkpoint: Path) -> list[tuple[int, float, float]]:
+    """Step, loss and gradient norm of each line of the metrics."""
+    lines = (checkpoint / "metrics.jsonl").read_text("utf-8").splitlines()
+    return [(d["step"], d["loss"], d["gradient"]) for d in map(json.loads, lines)]
+
+
+@pytest.fixture(scope="module")
+def finished(service: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    """A checkpoint trained without interruption, and what its run said."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("finished") / "checkpoint"
+    return out, trained(options(service, out))
+
+
+def test_a_run_ends_in_a_checkpoint(finished: tuple[Path, Summary]) -> None:
+    """The checkpoint says what it was trained on, and holds its metrics and trends."""
+    out, summary = finished
+    checkpoint = Checkpoint.load(out)
+    assert checkpoint.lineage.version == summary.version
+    assert checkpoint.lineage.trained_on == ("2026-01-01", "2026-01-03")
+    assert not checkpoint.random
+    assert checkpoint.trends.scores.any()
+    assert [step for step, _, _ in curve(out)] == list(range(1, STEPS + 1))
+    assert not out.with_name("checkpoint.partial").exists()
+
+
+def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
+    """Throughput stands beside the machine's peak, losses beside a uniform guess."""
+    _, summary = finished
+    assert summary.steps == STEPS
+    assert 0 < summary.tokens <= STEPS * 512
+    assert 0.0 < summary.flops_share < 1.0
+    assert summary.tokens_per_s > 0
+    assert summary.validation is not None
+    assert summary.validation.day == "2026-01-04"
+    assert summary.validation.pages == 24
+    assert summary.validation.uniform["rows"] == pytest.approx(np.log(3))
+    assert all(np.isfinite(loss) for loss in summary.validation.losses.values())
+    assert set(summary.losses) == set(summary.validation.losses) == {"rows", "entities", "titles"}
+
+
+def test_it_learns(service: Path, tmp_path: Path) -> None:
+    """Members watch one genre each: thirty steps are enough to expect it on a day never seen."""
+    chosen = replace(options(service, tmp_path / "c"), steps=30, batch_tokens=1024)
+    validation = trained(chosen).validation
+    assert validation is not None
+    assert validation.losses["titles"] < validation.uniform["titles"] - 0.5
+    assert validation.losses["entities"] < validation.uniform["entities"] - 0.1
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_killed_run_goes_on_to_the_same_losses(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path, steps: int
+) -> None:
+    """Killed between two saved states, it ends with the same metrics and weights, to the bit."""
+    out = tmp_path / "checkpoint"
+    killed_after(options(service, out), steps)
+    assert not out.exists()
+    trained(options(service, out))
+    assert curve(out) == curve(finished[0])
+    resumed, whole = Checkpoint.load(out), Checkpoint.load(finished[0])
+    for name, value in whole.weights.items():
+        assert torch.equal(resumed.weights[name], value), name
+
+
+def test_an_unfinished_run_with_other_settings_is_refused(service: Path, tmp_path: Path) -> None:
+    """The error names what differs; --force begins anew."""
+    out = tmp_path / "checkpoint"
+    killed_after(options(service, out), 3)
+    other = replace(options(service, out), lr=1e-4, steps=2)
+    with pytest.raises(UsageError, match=r"unfinished.*budget"):
+        trained(other)
+    trained(replace(other, force=True))
+    assert [step for step, _, _ in curve(out)] == [1, 2]
+
+
+def test_epochs_take_every_page_that_often(service: Path, tmp_path: Path) -> None:
+    """One epoch takes at least every page once, and not a batch more than that."""
+    chosen = replace(options(service, tmp_path / "c"), steps=None, epochs=1.0, batch_tokens=2048)
+    summary = trained(chosen)
+    assert summary.pages == 72
+    assert 72 <= summary.examples < 72 + 40
+
+
+def test_training_goes_on_from_a_parent(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path
+) -> None:
+    """A child knows its parent, keeps its vocabulary and starts where it ended."""
+    parent_folder, _ = finished
+    parent = Checkpoint.load(parent_folder)
+    chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent_folder, steps=1)
+    run = Run(chosen, Pretraining())
+    for name, value in run.network.state_dict().items():
+        assert torch.equal(value, parent.weights[name]), name
+    run.train(lambda _: None)
+    child = Checkpoint.load(tmp_path / "c")
+    assert child.lineage.parent == parent.lineage.version
+    assert child.lineage.size == "tiny"
+    assert child.vocabulary == parent.vocabulary
+    prompt = np.array([1, 520, 9], np.int32)
+    assert not np.array_equal(TorchTwin(child).scores(prompt), TorchTwin(parent).scores(prompt))
+
+
+def test_a_parent_of_another_size_is_refused(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path
+) -> None:
+    """The error says how to grow it."""
+    chosen = replace(options(service, tmp_path / "c"), size="small", parent=finished[0])
+    with pytest.raises(UsageError, match="--grow-from"):
+        Run(chosen, Pretraining())
+
+
+def test_data_without_pages_is_refused(service: Path, tmp_path: Path) -> None:
+    """Days without any page are a data error before anything is trained."""
+    bare = tmp_path / "data"
+    (bare / "impressions").mkdir(parents=True)
+    for name in ("entities.parquet", "rows.parquet", "profiles.parquet", "events"):
+        (bare / name).symlink_to(service / name)
+    with pytest.raises(DatasetError, match="no page"):
+        Run(options(bare, tmp_path / "c"), Pretraining())

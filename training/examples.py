@@ -1,0 +1,135 @@
+"""One impressed page as one training sequence: prompt, page tokens, and what to predict where.
+
+::
+
+    <profile> .. <history> e a t d  e a t d .. <request> .. <next> <page> ROW E E E ROW E E E
+                                 |        |                  |      |     |   | | |
+    predicts:                next title  next title     next title ROW    E   E E ROW
+
+A page is sometimes split as pagination splits it: some rows, ``<acted>`` with what the member did
+on them, ``<page>``, the further rows.
+
+The context is what was known strictly before the page. Targets of the auxiliary next-title loss
+are the titles of the member's next events: after each event of the history, and at ``<next>``
+(which stands for "whatever comes after this moment"). A title that the member had nothing of
+before counts fully, a repetition little: to copy is easy, and next-item evaluation asks for new
+ones.
+
+Shape legend: T tokens, K targets.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tokenizer.prompt import Prompt, PromptEncoder
+from tokenizer.symbols import ITEM_START
+from tokenizer.vocabulary import IntArray
+from tokenizer.window import TOKENS_AN_EVENT
+from training.pages import Pages
+from training.timeline import Timeline
+
+REPEATED = 0.2
+SPLIT_SHARE = 0.15
+
+Weights = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Targets:
+    """After token ``positions[k]`` comes ``tokens[k]``, with a weight in the loss."""
+
+    positions: IntArray  # (K,)
+    tokens: IntArray  # (K,)
+    weights: Weights  # (K,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A sequence with the targets of each loss; ``at`` is the page's time (Unix seconds)."""
+
+    tokens: IntArray  # (T,)
+    at: float
+    rows: Targets  # the page's rows
+    entities: Targets  # the page's entities
+    titles: Targets  # the titles of next events
+
+
+class ExampleBuilder:
+    """Builds the examples of pages. Events from ``until`` on (Unix seconds) are never targets."""
+
+    def __init__(
+        self, timeline: Timeline, pages: Pages, encoder: PromptEncoder, *, until: float
+    ) -> None:
+        self._timeline = timeline
+        self._pages = pages
+        self._encoder = encoder
+        self._until = until
+
+    def __len__(self) -> int:
+        return len(self._pages)
+
+    def build(
+        self, page: int, chance: np.random.Generator, *, split: float = SPLIT_SHARE
+    ) -> Example:
+        """The example of page ``page``; split for pagination with probability ``split``."""
+        pages, histories = self._pages, self._timeline.histories
+        at, user_id = float(pages.ts[page]), pages.user_ids[page]
+        member = histories.member(user_id)
+        events = slice(0, 0) if member is None else histories.events_of(member)
+        cut = int(np.searchsorted(histories.ts[events], at, side="left"))
+        prompt = histories.prompt(
+            self._encoder,
+            member,
+            cut,
+            at=at,
+            device=pages.devices[page],
+            profile=self._timeline.profiles.get(user_id),
+            injection=self._timeline.injection(at),
+        )
+        shown = pages.tokens_of(page)
+        tokens, weights, is_row = pages.tokens[shown], pages.weights[shown], pages.is_row[shown]
+        opens = np.flatnonzero(is_row)
+        places = len(prompt.tokens) + np.arange(len(tokens), dtype=np.int32)
+        parts = [prompt.tokens, tokens]
+        if len(opens) > 1 and chance.random() < split:
+            row = int(chance.integers(1, len(opens)))
+            acted = self._acted(pages.page_ids[page], row)
+            parts = [prompt.tokens, tokens[: opens[row]], acted, tokens[opens[row] :]]
+            places[opens[row] :] += len(acted)
+        before = places - 1
+
+        def targets(chosen: NDArray[np.bool_]) -> Targets:
+            chosen = chosen & (weights > 0) & (tokens >= ITEM_START)
+            return Targets(before[chosen], tokens[chosen], weights[chosen])
+
+        return Example(
+            tokens=np.concatenate(parts),
+            at=at,
+            rows=targets(is_row),
+            entities=targets(~is_row),
+            titles=self._titles(prompt, events, cut),
+        )
+
+    def _acted(self, page_id: str, rows: int) -> IntArray:
+        """``<acted>``, the events on the first ``rows`` rows of a page, ``<page>``."""
+        events = self._timeline.on_page(page_id)
+        above = [e for e in events if e.row_pos is not None and e.row_pos < rows]
+        return self._encoder.continuation((), above)
+
+    def _titles(self, prompt: Prompt, events: slice, cut: int) -> Targets:
+        histories = self._timeline.histories
+        start = self._encoder.window.start(cut)
+        # Event k of the window ends at this token, and the event after it is to be predicted.
+        ends = prompt.segment("history").start + TOKENS_AN_EVENT * np.arange(1, cut - start + 1)
+        positions = np.append(ends, prompt.next_position)
+        following = events.start + np.append(np.arange(start + 1, cut + 1), cut)
+        there = following < events.stop
+        positions, following = positions[there], following[there]
+        tokens = histories.entity[following]
+        kept = (tokens >= ITEM_START) & (histories.ts[following] < self._until)
+        weights = np.where(self._timeline.first_time[following], 1.0, REPEATED)
+        return Targets(
+            positions[kept].astype(np.int32), tokens[kept], weights[kept].astype(np.float32)
+        )

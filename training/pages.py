@@ -1,0 +1,136 @@
+"""Impressed pages with positive feedback, as columns of tokens and target weights.
+
+Shape legend: P pages, N page tokens (rows and entities) of all pages together.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from dataset.folder import DataFolder
+from genpage.request import DEVICES, Device
+from tokenizer.symbols import ITEM_START, SYMBOL_IDS
+from tokenizer.vocabulary import IntArray, Vocabulary
+from training.feedback import is_judged, is_positive, target_weight
+
+_COLUMNS = (
+    *("page_id", "user_id", "ts", "row_pos", "col_pos", "row_id", "entity_id"),
+    *("seen", "action", "device"),
+)
+_UNKNOWN_DEVICE: Device = "web"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pages:
+    """Pages in the order of their time. Page ``p`` is tokens ``offsets[p]:offsets[p + 1]``."""
+
+    page_ids: tuple[str, ...]  # P
+    user_ids: tuple[str, ...]  # P
+    devices: tuple[Device, ...]  # P
+    ts: NDArray[np.float64]  # (P,) Unix seconds
+    offsets: NDArray[np.int64]  # (P + 1,)
+    tokens: IntArray  # (N,) row, its entities, next row...
+    weights: NDArray[np.float32]  # (N,) as targets
+    is_row: NDArray[np.bool_]  # (N,)
+
+    def __len__(self) -> int:
+        return len(self.page_ids)
+
+    def tokens_of(self, page: int) -> slice:
+        """Where a page stands in the token columns."""
+        return slice(int(self.offsets[page]), int(self.offsets[page + 1]))
+
+    @classmethod
+    def read(
+        cls, folder: DataFolder, vocabulary: Vocabulary, days: Sequence[str], most: int | None
+    ) -> "Pages":
+        """The pages of ``days``, newest days first until there are ``most`` (None: all).
+
+        A day is read at a time, so that memory holds what is kept and one day.
+        """
+        parts: list[Pages] = []
+        for day in sorted(days, reverse=True):
+            if most is not None and sum(map(len, parts)) >= most:
+                break
+            parts.insert(0, cls.of(folder.impressions(day, day, columns=_COLUMNS), vocabulary))
+        return cls._joined(parts)
+
+    @classmethod
+    def of(cls, impressions: pl.DataFrame, vocabulary: Vocabulary) -> "Pages":
+        """The pages with positive feedback among ``impressions``, up to their last judged row."""
+        action = pl.col("action")
+        cells = (
+            impressions.with_columns(
+                is_judged(action, pl.col("seen")).alias("judged"),
+                is_positive(action).alias("positive"),
+            )
+            .filter(pl.col("positive").any().over("page_id"))
+            .with_columns(
+                pl.col("row_pos").filter("judged").max().over("page_id").alias("last_judged")
+            )
+            .filter(pl.col("row_pos") <= pl.col("last_judged"))
+            .sort("ts", "page_id", "row_pos", "col_pos")
+            .select(
+                *("page_id", "user_id", "ts", "row_pos", "device"),
+                target_weight(action).alias("weight"),
+                _tokens("row_id", _row_tokens(vocabulary), "unseen:row").alias("row"),
+                _tokens("entity_id", vocabulary.entity_tokens, "unseen:entity").alias("entity"),
+            )
+        )
+        return cls._assembled(cells)
+
+    @classmethod
+    def _assembled(cls, cells: pl.DataFrame) -> "Pages":
+        page = cells["page_id"].rle_id().to_numpy().astype(np.int64)  # (cells,)
+        row_pos = cells["row_pos"].to_numpy().astype(np.int64)
+        first = np.flatnonzero(np.diff(page, prepend=-1))  # each page's first cell
+        opens = (np.diff(page, prepend=-1) != 0) | (np.diff(row_pos, prepend=-1) != 0)
+        # Each row puts its own token before its first cell.
+        place = np.arange(len(page)) + np.cumsum(opens)
+        count = len(page) + int(opens.sum())
+        tokens, weights = np.empty(count, np.int32), np.empty(count, np.float32)
+        is_row = np.zeros(count, np.bool_)
+        row_place = place[opens] - 1
+        weight = cells["weight"].to_numpy().astype(np.float32)
+        tokens[place], weights[place] = cells["entity"].to_numpy(), weight
+        tokens[row_place], is_row[row_place] = cells["row"].to_numpy()[opens], True
+        if count:
+            weights[row_place] = np.maximum.reduceat(weight, np.flatnonzero(opens))
+        heads = cells[first.astype(np.uint32)]
+        devices = (d if d in DEVICES else _UNKNOWN_DEVICE for d in heads["device"])
+        return cls(
+            page_ids=tuple(heads["page_id"]),
+            user_ids=tuple(heads["user_id"]),
+            devices=tuple(devices),
+            ts=heads["ts"].to_numpy().astype(np.float64),
+            offsets=np.append(place[first] - 1, count).astype(np.int64),
+            tokens=tokens,
+            weights=weights,
+            is_row=is_row,
+        )
+
+    @classmethod
+    def _joined(cls, parts: Sequence["Pages"]) -> "Pages":
+        sizes = [size for part in parts for size in np.diff(part.offsets)]
+        return cls(
+            page_ids=tuple(name for part in parts for name in part.page_ids),
+            user_ids=tuple(name for part in parts for name in part.user_ids),
+            devices=tuple(device for part in parts for device in part.devices),
+            ts=np.concatenate([np.zeros(0), *(part.ts for part in parts)]),
+            offsets=np.cumsum([0, *sizes], dtype=np.int64),
+            tokens=np.concatenate([np.zeros(0, np.int32), *(part.tokens for part in parts)]),
+            weights=np.concatenate([np.zeros(0, np.float32), *(part.weights for part in parts)]),
+            is_row=np.concatenate([np.zeros(0, np.bool_), *(part.is_row for part in parts)]),
+        )
+
+
+def _row_tokens(vocabulary: Vocabulary) -> Mapping[str, int]:
+    numbered = enumerate(vocabulary.items, start=ITEM_START)
+    return {item.id: token for token, item in numbered if item.noun == "row"}
+
+
+def _tokens(column: str, known: Mapping[str, int], fallback: str) -> pl.Expr:
+    return pl.col(column).replace_strict(known, default=SYMBOL_IDS[fallback], return_dtype=pl.Int32)

@@ -1,0 +1,115 @@
+"""An unfinished run on disk, so that a killed one goes on where it was.
+
+``<out>.partial/`` holds ``run.json`` (what the run is), ``state.pt`` (the newest saved state,
+replaced atomically) and ``metrics.jsonl``. A run that is started again with the same settings on
+the same data goes on from there, to the same loss curve; with others it is refused.
+"""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genpage.errors import UsageError
+from model.staging import sync
+
+Settings = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class State:
+    """Where a run is after ``step`` steps and ``taken`` examples.
+
+    ``metrics_size`` is the length of the metrics file by then (bytes).
+    """
+
+    step: int
+    taken: int
+    metrics_size: int
+    network: dict[str, torch.Tensor]
+    # What the optimiser's own `state_dict` holds.
+    optimiser: dict[str, Any]
+
+
+class PartialRun:
+    """The folder of one unfinished run."""
+
+    def __init__(self, out: Path, settings: Settings) -> None:
+        self.folder = out.with_name(f"{out.name}.partial")
+        # Through JSON and back, so that tuples compare as what a file holds.
+        self._settings = json.loads(json.dumps(settings))
+
+    @property
+    def metrics(self) -> Path:
+        """One JSON document a step."""
+        return self.folder / "metrics.jsonl"
+
+    def open(self, *, force: bool) -> State | None:
+        """The state to go on from, None for a fresh start.
+
+        A run with other settings is a `UsageError` unless ``force``, which discards it.
+        """
+        found = self._found()
+        if found is not None and found != self._settings:
+            if not force:
+                keys = [*self._settings, *found]
+                name = next(k for k in keys if found.get(k) != self._settings.get(k))
+                raise UsageError(
+                    f"{self.folder} holds an unfinished run with {name} = {found.get(name)!r}, "
+                    f"now {self._settings.get(name)!r}. Repeat its settings to go on, or delete "
+                    "the folder (or --force) to begin anew."
+                )
+            self.discard()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write("run.json", json.dumps(self._settings, indent=2).encode())
+        state = self._state()
+        # Steps after the saved state will be taken again.
+        with self.metrics.open("ab") as file:
+            file.truncate(0 if state is None else state.metrics_size)
+        return state
+
+    def save(self, state: State) -> None:
+        """Replace the saved state."""
+        unfinished = self.folder / ".state.pt"
+        document = {
+            "step": state.step,
+            "taken": state.taken,
+            "metrics_size": state.metrics_size,
+            "network": state.network,
+            "optimiser": state.optimiser,
+        }
+        with unfinished.open("wb") as file:
+            torch.save(document, file)
+            file.flush()
+            os.fsync(file.fileno())
+        unfinished.replace(self.folder / "state.pt")
+
+    def discard(self) -> None:
+        """Remove the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _found(self) -> dict[str, object] | None:
+        try:
+            found: dict[str, object] = json.loads((self.folder / "run.json").read_bytes())
+        except FileNotFoundError:
+            return None
+        except ValueError:
+            return {}
+        return found
+
+    def _state(self) -> State | None:
+        path = self.folder / "state.pt"
+        if not path.exists():
+            return None
+        return State(**torch.load(path, map_location="cpu", weights_only=True))
+
+    def _write(self, name: str, content: bytes) -> None:
+        unfinished = self.folder / f".{name}"
+        unfinished.write_bytes(content)
+        sync(self.folder)
+        unfinished.replace(self.folder / name)

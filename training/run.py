@@ -1,0 +1,284 @@
+"""One training run from a data folder to a checkpoint: the pieces put together."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from dataset.day import day_start
+from dataset.folder import DataFolder
+from genpage.catalog import SECONDS_A_DAY, Catalog
+from genpage.errors import DatasetError
+from genpage.rules import Rules
+from model.checkpoint import Checkpoint, Lineage
+from model.config import Size
+from tokenizer.prompt import PromptEncoder
+from training.batches import BatchStream, Candidates
+from training.examples import ExampleBuilder
+from training.machine import matmul_peak, pick_device
+from training.objective import Objective, Part
+from training.pages import Pages
+from training.partial import PartialRun
+from training.schedule import Budget
+from training.start import check_size, continued_checkpoint, fresh_checkpoint
+from training.timeline import Timeline
+from training.trainer import Plan, Record, Trainer
+
+# A page of a streaming service with its prompt rarely takes fewer tokens: how many pages a budget
+# of steps can need at most.
+_FEWEST_TOKENS = 128
+_VALIDATION_PAGES = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What is peculiar to a size: steps (None: one epoch), tokens a batch, AdamW's peak rate."""
+
+    steps: int | None
+    batch_tokens: int
+    lr: float
+
+
+RECIPES: Mapping[Size, Recipe] = {
+    "tiny": Recipe(300, 4096, 3e-3),
+    "small": Recipe(None, 8192, 1.5e-3),
+    "120m": Recipe(None, 16384, 6e-4),
+    "200m": Recipe(None, 16384, 5e-4),
+    "450m": Recipe(None, 32768, 4e-4),
+    "900m": Recipe(None, 32768, 3e-4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a run is asked for; None is the size's own recipe."""
+
+    data: Path
+    out: Path
+    parent: Path | None = None
+    size: Size | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    batch_tokens: int | None = None
+    lr: float | None = None
+    seed: int = 0
+    history_tokens: int = 512
+    save_every: int = 50
+    rules: Path | None = None
+    force: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """Losses on the held-out last day (nats a target) beside those of a uniform guess."""
+
+    day: str
+    pages: int
+    losses: dict[str, float]
+    uniform: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What came of a run. ``peak_flops`` is what the machine's matrix products reach."""
+
+    version: str
+    parameters: int
+    first_day: str
+    last_day: str
+    pages: int
+    steps: int
+    examples: int
+    tokens: int
+    seconds: float
+    flops: float
+    peak_flops: float
+    losses: dict[str, float]
+    validation: Validation | None
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Throughput over the steps that this process took."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_share(self) -> float:
+        """The model's FLOP/s as a share of the peak."""
+        return self.flops / self.seconds / self.peak_flops if self.seconds else 0.0
+
+
+class Run:
+    """A run that is ready to go. Build one, look at it, then `train`."""
+
+    def __init__(self, options: Options, objective: Objective) -> None:
+        self._options = options
+        self._objective = objective
+        self.device = pick_device()
+        folder = DataFolder(options.data)
+        self._folder = folder
+        self.catalog = folder.catalog()
+        self.start = self._starting_point(self.catalog)
+        size: Size = self.start.lineage.size or "tiny"
+        recipe = RECIPES[size]
+        self.network = self.start.network().to(self.device)
+        self.peak_flops = matmul_peak(self.device)
+
+        days = folder.days()
+        if not days:
+            raise DatasetError(f"{options.data} has no day of events or impressions")
+        # The last day is held out, unless it is the only one.
+        self.held_out: str | None = days[-1] if len(days) > 1 else None
+        self.days = days[:-1] if len(days) > 1 else days
+        self._until = day_start(self.days[-1]) + SECONDS_A_DAY
+        self._vocabulary = self.start.vocabulary
+        self._timeline = Timeline.read(folder, self.catalog, self._vocabulary)
+        self._encoder = PromptEncoder(self._vocabulary, history_tokens=self.start.history_tokens)
+        self._candidates = Candidates.of(self._vocabulary, self.catalog, self.device)
+
+        self.batch_tokens = options.batch_tokens or recipe.batch_tokens
+        steps = options.steps
+        if steps is None and options.epochs is None:
+            steps = recipe.steps
+        most = None if steps is None else steps * self.batch_tokens // _FEWEST_TOKENS
+        pages = Pages.read(folder, self._vocabulary, self.days, most)
+        if not len(pages):
+            raise DatasetError(
+                f"{options.data} has no page with positive feedback before {self.held_out}; "
+                "there is nothing to train on"
+            )
+        self.pages = len(pages)
+        epochs = None if steps is not None and options.epochs is None else options.epochs or 1.0
+        self.plan = Plan(
+            budget=Budget(
+                options.steps if epochs is not None else steps,
+                None if epochs is None else round(epochs * len(pages)),
+            ),
+            lr=options.lr or recipe.lr,
+            save_every=options.save_every,
+        )
+        self._stream = self._stream_of(pages, self._until)
+
+    def train(self, watch: Callable[[Record], None]) -> Summary:
+        """Train, validate, write the checkpoint. ``watch`` sees every step."""
+        options, start = self._options, self.start
+        partial = PartialRun(options.out, self._settings())
+        trainer = Trainer(self.network, self._objective, self._stream, self.plan, partial)
+        done: list[Record] = []
+        for record in trainer.steps(force=options.force):
+            done.append(record)
+            watch(record)
+        lineage = Lineage.fresh(
+            start.lineage.size,
+            parent=None if options.parent is None else start.lineage.version,
+            trained_on=(self.days[0], self.days[-1]),
+        )
+        validation = self._validate()
+        replace(
+            start,
+            weights={name: value.cpu() for name, value in self.network.state_dict().items()},
+            trends=self._timeline.trends_before(self._until),
+            lineage=lineage,
+            extra={"metrics.jsonl": partial.metrics.read_bytes()},
+        ).save(options.out)
+        partial.discard()
+        return Summary(
+            version=lineage.version,
+            parameters=sum(p.numel() for p in self.network.parameters()),
+            first_day=self.days[0],
+            last_day=self.days[-1],
+            pages=self.pages,
+            steps=done[-1].step if done else 0,
+            examples=sum(record.examples for record in done),
+            tokens=sum(record.tokens for record in done),
+            seconds=sum(record.seconds for record in done),
+            flops=sum(record.flops for record in done),
+            peak_flops=self.peak_flops,
+            losses=_recent(done),
+            validation=validation,
+        )
+
+    def _starting_point(self, catalog: Catalog) -> Checkpoint:
+        options = self._options
+        rules = None if options.rules is None else Rules.load(options.rules)
+        if options.parent is None:
+            start = fresh_checkpoint(
+                catalog,
+                options.size or "tiny",
+                rules=rules or Rules.default(),
+                seed=options.seed,
+                history_tokens=options.history_tokens,
+            )
+        else:
+            parent = Checkpoint.load(options.parent)
+            check_size(parent, options.size)
+            start = continued_checkpoint(parent, catalog)
+            if rules is not None:
+                start = replace(start, rules=rules)
+        start.rules.check(catalog)
+        return start
+
+    def _stream_of(self, pages: Pages, until: float) -> BatchStream:
+        self._timeline.learn_injections(pages.ts)
+        return BatchStream(
+            ExampleBuilder(self._timeline, pages, self._encoder, until=until),
+            (self._until - pages.ts) / SECONDS_A_DAY,
+            self._candidates,
+            self._vocabulary.fallbacks(),
+            batch_tokens=self.batch_tokens,
+            seed=self._options.seed,
+        )
+
+    def _settings(self) -> dict[str, object]:
+        """All that decides the loss curve; what differs is another run."""
+        return {
+            "objective": type(self._objective).__name__,
+            "budget": asdict(self.plan.budget),
+            "batch_tokens": self.batch_tokens,
+            "lr": self.plan.lr,
+            "seed": self._options.seed,
+            "history_tokens": self.start.history_tokens,
+            "config": self.start.config.to_document(),
+            "parent": None if self._options.parent is None else self.start.lineage.version,
+            "vocabulary": self._vocabulary.digest,
+            "catalog": self.catalog.version,
+            "days": [self.days[0], self.days[-1]],
+            "pages": self.pages,
+            "events": len(self._timeline.histories.ts),
+        }
+
+    @torch.inference_mode()
+    def _validate(self) -> Validation | None:
+        if self.held_out is None:
+            return None
+        pages = Pages.read(self._folder, self._vocabulary, [self.held_out], None)
+        if not len(pages):
+            return None
+        stream = self._stream_of(pages, float("inf"))
+        chosen = np.random.default_rng(self._options.seed).permutation(len(pages))
+        builder = stream.builder
+        examples = [
+            builder.build(int(page), np.random.default_rng(0), split=0.0)
+            for page in np.sort(chosen[:_VALIDATION_PAGES])
+        ]
+        sums: dict[str, Part] = {}
+        self.network.eval()
+        for batch in stream.packed(examples):
+            for name, part in self._objective.loss(self.network, batch).parts.items():
+                sums[name] = sums[name] + part if name in sums else part
+        rows, entities = len(self._candidates.rows), len(self._candidates.entities)
+        uniform = {"rows": rows, "entities": entities, "titles": entities}
+        return Validation(
+            day=self.held_out,
+            pages=len(examples),
+            losses={name: float(part.mean) for name, part in sums.items()},
+            uniform={name: float(np.log(uniform[name])) for name in sums if name in uniform},
+        )
+
+
+def _recent(records: list[Record], count: int = 20) -> dict[str, float]:
+    """Mean losses of the last steps."""
+    last = records[-count:]
+    names = last[-1].parts if last else {}
+    return {name: sum(r.parts[name] for r in last) / len(last) for name in names}

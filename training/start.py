@@ -1,0 +1,88 @@
+"""Where training begins: a fresh network over the data's catalog, or an earlier checkpoint's."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from genpage.catalog import Catalog
+from genpage.errors import UsageError
+from genpage.rules import Rules
+from genpage.trends import Trends
+from model.checkpoint import Checkpoint, Lineage
+from model.config import ModelConfig, Size
+from model.network import Network
+from tokenizer.content import ContentEncoder, content_encoder
+from tokenizer.vocabulary import Vocabulary
+from training.content import fit_content_encoder
+
+
+def fresh_checkpoint(
+    catalog: Catalog, size: Size, *, rules: Rules, seed: int, history_tokens: int = 512
+) -> Checkpoint:
+    """Random weights over a catalog, its content encoder fitted to it."""
+    encoder = fit_content_encoder(catalog.entities)
+    vocabulary = Vocabulary().grown(catalog)
+    content = content_table(vocabulary, catalog, encoder)
+    config = ModelConfig.of_size(size)
+    network = Network(config, vocabulary.size, content)
+    network.initialise(seed)
+    return Checkpoint(
+        config=config,
+        weights=network.state_dict(),
+        content=content,
+        vocabulary=vocabulary,
+        catalog=catalog,
+        encoder=encoder.to_arrays(),
+        rules=rules,
+        trends=Trends.none(catalog),
+        lineage=Lineage.fresh(size, random=True),
+        history_tokens=history_tokens,
+    )
+
+
+def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
+    """The parent over a newer catalog: new tokens start from their type's fallback.
+
+    Known tokens keep their IDs' embeddings; a title's content follows its document.
+    """
+    vocabulary = parent.vocabulary.grown(catalog)
+    content = content_table(vocabulary, catalog, content_encoder(parent.encoder))
+    # Titles that left the catalog keep what is known of them.
+    gone = np.ones(vocabulary.size, np.bool_)
+    gone[vocabulary.item_tokens(catalog)[1]] = False
+    gone[parent.vocabulary.size :] = False
+    kept = torch.from_numpy(np.flatnonzero(gone))
+    content[kept] = parent.content[kept]
+    weights = dict(parent.weights)
+    fallbacks = torch.from_numpy(vocabulary.fallbacks()[parent.vocabulary.size :]).long()
+    for name in ("inputs.ids", "outputs.ids"):
+        weights[name] = torch.cat([weights[name], weights[name][fallbacks]])
+    return replace(
+        parent,
+        weights=weights,
+        content=content,
+        vocabulary=vocabulary,
+        catalog=catalog,
+        trends=Trends.none(catalog),
+        extra={},
+    )
+
+
+def content_table(
+    vocabulary: Vocabulary, catalog: Catalog, encoder: ContentEncoder
+) -> torch.Tensor:
+    """Content vectors by token, zeros for whatever is no entity of the catalog."""  # (V, C)
+    table = np.zeros((vocabulary.size, encoder.dim), np.float32)
+    if catalog.entities:
+        table[vocabulary.item_tokens(catalog)[1]] = encoder.encode(catalog.entities)
+    return torch.from_numpy(table)
+
+
+def check_size(parent: Checkpoint, size: Size | None) -> None:
+    """Refuse a ``--size`` that the parent does not have."""
+    if size is not None and ModelConfig.of_size(size).width != parent.config.width:
+        raise UsageError(
+            f"--size {size} differs from the checkpoint that --from names; grow it first: "
+            f"genpage init --size {size} --grow-from CKPT --out LARGER"
+        )
