@@ -159,7 +159,7 @@ class Engine:
             page.passes += page.decoding
             if page.decoder.fed(item.chunk):
                 # A copy: the backend's array is good until its next call only.
-                scored.append(_Scored(page, hidden[-1:].copy()))
+                scored.append(_Scored(page, hidden.copy()))
         return scored
 
     def _postprocess(self, scored: list[_Scored]) -> None:
@@ -167,7 +167,7 @@ class Engine:
         for share in _grouped(scored, lambda item: item.page.job.model.head):
             head = share[0].page.job.model.head
             try:
-                scores = head.scores(np.concatenate([item.hidden for item in share]))
+                scores = head.scores(_stacked([item.hidden for item in share]))
             except Exception as error:  # noqa: BLE001 - a head may raise anything
                 for item in share:
                     self._fail(item.page, _typed(error, _model_failed()))
@@ -219,6 +219,11 @@ def _grouped(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
     for item in items:
         groups.setdefault(id(key(item)), []).append(item)
     return list(groups.values())
+
+
+def _stacked(states: list[FloatArray]) -> FloatArray:
+    """Hidden states (1, width) each as (n, width)."""
+    return states[0] if len(states) == 1 else np.concatenate(states)
 
 
 def _typed(error: Exception, otherwise: GenPageError) -> GenPageError:

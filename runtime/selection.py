@@ -4,6 +4,8 @@ Values are gathered for the allowed indices first; nothing else can be chosen. T
 (value descending, index ascending), so equal values are decided by the catalog, not by luck.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,7 +26,7 @@ def top(values: Values, allowed: IntArray, count: int) -> IntArray:
     if not 1 <= count <= size:
         raise RuntimeError(f"{count} of {size} allowed items cannot be chosen. This is a bug.")
     highest = int(values.argmax())  # the first of equals, and any NaN before all else
-    if np.isnan(values[highest]):
+    if math.isnan(values[highest]):
         raise ArtefactError(
             "the model gave a score that is not a number; its bundle must not serve. Roll it back."
         )

@@ -117,6 +117,15 @@ def test_an_erased_member_leaves_nothing() -> None:
     assert use(slots, BOB, tokens(4, 5, 6))[1] == 0
 
 
+def test_a_page_that_left_before_its_prompt_hands_on_no_ones_tokens() -> None:
+    """The slot was another member's; what it held must not become the newcomer's."""
+    slots = Slots(1, 16)
+    use(slots, ADA, tokens(1, 2, 3))
+    slots.release(slots.allocate(BOB, tokens(1, 2, 3)).slot)
+    slots.check_integrity()
+    assert use(slots, BOB, tokens(1, 2, 3)) == (0, 0)
+
+
 def test_misuse_is_a_bug() -> None:
     """No slot to give, a slot given back twice, a write beyond what is held."""
     slots = Slots(1, 4)
@@ -152,8 +161,9 @@ class Books(RuleBasedStateMachine):
         target=pages,
         member=st.sampled_from(["ada", "bob"]),
         prompt=st.lists(st.integers(0, 1), min_size=1, max_size=8),
+        fed=st.booleans(),
     )
-    def begin(self, member: str, prompt: list[int]) -> int | None:
+    def begin(self, member: str, prompt: list[int], *, fed: bool) -> int | None:
         """A page comes; what counts as cached must truly be there, and be its member's."""
         assert self.slots.can_allocate() == (len(self.busy) < self.count)
         if not self.slots.can_allocate():
@@ -168,9 +178,11 @@ class Books(RuleBasedStateMachine):
             assert owner == key
             assert held[:cached] == prompt[:cached]
             assert cached < len(prompt)
-        self.slots.record(slot, cached, tokens(*prompt[cached:]))
-        self.truth[slot] = (key, list(prompt))
+        self.truth[slot] = (key, prompt[:cached])
         self.busy.add(slot)
+        if fed:
+            self.slots.record(slot, cached, tokens(*prompt[cached:]))
+            self.truth[slot] = (key, list(prompt))
         return slot
 
     @rule(slot=pages, more=st.lists(st.integers(0, 1), min_size=1, max_size=3))
