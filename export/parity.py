@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from genpage.catalog import Catalog
-from genpage.errors import ParityError
+from genpage.errors import ArtefactError, ParityError
 from genpage.grammar import DecodedRow
 from genpage.page import Page, PageRow
 from model.checkpoint import Checkpoint
@@ -96,6 +96,22 @@ def judge(
     done: Callable[[], None] = lambda: None,
 ) -> Judgement:
     """Compare, and raise `ParityError` past the tolerance. ``done`` is called after each member."""
+    try:
+        logits, pages = _compare(reference, model, members, done)
+    except ArtefactError as error:
+        raise ParityError(f"the exported model cannot be judged: {error}") from error
+    gate = _gate(model.manifest.precision, logits)
+    judgement = Judgement(_report(logits, pages, gate), gate)
+    _refuse(judgement, pages, model.manifest.precision, random=random)
+    return judgement
+
+
+def _compare(
+    reference: Reference,
+    model: LoadedModel,
+    members: Sequence[Member],
+    done: Callable[[], None],
+) -> "tuple[_Logits, _Pages]":
     logits, pages = _Logits(), _Pages()
     codec = PageCodec(model.vocabulary)
     for member, given in zip(members, generate(model, members), strict=True):
@@ -111,10 +127,7 @@ def judge(
             distance = gap(parted, expected, prompt, codec.encode, reference.twin.scores)
         pages.add(expected, given, distance)
         done()
-    gate = _gate(model.manifest.precision, logits)
-    judgement = Judgement(_report(logits, pages, gate), gate)
-    _refuse(judgement, pages, model.manifest.precision, random=random)
-    return judgement
+    return logits, pages
 
 
 def _served_logits(model: LoadedModel, tokens: IntArray) -> FloatArray:

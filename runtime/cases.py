@@ -5,8 +5,9 @@ serves, whether its tokenizer, its onnxruntime and its CPU give what was judged 
 """
 
 from dataclasses import dataclass
+from typing import Annotated
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from genpage.context import Context
 from genpage.errors import BundleError
@@ -14,6 +15,8 @@ from genpage.page import Page
 from genpage.request import PageRequest
 
 _STRICT = {"extra": "forbid"}
+Whole = Annotated[int, Field(ge=0)]
+Score = Annotated[float, Field(allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Member:
     name: str
     context: Context
     request: PageRequest
-    autoregressive: int = 4
+    autoregressive: Annotated[int, Field(ge=1)] = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +42,9 @@ class GoldenCase:
     __pydantic_config__ = _STRICT
 
     member: Member
-    prompt: tuple[int, ...]
-    items: tuple[int, ...]
-    scores: tuple[float, ...]
+    prompt: tuple[Whole, ...]
+    items: tuple[Whole, ...]
+    scores: tuple[Score, ...]
     page: Page
 
 

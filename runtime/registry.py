@@ -38,7 +38,7 @@ class Registry(Generic[Model]):
 
     def __init__(self) -> None:
         self._loaded: dict[str, Model] = {}
-        self._versions = _Versions[Model]()
+        self._versions: _Versions[Model] = _Versions()
 
     @property
     def active(self) -> Model | None:

@@ -1,8 +1,15 @@
 """A checkpoint of random weights over a small catalog: what export and runtime tests are run on."""
 
+import atexit
+from functools import cache
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+
 import numpy as np
 import torch
 
+from export.bundle import export_bundle
 from genpage.catalog import SECONDS_A_DAY, Catalog
 from genpage.entity import ENTITY_KINDS, Entity
 from genpage.row import Row, Where
@@ -11,6 +18,7 @@ from genpage.trends import Trends
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig
 from model.network import Network
+from runtime.manifest import Precision
 from tokenizer.content import VectorContentEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -81,3 +89,12 @@ def tiny_checkpoint(
         trends=Trends(trends),
         lineage=Lineage("tiny", f"tiny-{seed}", random=random),
     )
+
+
+@cache
+def tiny_bundle(precision: Precision, *, random: bool = True) -> Path:
+    """A bundle of the tiny checkpoint, exported once a session. Read only: copy it to change it."""
+    folder = Path(mkdtemp(prefix="genpage-tiny-"))
+    atexit.register(rmtree, folder, ignore_errors=True)
+    export_bundle(tiny_checkpoint(random=random), folder / "bundle", precision=precision)
+    return folder / "bundle"

@@ -1,0 +1,100 @@
+"""Writing a bundle: whole, new each time, never over another one unasked."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tiny import tiny_bundle
+
+from export.bundle import CAPACITY, STEPS, export_bundle
+from genpage.cli import main
+from genpage.errors import UsageError
+from model.checkpoint import Checkpoint
+from runtime.bundle import Bundle
+
+
+def test_the_manifest_tells_where_it_comes_from(checkpoint: Checkpoint, int8_bundle: Path) -> None:
+    """Checkpoint, shape, precision, versions."""
+    manifest = Bundle.open(int8_bundle).manifest
+    assert manifest.checkpoint == checkpoint.lineage.version
+    assert manifest.vocabulary == checkpoint.vocabulary.digest
+    assert manifest.catalog == checkpoint.catalog.version
+    assert manifest.trunk.capacity == CAPACITY
+    assert (manifest.precision, manifest.trunk.weight_bits) == ("int8", 7)
+    assert {"torch", "onnx", "onnxruntime", "cpu"} <= set(manifest.made_with)
+    assert not manifest.random
+    assert Bundle.open(tiny_bundle("fp32", random=True)).manifest.random
+
+
+def test_a_second_export_replaces_the_first_only_when_forced(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """The versions differ, the trunks do not; nothing else is left in the folder."""
+    target, steps = tmp_path / "bundle", list[str]()
+    first = export_bundle(checkpoint, target, precision="fp32", report=steps.append)
+    assert tuple(steps) == STEPS
+    with pytest.raises(UsageError, match="exists already"):
+        export_bundle(checkpoint, target, precision="fp32")
+    second = export_bundle(checkpoint, target, precision="fp32", force=True)
+    assert Bundle.open(target).manifest == second
+    assert first.version != second.version
+    same = ("trunk.onnx", "trunk.onnx.data", "golden.json", "inputs.rows.npy")
+    assert all(first.files[name] == second.files[name] for name in same)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+
+
+@pytest.fixture
+def saved(checkpoint: Checkpoint, tmp_path: Path) -> Path:
+    """The checkpoint on disk."""
+    checkpoint.save(tmp_path / "checkpoint")
+    return tmp_path / "checkpoint"
+
+
+def test_the_command_writes_a_bundle_and_says_how_near_it_is(
+    saved: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """int8 unless told otherwise; the last line of stdout is the report, stderr has no warning."""
+    out = tmp_path / "bundle"
+    main(["export", str(saved), "--out", str(out), "--json"])
+    told = capsys.readouterr()
+    document = json.loads(told.out.splitlines()[-1])
+    manifest = Bundle.open(out).manifest
+    assert document["version"] == manifest.version
+    assert document["precision"] == manifest.precision == "int8"
+    assert document["parity"]["max_logit_error"] == manifest.parity.max_logit_error
+    assert "arning" not in told.err
+    assert "orchvision" not in told.err
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "complaint"),
+    [
+        (["--precision", "fp16"], 2, "--precision"),
+        (["--precision", "int4"], 2, "'fp32' or 'int8'"),
+        (["--out", "."], 2, "exists already"),
+    ],
+)
+def test_the_command_refuses_what_it_cannot_do(
+    saved: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    code: int,
+    complaint: str,
+) -> None:
+    """In one line, with the exit code of a usage error."""
+    with pytest.raises(SystemExit) as caught:
+        main(["export", str(saved), "--out", str(tmp_path / "bundle"), *flags])
+    assert caught.value.code == code
+    told = capsys.readouterr().err
+    assert complaint in told
+    assert "Traceback" not in told
+    assert not (tmp_path / "bundle").exists()
+
+
+def test_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that is none."""
+    with pytest.raises(SystemExit) as caught:
+        main(["export", str(tmp_path), "--out", str(tmp_path / "bundle")])
+    assert caught.value.code == 1
+    assert "is no checkpoint" in capsys.readouterr().err

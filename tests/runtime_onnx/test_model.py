@@ -1,0 +1,187 @@
+"""A loaded model: pages as PyTorch has them, whoever is decoded beside; new titles; rules."""
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from tiny import RELEASED, tiny_entity
+
+from export.members import evening_after, made_up_members
+from export.parity import Reference
+from genpage.catalog import Catalog
+from genpage.errors import RulesError, UsageError
+from genpage.row import Row
+from genpage.rules import Rules
+from genpage.trends import Trends
+from model.checkpoint import Checkpoint
+from runtime.cases import Member
+from runtime.chunk import Chunk
+from runtime.engine import Engine
+from runtime.limits import Limits
+from runtime.model import LoadedModel, LoadSettings
+from runtime.offline import generate, job_of, prompt_of
+from runtime.output import PageFinished, RowDecoded
+from runtime.sessions import SessionSettings
+
+
+@pytest.fixture(scope="module")
+def fp32(fp32_bundle: Path) -> LoadedModel:
+    """The fp32 bundle with slots for several pages."""
+    return LoadedModel.load(fp32_bundle, LoadSettings(4, SessionSettings(1)))
+
+
+@pytest.fixture(scope="module")
+def int8(int8_bundle: Path) -> LoadedModel:
+    """The int8 bundle with slots for several pages."""
+    return LoadedModel.load(int8_bundle, LoadSettings(4, SessionSettings(1)))
+
+
+def members_of(model: LoadedModel, seed: int) -> list[Member]:
+    """Members that the golden pages have not seen, with pages of five rows."""
+    at = evening_after(model.catalog, None)
+    made = made_up_members(model.catalog, model.rules, model.trends, at, seed=seed)
+    return [replace(m, request=replace(m.request, rows=5, entities_per_row=6)) for m in made]
+
+
+def test_fp32_pages_are_pytorchs(fp32: LoadedModel, checkpoint: Checkpoint) -> None:
+    """Cached and chunked, every page is the one that the plain twin decodes."""
+    reference = Reference(checkpoint)
+    members = members_of(fp32, seed=7)
+    pages = list(generate(fp32, members))
+    assert pages == [reference.page(fp32, member) for member in members]
+    assert len({page.rows for page in pages}) == len(pages)
+
+
+@pytest.mark.parametrize("name", ["fp32", "int8"])
+def test_pages_do_not_depend_on_who_is_decoded_beside(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    """Alone or four at once, in any order: the same pages."""
+    model: LoadedModel = request.getfixturevalue(name)
+    members = members_of(model, seed=8)
+    alone = list(generate(model, members))
+    assert list(generate(model, members, batch=4)) == alone
+    assert list(generate(model, members[::-1], batch=3)) == alone[::-1]
+
+
+@pytest.mark.parametrize("name", ["fp32", "int8"])
+def test_a_warm_prompt_gives_the_same_page(name: str, request: pytest.FixtureRequest) -> None:
+    """A page from reused KV is the page from scratch, row by row."""
+    model: LoadedModel = request.getfixturevalue(name)
+    member = members_of(model, seed=9)[2]
+    engine = Engine(Limits(batch=1, queue=0))
+    told = []
+    for _ in range(2):
+        engine.submit(job_of(model, member))
+        rows, cached = [], None
+        while engine.busy:
+            for output in engine.step():
+                if isinstance(output, RowDecoded):
+                    rows.append((output.row, output.entities))
+                elif isinstance(output, PageFinished):
+                    cached = output.cached_prompt_tokens
+        told.append((rows, cached))
+    (cold, none), (warm, reused) = told
+    assert warm == cold
+    assert none == 0
+    assert reused == len(prompt_of(model, member.context, member.request).tokens) - 1
+
+
+@pytest.fixture
+def newer(fp32: LoadedModel) -> Catalog:
+    """The catalog with a title and a row that the bundle has never seen."""
+    title = replace(tiny_entity(99), released_at=RELEASED)
+    row = Row("r-new", "editorial", "Chosen", entity_ids=("e99",))
+    return Catalog.build([*fp32.catalog.entities, title], [*fp32.catalog.rows, row])
+
+
+def test_a_new_title_gets_vectors_of_its_own(
+    fp32_bundle: Path, checkpoint: Checkpoint, newer: Catalog
+) -> None:
+    """They are what the network's fusion makes of its fallback and its content."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    grown = model.with_catalog(newer, Trends.none(newer))
+    token = int(grown.entity_tokens[-1])
+    assert token == grown.vocabulary.size - 1 == model.vocabulary.size + 1
+    network = checkpoint.network()
+    content = torch.from_numpy(grown.snapshot.lexicon.encoder.encode(newer.entities[-1:]))
+    fallback = torch.tensor([grown.vocabulary.fallback_of(token)])
+    for side, table in (
+        (grown.snapshot.lexicon.inputs, network.inputs),
+        (grown.snapshot.lexicon.outputs, network.outputs),
+    ):
+        with torch.inference_mode():
+            expected = table.fuse(table.ids[fallback], content)[0].numpy()
+        np.testing.assert_allclose(side.rows[token], expected, rtol=0, atol=1e-6)
+        # The new row has no content: its fallback stands for it.
+        row_token = int(grown.row_tokens[-1])
+        fallback_row = side.rows[grown.vocabulary.fallback_of(row_token)]
+        np.testing.assert_array_equal(side.rows[row_token], fallback_row)
+
+
+def test_a_newer_snapshot_changes_no_known_score(fp32_bundle: Path, newer: Catalog) -> None:
+    """Known titles keep their tokens and scores; the backend serves old and new pages alike."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    grown = model.with_catalog(newer, Trends.none(newer))
+    assert grown.backend is model.backend
+    np.testing.assert_array_equal(grown.entity_tokens[:-1], model.entity_tokens)
+    tokens = np.array([7, *model.entity_tokens[:5]], np.int32)
+    hidden = model.backend.forward([Chunk(0, 0, tokens)])[0]
+    before, after = model.head.scores(hidden)[0], grown.head.scores(hidden)[0]
+    rows, titles = len(model.catalog.rows), len(model.catalog.entities)
+    np.testing.assert_array_equal(after[:rows], before[:rows])
+    np.testing.assert_array_equal(after[rows + 1 : rows + 1 + titles], before[rows:])
+    fed = np.array([grown.entity_tokens[-1], grown.row_tokens[-1]], np.int32)
+    assert np.isfinite(grown.backend.forward([Chunk(0, 0, fed)])[0]).all()
+
+
+def test_a_page_can_show_a_new_title(fp32_bundle: Path, newer: Catalog) -> None:
+    """With the new title alone in a pinned row, it stands on the page."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    grown = model.with_catalog(newer, Trends.none(newer))
+    pinned = grown.with_rules(Rules.parse("schema = 1\n[pins]\nr-new = 0\n"))
+    page = next(generate(pinned, members_of(grown, seed=3)[:1]))
+    assert page.rows[0].row_id == "r-new"
+    assert page.rows[0].entity_ids == ("e99",)
+
+
+def test_rules_must_fit_the_catalog(fp32: LoadedModel) -> None:
+    """A pin of a row that is not there is refused, and the model keeps its rules."""
+    with pytest.raises(RulesError, match="no such row"):
+        fp32.with_rules(Rules.parse("schema = 1\n[pins]\nnowhere = 0\n"))
+
+
+def test_settings_are_checked() -> None:
+    """By name."""
+    with pytest.raises(UsageError, match="slots"):
+        LoadSettings(slots=0)
+    with pytest.raises(UsageError, match="threads"):
+        SessionSettings(threads=-1)
+
+
+def test_serving_a_bundle_loads_no_torch() -> None:
+    """Nor any other of the offline side's libraries."""
+    offline = {"torch", "sklearn", "safetensors", "onnxscript", "onnx_ir", "model", "export"}
+    code = (
+        "import sys, runtime.model, runtime.registry\n"
+        f"print(sorted({offline!r} & set(sys.modules)))"
+    )
+    told = subprocess.run(  # noqa: S603 - our own interpreter and code
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert told.stdout.strip() == "[]"
+
+
+def test_one_module_imports_onnxruntime() -> None:
+    """`runtime.sessions`."""
+    folder = Path(sys.modules["runtime"].__path__[0])
+    importers = [
+        path.name
+        for path in sorted(folder.glob("*.py"))
+        if "import onnxruntime" in path.read_text("utf-8")
+    ]
+    assert importers == ["sessions.py"]
