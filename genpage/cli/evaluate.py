@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.table import Column, Table
 
 from genpage.cli.command import Command
 from genpage.errors import UsageError
@@ -91,7 +92,8 @@ class NextItem(Command):
 
 
 def _table(title: str, rankers: "Mapping[str, Report]") -> Table:
-    table = Table("ranker", "over", "n", "HR@10", "95%", "NDCG@10", "95%", title=title)
+    columns = ("over", "n", "HR@10", "95%", "NDCG@10", "95%")
+    table = Table(Column("ranker", no_wrap=True), *columns, title=title, box=SIMPLE_HEAD)
     for name, report in rankers.items():
         table.add_section()
         table.add_row(name, "events", *_cells(report.overall))
