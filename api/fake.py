@@ -1,6 +1,7 @@
 """A whole server on the fake backend: for tests and benchmarks, with no model file."""
 
 import threading
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,7 +16,7 @@ from genpage.rules import Rules
 from runtime.arrays import FloatArray, IntArray
 from runtime.backend import Head
 from runtime.chunk import Chunk
-from runtime.engine import Engine
+from runtime.engine import Clock, Engine
 from runtime.fake import FakeBackend, FakeHead
 from runtime.limits import Limits
 from runtime.worker import Worker
@@ -158,8 +159,12 @@ class FakeServer:
         options: Options | None = None,
         limits: Limits | None = None,
         served: FakeServed | None = None,
+        clock: Clock = time.monotonic,
     ) -> "FakeServer":
-        """With embedded stores; the console is on unless ``options`` say otherwise."""
+        """With embedded stores; the console is on unless ``options`` say otherwise.
+
+        ``clock`` is the engine's, in monotonic seconds.
+        """
         served = served or FakeServed.of(fake_catalog())
         contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
         trends = LiveTrends(served.catalog)
@@ -169,7 +174,7 @@ class FakeServer:
         models = FakeModels(served)
         server = Server(
             models,
-            Worker(Engine(limits or Limits(batch=4, queue=8))),
+            Worker(Engine(limits or Limits(batch=4, queue=8), clock=clock)),
             stores,
             options or Options(console=True),
             logbook.logger(),

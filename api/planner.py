@@ -2,8 +2,8 @@
 
 Nothing is decoded here. Decisions:
 
-1. Without a clock of its own (``at``), a request sees every event that was accepted, even one whose
-   client's clock runs ahead of ours.
+1. Without a clock of its own (``at``), a request sees every event that was accepted, even one
+   whose client's clock runs ahead of ours.
 2. A continued page's prompt is the earlier page's, its rows, and what happened since: the
    ``engagements`` sent along, and the events that reached the store in the meantime. So nothing
    that the engine has cached is computed again.
@@ -14,27 +14,57 @@ Nothing is decoded here. Decisions:
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from api.ask import Ask
 from api.live_page import LivePage
 from api.plan import ContextNote, Plan
+from api.prompting import Prompting
+from api.room import check_room, fits
 from api.served import Models, Served
 from genpage.context import Context, apply_event
-from genpage.errors import InputError, NotFoundError, UnavailableError
+from genpage.errors import NotFoundError, UnavailableError
 from genpage.event import Event
 from genpage.grammar import DecodedRow
-from genpage.injection import inject
 from genpage.request import PageRequest
 from genpage.trends import Trends
-from streaming.ports import CachedHistory, ContextStore, PromptCache
-from tokenizer.buckets import anchor_of
+from streaming.ports import ContextStore
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
-TrendSource = Callable[[], Trends]
+# The counts, or those of an earlier clock.
+TrendSource = Callable[[float | None], Trends]
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What a plan stands on. ``context`` has the engagements that came with the request."""
+
+    ask: Ask
+    model: Served
+    request: PageRequest
+    context: Context
+    note: ContextNote
+    trends: Trends
+    degraded: tuple[str, ...]
+
+    def plan(self, prompt: Prompt) -> Plan:
+        """A plan of a first page."""
+        return Plan(
+            page_id=uuid.uuid4().hex,
+            request_id=self.ask.request_id,
+            request=self.request,
+            model=self.model,
+            context=self.context,
+            note=self.note,
+            trends=self.trends,
+            prompt=prompt,
+            tokens=prompt.tokens,
+            degraded=self.degraded,
+            deadline_s=self.ask.deadline_s,
+        )
 
 
 class Planner:
@@ -44,26 +74,22 @@ class Planner:
         self,
         models: Models,
         store: ContextStore,
-        prompts: PromptCache,
+        prompting: Prompting,
         trends: TrendSource,
         *,
         clock: Clock = time.time,
     ) -> None:
         self._models = models
         self._store = store
-        self._prompts = prompts
+        self._prompting = prompting
         self._trends = trends
         self._clock = clock
 
     async def first(self, ask: Ask) -> Plan:
         """The plan of a new page."""
-        model = self._model()
-        held, degraded = await self._context(ask.request.user_id)
-        context = _engaged(held or Context(ask.request.user_id), ask.request.engagements)
-        request = _clocked(ask, context)
-        prompt = await self._prompt(model, context, request)
-        plan = self._plan(ask, request, model, held, context, degraded, prompt)
-        _check_room(model, len(plan.tokens), request)
+        ground = await self._ground(ask)
+        plan = ground.plan(await self._prompt(ground))
+        check_room(plan.model, len(plan.tokens), plan.request)
         return plan
 
     async def following(self, ask: Ask, page: LivePage) -> Plan:
@@ -71,51 +97,24 @@ class Planner:
         before = page.plan
         if page.user_id != ask.request.user_id:
             raise NotFoundError(f"This member has no page {page.page_id!r}.")
-        model = self._model()
-        held, degraded = await self._context(ask.request.user_id)
+        ground = await self._ground(ask, before)
+        model, request = ground.model, ground.request
         known = {event.event_id for event in before.context.events}
-        kept = held or before.context
-        context = _engaged(kept, (*before.request.engagements, *ask.request.engagements))
-        request = _clocked(ask, context)
-        request = replace(request, engagements=(*before.request.engagements, *request.engagements))
-        acted = [event for event in context.events if event.event_id not in known]
-        earlier = _carried(before, page.rows, model)
+        acted = [event for event in ground.context.events if event.event_id not in known]
         shown = before.page_rows(page.rows)
-        plan = self._plan(ask, request, model, held, context, degraded, before.prompt)
-        tail = model.encoder.continuation(shown, acted, at=request.at)
-        if _same(before.model, model) and _fits(model, len(before.tokens) + len(tail), request):
-            return replace(plan, tokens=np.concatenate([before.tokens, tail]), earlier=earlier)
-        prompt = await self._prompt(model, context, request)
+        earlier = _carried(before, page.rows, model)
+        if _same(before.model, model):
+            tail = model.encoder.continuation(shown, acted, at=request.at)
+            tokens = np.concatenate([before.tokens, tail])
+            if fits(model, len(tokens), request):
+                return replace(ground.plan(before.prompt), tokens=tokens, earlier=earlier)
+        prompt = await self._prompt(ground)
         tail = model.encoder.continuation(shown, (), at=request.at)
-        if not _fits(model, len(prompt.tokens) + len(tail), request):
-            tail = tail[:0]
         tokens = np.concatenate([prompt.tokens, tail])
-        _check_room(model, len(tokens), request)
-        return replace(plan, prompt=prompt, tokens=tokens, earlier=earlier)
-
-    def _plan(
-        self,
-        ask: Ask,
-        request: PageRequest,
-        model: Served,
-        held: Context | None,
-        context: Context,
-        degraded: tuple[str, ...],
-        prompt: Prompt,
-    ) -> Plan:
-        return Plan(
-            page_id=uuid.uuid4().hex,
-            request_id=ask.request_id,
-            request=request,
-            model=model,
-            context=context,
-            note=self.note(held),
-            trends=self._trends(),
-            prompt=prompt,
-            tokens=prompt.tokens,
-            degraded=degraded,
-            deadline_s=ask.deadline_s,
-        )
+        if not fits(model, len(tokens), request):
+            tokens = prompt.tokens
+        check_room(model, len(tokens), request)
+        return replace(ground.plan(prompt), tokens=tokens, earlier=earlier)
 
     def note(self, held: Context | None) -> ContextNote:
         """What to say of a context; None is a member nobody knows."""
@@ -126,11 +125,29 @@ class Planner:
             age_ms = round(max(0.0, self._clock() - held.updated_at) * 1000, 3)
         return ContextNote(held.version, age_ms, held.known)
 
-    def _model(self) -> Served:
+    async def _ground(self, ask: Ask, before: Plan | None = None) -> _Ground:
         model = self._models.active
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
-        return model
+        user_id, engagements = ask.request.user_id, ask.request.engagements
+        held, degraded = await self._context(user_id)
+        context = held or Context(user_id)
+        if before is not None:
+            # What came with the earlier pages still holds, and with it all of a member whose
+            # store is away.
+            context = before.context if degraded else context
+            engagements = (*before.request.engagements, *engagements)
+        context = _engaged(context, engagements)
+        request = replace(ask.request, engagements=engagements)
+        if not ask.clocked and context.events and context.events[-1].ts > request.at:
+            request = replace(request, at=context.events[-1].ts)
+        trends = self._trends(request.at if ask.clocked else None)
+        return _Ground(ask, model, request, context, self.note(held), trends, degraded)
+
+    async def _prompt(self, ground: _Ground) -> Prompt:
+        return await self._prompting.prompt(
+            ground.model, ground.context, ground.request, ground.trends
+        )
 
     async def _context(self, user_id: str) -> tuple[Context | None, tuple[str, ...]]:
         try:
@@ -138,62 +155,12 @@ class Planner:
         except UnavailableError:
             return None, ("context-store",)
 
-    async def _prompt(self, model: Served, context: Context, request: PageRequest) -> Prompt:
-        """The prompt, by way of the cache where no event is hidden and none is only sent along."""
-        trends = self._trends()
-        injection = inject(model.catalog, trends, request.at)
-        encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
-        events, user_id = context.events, context.user_id
-        if not events or request.engagements or events[-1].ts > request.at:
-            return encoder.encode(context, request, injection)
-        held = await self._cached(user_id, vocabulary)
-        anchor = anchor_of(request.at)
-        if held is not None and (held.context_version, held.anchor) == (context.version, anchor):
-            return encoder.assemble(
-                profile=context.profile,
-                summary=held.summary,
-                history=held.history,
-                injection=injection,
-                at=request.at,
-                device=request.device,
-                last_ts=events[-1].ts,
-            )
-        prompt = encoder.encode(context, request, injection)
-        await self._remember(user_id, vocabulary, context.version, prompt)
-        return prompt
-
-    async def _cached(self, user_id: str, vocabulary: str) -> CachedHistory | None:
-        try:
-            return await self._prompts.get(user_id, vocabulary)
-        except UnavailableError:
-            return None
-
-    async def _remember(self, user_id: str, vocabulary: str, version: str, prompt: Prompt) -> None:
-        summary, history = prompt.segment("summary"), prompt.segment("history")
-        encoded = CachedHistory(
-            version,
-            prompt.anchor,
-            prompt.tokens[summary.start + 1 : summary.end],
-            prompt.tokens[history.start + 1 : history.end],
-        )
-        try:
-            await self._prompts.put(user_id, vocabulary, encoded)
-        except UnavailableError:
-            return
-
 
 def _engaged(context: Context, engagements: Sequence[Event]) -> Context:
     """The context as if the engagements had been recorded; ids that were are passed over."""
     for event in engagements:
         context = apply_event(context, event)
     return context
-
-
-def _clocked(ask: Ask, context: Context) -> PageRequest:
-    request = ask.request
-    if ask.clocked or not context.events or context.events[-1].ts <= request.at:
-        return request
-    return replace(request, at=context.events[-1].ts)
 
 
 def _same(left: Served, right: Served) -> bool:
@@ -206,29 +173,11 @@ def _carried(before: Plan, rows: Sequence[DecodedRow], model: Served) -> tuple[D
     shown = (*before.earlier, *rows)
     if _same(before.model, model):
         return shown
-    named = before.page_rows(shown)
-    places = [(model.catalog.row_index(row.row_id), row.entity_ids) for row in named]
+    places = [
+        (model.catalog.row_index(row.row_id), row.entity_ids) for row in before.page_rows(shown)
+    ]
     return tuple(
         DecodedRow(place, model.catalog.indices(entities))
         for place, entities in places
         if place is not None
     )
-
-
-def _needed(model: Served, tokens: int, request: PageRequest) -> int:
-    """The most tokens that the page can come to, the prompt's included."""
-    rows = min(request.rows, len(model.catalog.rows))
-    entities = min(request.rows * request.entities_per_row, len(model.catalog.entities))
-    return tokens + rows + entities
-
-
-def _fits(model: Served, tokens: int, request: PageRequest) -> bool:
-    return _needed(model, tokens, request) <= model.backend.capacity
-
-
-def _check_room(model: Served, tokens: int, request: PageRequest) -> None:
-    if not _fits(model, tokens, request):
-        raise InputError(
-            f"rows, entities_per_row: together up to {_needed(model, tokens, request)} tokens with "
-            f"the prompt, and this model holds {model.backend.capacity}; ask for less at a time"
-        )

@@ -1,7 +1,6 @@
 """Everything that runs while the server does, put together once and handed to the routes."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -11,10 +10,10 @@ from api.auth import Keys
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
 from api.pages import Pages
-from api.planner import Planner
+from api.planner import Planner, TrendSource
+from api.prompting import Prompting
 from api.served import Models
 from genpage.errors import UsageError
-from genpage.trends import Trends
 from runtime.worker import Worker
 from streaming.ports import ContextStore, Directory, EventSink, PromptCache
 
@@ -44,7 +43,7 @@ class Stores:
     contexts: ContextStore
     prompts: PromptCache
     sink: EventSink
-    trends: Callable[[], Trends]
+    trends: TrendSource
     directory: Directory | None = None
     # The newest event that was there at the start, Unix seconds: the clock of old data.
     newest: float | None = None
@@ -67,7 +66,8 @@ class Server:
         self.options = options
         self.log = log
         self.metrics = Metrics()
-        self.planner = Planner(models, stores.contexts, stores.prompts, stores.trends)
+        prompting = Prompting(stores.prompts)
+        self.planner = Planner(models, stores.contexts, prompting, stores.trends)
         self.pages = Pages(
             worker,
             self.planner,

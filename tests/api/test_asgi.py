@@ -1,7 +1,7 @@
 """Streams spoken by hand: what leaves when, and what a departure stops."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
@@ -52,8 +52,8 @@ class Call:
         await self._gone.wait()
         return {"type": "http.disconnect"}
 
-    async def _send(self, message: Any) -> None:
-        self.sent.append(message)
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.sent.append(dict(message))
 
     def leave(self) -> None:
         """The client closes its connection."""
@@ -223,12 +223,13 @@ async def test_a_page_taken_up_again_is_the_page_uninterrupted(
     assert ids == [f"id: {call.page_id}:{n}" for n in range(6)]
 
 
-async def test_two_clients_read_the_same_bytes(app: FastAPI, fake: FakeServer) -> None:
+async def test_two_clients_read_the_same_bytes(
+    app: FastAPI, fake: FakeServer, eventually: Eventually
+) -> None:
     """A second client of a running page gets what the first got, from its start."""
     fake.backend.hold()
     first = ask(app)
-    while not first.body:
-        await asyncio.sleep(0)
+    await eventually(lambda: bool(first.body))
     second = Call(app, "GET", f"/v1/pages/{first.page_id}/events")
     fake.backend.open()
     fake.backend.let(1_000)

@@ -33,6 +33,17 @@ async def test_an_unknown_entity_is_stored_and_counts_for_nothing() -> None:
     assert trends.snapshot().scores.tolist() == [0.0, 0.0]
 
 
+def test_an_earlier_clock_hides_later_engagements() -> None:
+    """Counts as of a time are those of a server that never saw what came after."""
+    trends, then = LiveTrends(CATALOG, recent=3), LiveTrends(CATALOG, recent=3)
+    for live in (trends, then):
+        live.count([("a", 10.0), ("b", 20.0), ("a", 30.0), ("b", 40.0)])
+    trends.count([("a", 90.0)])
+    assert trends.snapshot(40.0).scores.tolist() == then.snapshot().scores.tolist()
+    assert trends.snapshot(90.0) is trends.snapshot()
+    assert LiveTrends(CATALOG).snapshot(5.0).top(2) == ()
+
+
 def test_a_snapshot_is_kept_until_something_changes() -> None:
     """Requests between two events share one array, and seeded counts decay with time."""
     trends = LiveTrends(CATALOG)

@@ -1,0 +1,66 @@
+"""Prompts by way of the prompt cache: a warm member's history is not encoded again."""
+
+from api.served import Served
+from genpage.context import Context
+from genpage.errors import UnavailableError
+from genpage.injection import inject
+from genpage.request import PageRequest
+from genpage.trends import Trends
+from streaming.ports import CachedHistory, PromptCache
+from tokenizer.buckets import anchor_of
+from tokenizer.prompt import Prompt
+
+
+class Prompting:
+    """Encodes prompts. A cache that is away costs time and nothing else."""
+
+    def __init__(self, cache: PromptCache) -> None:
+        self._cache = cache
+
+    async def prompt(
+        self, model: Served, context: Context, request: PageRequest, trends: Trends
+    ) -> Prompt:
+        """The prompt, the same with and without the cache.
+
+        The cache serves where no event is hidden from the request and none only came with it:
+        there the context's version names the history.
+        """
+        injection = inject(model.catalog, trends, request.at)
+        encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
+        events, user_id = context.events, context.user_id
+        if not events or request.engagements or events[-1].ts > request.at:
+            return encoder.encode(context, request, injection)
+        held = await self._held(user_id, vocabulary)
+        wanted = context.version, anchor_of(request.at)
+        if held is not None and (held.context_version, held.anchor) == wanted:
+            return encoder.assemble(
+                profile=context.profile,
+                summary=held.summary,
+                history=held.history,
+                injection=injection,
+                at=request.at,
+                device=request.device,
+                last_ts=events[-1].ts,
+            )
+        prompt = encoder.encode(context, request, injection)
+        await self._hold(user_id, vocabulary, context.version, prompt)
+        return prompt
+
+    async def _held(self, user_id: str, vocabulary: str) -> CachedHistory | None:
+        try:
+            return await self._cache.get(user_id, vocabulary)
+        except UnavailableError:
+            return None
+
+    async def _hold(self, user_id: str, vocabulary: str, version: str, prompt: Prompt) -> None:
+        summary, history = prompt.segment("summary"), prompt.segment("history")
+        encoded = CachedHistory(
+            version,
+            prompt.anchor,
+            prompt.tokens[summary.start + 1 : summary.end],
+            prompt.tokens[history.start + 1 : history.end],
+        )
+        try:
+            await self._cache.put(user_id, vocabulary, encoded)
+        except UnavailableError:
+            return
