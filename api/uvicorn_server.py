@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
@@ -21,7 +22,15 @@ class HttpServer(uvicorn.Server):
     can be followed; new pages are refused. A second signal ends it at once.
     """
 
-    def __init__(self, server: Server, *, host: str, port: int) -> None:
+    def __init__(
+        self,
+        server: Server,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        when_listening: Callable[[list[str]], None] | None = None,
+    ) -> None:
+        """Without a socket given to `run`, it listens on ``host`` and ``port``."""
         config = uvicorn.Config(
             create_app(server),
             host=host,
@@ -33,6 +42,7 @@ class HttpServer(uvicorn.Server):
         )
         super().__init__(config)
         self._server = server
+        self._when_listening = when_listening
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
@@ -41,6 +51,8 @@ class HttpServer(uvicorn.Server):
         """Tick until the drain that a signal begins is over."""
         self._loop = asyncio.get_running_loop()
         self._server.log.info("listening", addresses=self.addresses())
+        if self._when_listening is not None:
+            self._when_listening(self.addresses())
         if self._told:
             self._ending.set()
         await until_first(super().main_loop(), self._drain())

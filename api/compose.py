@@ -1,0 +1,112 @@
+"""The composition root: from settings to a server with everything in it.
+
+Without configuration everything is embedded: stores in memory, no broker. Takes seconds, since the
+bundle is checked and tried out; nothing is served before.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from api.active import ActiveBundle
+from api.fill import Filled, fill
+from api.server import Options, Server, Stores
+from dataset.folder import DataFolder
+from genpage.catalog import Catalog
+from genpage.errors import BundleError
+from genpage.rules import Rules
+from runtime.engine import Engine
+from runtime.limits import Limits
+from runtime.model import LoadedModel, LoadSettings
+from runtime.registry import Registry
+from runtime.sessions import SessionSettings
+from runtime.worker import Worker
+from streaming.direct import DirectSink
+from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.trending import LiveTrends
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What to serve, and how. ``threads`` 0 is one a core."""
+
+    bundle: Path | None = None
+    data: Path | None = None
+    state_dir: Path | None = None
+    rules: Path | None = None
+    threads: int = 0
+    limits: Limits = field(default_factory=Limits)
+    options: Options = field(default_factory=Options)
+
+
+def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
+    """A server that waits to be started.
+
+    Raises `BundleError`, `RulesError` or `DatasetError` for what it is given.
+    """
+    models = Registry[LoadedModel]()
+    model = _model(settings, log)
+    if model is None:
+        log.warning("no bundle", hint="give --bundle; until then pages are answered with 503")
+    else:
+        models.add(model)
+        models.activate(model.version)
+        log.info("bundle loaded", version=model.version, digest=model.digest)
+    worker = Worker(Engine(settings.limits))
+    return Server(models, worker, _stores(settings, model, log), settings.options, log)
+
+
+def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:
+    loading = LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
+    model = _remembered(settings, loading, log)
+    if model is None and settings.bundle is not None:
+        model = LoadedModel.load(settings.bundle, loading)
+        if settings.state_dir is not None:
+            folder = str(settings.bundle.resolve())
+            ActiveBundle(model.version, model.digest, folder).remember(settings.state_dir)
+    if model is not None and settings.rules is not None:
+        model = model.with_rules(Rules.load(settings.rules))
+    return model
+
+
+def _remembered(
+    settings: Settings, loading: LoadSettings, log: FilteringBoundLogger
+) -> LoadedModel | None:
+    """The bundle that was active last, where it is still what it was."""
+    if settings.state_dir is None:
+        return None
+    active = ActiveBundle.recall(settings.state_dir)
+    if active is None:
+        return None
+    try:
+        model = LoadedModel.load(Path(active.folder), loading, digest=active.digest)
+    except BundleError as error:
+        log.warning("the bundle that was active is gone", version=active.version, why=str(error))
+        return None
+    if settings.bundle is not None and settings.bundle.resolve() != Path(active.folder):
+        log.warning(
+            "--bundle is passed over",
+            active=active.version,
+            why="the version that was active before the restart goes first",
+        )
+    return model
+
+
+def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLogger) -> Stores:
+    contexts = MemoryContextStore()
+    trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
+    filled = Filled(0, 0, None)
+    if settings.data is not None:
+        filled = fill(DataFolder(settings.data), contexts, trends)
+        log.info("context store filled", members=filled.members, events=filled.events)
+    elif model is not None:
+        trends.seed(model.trends, model.created_at)
+    return Stores(
+        contexts=contexts,
+        prompts=MemoryPromptCache(),
+        sink=DirectSink(contexts, trends),
+        trends=trends.snapshot,
+        directory=contexts,
+        newest=filled.newest,
+    )

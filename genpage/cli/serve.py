@@ -1,0 +1,149 @@
+"""``genpage serve``."""
+
+import socket
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+from rich.text import Text
+
+from genpage.cli.command import Command
+from genpage.errors import UsageError
+
+if TYPE_CHECKING:
+    from api.auth import Keys
+    from api.compose import Settings
+
+Switch = Literal["on", "off"]
+
+
+class Serve(Command):
+    """Serve pages over HTTP, and the homepage to a browser.
+
+    Keys are best given by environment or file: other users of a machine can read a command line.
+    """
+
+    bundle: Path | None = Field(default=None, description="the bundle to serve")
+    data: Path | None = Field(default=None, description="data that fills an empty context store")
+    state_dir: Path | None = Field(
+        default=None, description="remembers the active bundle, which then goes before --bundle"
+    )
+    rules: Path | None = Field(default=None, description="rules in place of the bundle's")
+    host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
+    port: int = Field(default=8700, ge=0, le=65535, description="port to listen on; 0: any")
+    threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+    max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
+    queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
+    prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
+    autoregressive: int = Field(
+        default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
+    )
+    grace: float = Field(
+        default=10.0, ge=0, le=3600, description="seconds that pages have to end after SIGTERM"
+    )
+    console: Switch | None = Field(
+        default=None, description="lists members to the demo page; on by default on loopback"
+    )
+    api_keys: str = Field(default="", description="keys that may call, by commas", repr=False)
+    api_keys_file: Path | None = Field(default=None, description="more keys, one a line")
+    admin_keys: str = Field(default="", description="keys for /admin, by commas", repr=False)
+    admin_keys_file: Path | None = Field(default=None, description="more admin keys, one a line")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="of the JSON lines on stderr"
+    )
+
+    def run(self) -> None:
+        """Serve until SIGTERM or SIGINT; whatever is wrong with the settings is said before."""
+        from api.compose import compose
+        from api.logs import configure
+        from api.uvicorn_server import HttpServer
+
+        settings = self.settings()
+        with listening_socket(self.host, self.port) as listener:
+            server = compose(settings, configure(self.log_level))
+            HttpServer(server, when_listening=self._announce).run([listener])
+
+    def settings(self) -> "Settings":
+        """The settings of the composition root; `UsageError` for a combination that is unsafe."""
+        from api.compose import Settings
+        from api.server import Options
+        from runtime.limits import Limits
+
+        keys = self._keys()
+        local = is_loopback(self.host)
+        if not local and not keys.on:
+            raise UsageError(
+                f"serving on {self.host} needs keys: set GENPAGE_API_KEYS or --api-keys-file, "
+                "or serve on 127.0.0.1"
+            )
+        if not local and self.console == "on":
+            raise UsageError("--console lists members, so it works on loopback only")
+        return Settings(
+            bundle=self.bundle,
+            data=self.data,
+            state_dir=self.state_dir,
+            rules=self.rules,
+            threads=self.threads,
+            limits=Limits(
+                batch=self.max_batch, queue=self.queue, prefix_cache=self.prefix_cache == "on"
+            ),
+            options=Options(
+                keys=keys,
+                autoregressive=self.autoregressive,
+                grace_s=self.grace,
+                console=local and self.console != "off",
+            ),
+        )
+
+    def _keys(self) -> "Keys":
+        from api.auth import Keys
+
+        return Keys.of(
+            read_keys(self.api_keys, self.api_keys_file),
+            read_keys(self.admin_keys, self.admin_keys_file),
+        )
+
+    def _announce(self, addresses: list[str]) -> None:
+        self.emit({"urls": addresses}, Text(f"GenPage is at {' '.join(addresses)}"))
+
+
+def read_keys(listed: str, file: Path | None) -> list[str]:
+    """The keys of a list by commas and of a file with one a line; ``#`` begins a comment line."""
+    keys = [key.strip() for key in listed.split(",")]
+    if file is not None:
+        try:
+            lines = file.read_text("utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read the keys in {file}: {error}") from error
+        found = [line.strip() for line in lines if not line.lstrip().startswith("#")]
+        if not any(found):
+            raise UsageError(f"{file} holds no key; write one a line")
+        keys += found
+    return [key for key in keys if key]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server on ``host``."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A bound socket, taken before the bundle is loaded; `UsageError` where it cannot be had."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind)
+    except OSError as error:
+        raise UsageError(f"--host {host}: {error.strerror or error}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; --port?") from error
+    return bound
