@@ -79,7 +79,7 @@ class Homepage {
   }
 
   /** @param {string} userId */
-  async #watch(userId) {
+  #watch(userId) {
     this.#abandon();
     this.#userId = userId;
     this.#page = new Page();
@@ -88,9 +88,7 @@ class Homepage {
     this.#rows.clear();
     this.#hero.wait();
     this.#inspector.watch(userId, this.#clock);
-    // A shifted clock must stand past the member's newest event before a page is asked for.
-    if (this.#clock.shifted) await this.#inspector.historyChanged();
-    if (this.#userId === userId) this.#build();
+    this.#build();
   }
 
   /** Builds the page anew and shows what became of the one before. */
@@ -240,7 +238,7 @@ class Homepage {
     } else if (end.finish_reason === "draining") {
       this.#notices.note("Cut short.", "The server is shutting down.");
     }
-    if (this.#before !== null) {
+    if (this.#before !== null && page.rows.length === end.rows) {
       const news = this.#news(page, this.#before);
       this.#notices.pass(news);
       this.#announcer.say(news);
@@ -257,9 +255,8 @@ class Homepage {
    * @returns {string} what changed, in words
    */
   #news(page, before) {
-    const old = before.entities;
-    const titles = [...page.entities].filter((id) => !old.has(id)).length;
     const changes = page.rows.map((row) => change(row, before));
+    const titles = new Set(changes.flatMap(({ newEntities }) => [...newEntities])).size;
     const rows = changes.filter(({ newRow }) => newRow).length;
     const moved = changes.filter(({ moved: places }) => places !== 0).length;
     const parts = [];
@@ -287,7 +284,7 @@ class Homepage {
       row_pos: row.index,
       col_pos: column,
       ...(seconds === undefined ? {} : { duration_s: seconds }),
-      ...(this.#clock.shifted ? { ts: this.#clock.now() } : {}),
+      ...(this.#clock.shifted ? { ts: this.#clock.stamp() } : {}),
     };
     try {
       await this.#server.post(event);

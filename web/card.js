@@ -49,8 +49,12 @@ export function card(entity, { shape, isNew, rank, onOpen }) {
     },
     art,
     element("span", { class: "caption" }, facts(entity).slice(0, 3).join(" · ")),
-    isNew ? element("span", { class: "badge new", text: "New" }) : null,
-    entity.kind === "live" ? element("span", { class: "badge live", text: "Live" }) : null,
+    element(
+      "span",
+      { class: "badges" },
+      entity.kind === "live" ? element("span", { class: "badge live", text: "Live" }) : null,
+      isNew ? element("span", { class: "badge new", text: "New" }) : null,
+    ),
   );
   waiting.set(art, () => art.append(poster(entity, shape)));
   near.observe(art);

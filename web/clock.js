@@ -4,16 +4,23 @@
  */
 
 const OLD_AFTER_S = 2 * 86400;
+const STAMP = "genpage-last-stamp";
 
 export class Clock {
   #offset = 0;
+  /** Where the last stamp is kept; a server with other data starts anew. */
+  #key = "";
 
   /**
-   * @param {number | null} newest the newest time that the data knows, Unix seconds
+   * @param {number | null} newest the newest time that the data knew at the server's start, Unix
+   *   seconds; what this browser did since, in an earlier visit, lies behind it
    */
   constructor(newest) {
     const now = Date.now() / 1000;
-    if (newest !== null && now - newest > OLD_AFTER_S) this.#offset = newest + 1 - now;
+    if (newest === null || now - newest <= OLD_AFTER_S) return;
+    this.#offset = newest + 1 - now;
+    this.#key = `${STAMP} ${newest}`;
+    this.notBefore(Number(localStorage.getItem(this.#key)));
   }
 
   /** Whether this clock is not the world's. */
@@ -26,8 +33,15 @@ export class Clock {
     return Date.now() / 1000 + this.#offset;
   }
 
+  /** @returns {number} the time of something that happens now, remembered for the next visit */
+  stamp() {
+    const now = this.now();
+    if (this.#key !== "") localStorage.setItem(this.#key, String(now));
+    return now;
+  }
+
   /**
-   * A member's own events are never in the future: what was clicked in an earlier visit counts.
+   * A member's own events are never in the future: what was clicked elsewhere counts.
    * @param {number} ts
    */
   notBefore(ts) {

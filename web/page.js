@@ -34,13 +34,14 @@ export class Page {
 }
 
 /**
+ * Rows further down than the page before went are no news: nobody knows what stood there.
  * @param {PageRow} row
  * @param {Page | null} before the page that the member saw last; null when there was none
  * @returns {Change}
  */
 export function change(row, before) {
   const nothing = { newRow: false, moved: 0, newEntities: /** @type {Set<string>} */ (new Set()) };
-  if (before === null || before.rows.length === 0) return nothing;
+  if (before === null || row.place >= before.rows.length) return nothing;
   const known = before.entities;
   const place = before.rows.findIndex((old) => old.row.id === row.row.id);
   return {

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, ConsoleMessage, Error, Page, Playwright, Request
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, Playwright, Request, expect
 
 from api.fake import FakeServed, FakeServer
 from api.server import Options
@@ -54,6 +54,7 @@ def chromium() -> str:
 
 async def launch(playwright: Playwright) -> Browser:
     """Chromium with an empty profile, silent but for what a test asks of it."""
+    expect.set_options(timeout=_PATIENCE_MS)
     return await playwright.chromium.launch(executable_path=chromium(), args=_FLAGS)
 
 

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from datetime import datetime
 
 import pytest
 from homepage import MEMBER, Visit, remember, served, visiting, website
@@ -187,6 +188,20 @@ async def test_more_rows_follow_with_what_was_done(visit: Visit) -> None:
     assert told["page_id"] != engagement["page_id"]
 
 
+async def test_rows_that_follow_are_no_news(visit: Visit) -> None:
+    """After a changed page, the rows that come below it are not marked as changed."""
+    await visit.open(SMALL)
+    await visit.whole_page(5)
+    await visit.page.locator("#hero").get_by_role("button", name="Play").click()
+    await expect(visit.page.locator("#toast")).to_contain_text("The page changed")
+    await visit.whole_page(5)
+    marked = await visit.page.locator(".badge.new").count()
+    assert marked
+    await visit.page.get_by_role("button", name="More rows").click()
+    await visit.whole_page(10)
+    assert await visit.page.locator(".badge.new").count() == marked
+
+
 async def test_the_end_of_the_catalog_is_said(visit: Visit) -> None:
     """When the rules leave nothing more, the page says so instead of offering more."""
     await visit.open(f"?user={MEMBER}&rows=40&entities=40")
@@ -210,4 +225,10 @@ async def test_old_data_keeps_its_own_time(browser: Browser) -> None:
         [first, _] = visit.posted("/v1/pages")
         assert str(first["at"]).startswith("2013-09-24")
         [played] = visit.posted("/v1/events")
-        assert ended < float(str(played["ts"])) < ended + 600
+        stamp = float(str(played["ts"]))
+        assert ended < stamp < ended + 600
+        # Another visit by the same browser still knows of it.
+        await visit.page.reload()
+        await visit.whole_page(5)
+        again = datetime.fromisoformat(str(visit.posted("/v1/pages")[-1]["at"]))
+        assert again.timestamp() > stamp
