@@ -81,6 +81,17 @@ class Reference:
         )
         return Page(tuple(_ids(row, model.catalog) for row in rows))
 
+    def gap(self, model: LoadedModel, member: Member, expected: Page, given: Page) -> float | None:
+        """How far apart PyTorch holds the first two choices that differ; None for equal pages."""
+        parted = first_difference(
+            expected, given, model.catalog, autoregressive=member.autoregressive
+        )
+        if parted is None:
+            return None
+        prompt = prompt_of(model, member.context, member.request).tokens
+        codec = PageCodec(model.vocabulary)
+        return gap(parted, expected, prompt, codec.encode, self.twin.scores)
+
 
 def _ids(row: DecodedRow, catalog: Catalog) -> PageRow:
     entities = tuple(catalog.entities[entity].id for entity in row.entities)
@@ -119,12 +130,7 @@ def _compare(
         expected = reference.page(model, member)
         tokens = np.concatenate([prompt, codec.encode(expected)]).astype(np.int32)
         logits.add(reference.logits(tokens), _served_logits(model, tokens))
-        parted = first_difference(
-            expected, given, model.catalog, autoregressive=member.autoregressive
-        )
-        distance = None
-        if parted is not None:
-            distance = gap(parted, expected, prompt, codec.encode, reference.twin.scores)
+        distance = reference.gap(model, member, expected, given)
         pages.add(expected, given, distance)
         done()
     return logits, pages

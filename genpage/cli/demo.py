@@ -12,7 +12,6 @@ from pydantic import Field
 from rich.console import Console
 
 from genpage.cli.command import Command
-from genpage.cli.serve import Serve
 from genpage.errors import GenPageError
 
 # The rooms whose code decides what a stage makes: a change there makes it again.
@@ -71,6 +70,8 @@ class Demo(Command):
 
     def run(self) -> None:
         """Make each stage that is not current, then serve until interrupted."""
+        from genpage.cli.serve import Serve
+
         console = Console(stderr=True)
         remade = False
         for number, stage in enumerate(self.stages(), start=1):
@@ -83,7 +84,6 @@ class Demo(Command):
         Serve(
             bundle=self.dir / "bundle",
             data=self.dir / "data",
-            state_dir=self.dir / "state",
             port=self.port,
         ).run()
 

@@ -13,7 +13,11 @@ from genpage.cli.command import Command
 from genpage.errors import UsageError
 
 if TYPE_CHECKING:
-    from evaluation.pages import Comparison, Rows, Served
+    from collections.abc import Iterable
+
+    from evaluation.pages import Agreement
+    from genpage.page import Page
+    from runtime.cases import Member
     from runtime.model import LoadedModel
 
 
@@ -31,84 +35,86 @@ class Pages(Command):
     rows: int = Field(default=10, ge=1, le=40, description="rows of a page")
     entities_per_row: int = Field(default=20, ge=1, le=100, description="entities of a row")
     seed: int = Field(default=0, ge=0, description="of the sample")
-    threads: int = Field(default=2, ge=1, description="threads of onnxruntime")
 
     def run(self) -> None:
         """Print how many rules were broken and how many pages agree."""
-        from evaluation.pages import Comparison, broken_rules, serve_pages
+        from evaluation.pages import broken_rules
         from evaluation.sample import sample_members
-        from runtime.model import LoadedModel, LoadSettings
-        from runtime.sessions import SessionSettings
+        from runtime.model import LoadedModel
 
-        console = Console(stderr=True)
-        settings = LoadSettings(session=SessionSettings(threads=self.threads))
-        model = LoadedModel.load(self.bundle, settings)
-        asked = sample_members(
+        model = LoadedModel.load(self.bundle)
+        members = sample_members(
             self.data,
-            model.catalog,
             members=self.members,
             rows=self.rows,
             entities_per_row=self.entities_per_row,
             seed=self.seed,
         )
+        pages = list(_shown("decoding", _decoded(model, members), len(members)))
         broken: Counter[str] = Counter()
-        pages: list[Served] = []
-        decoding = serve_pages(model, asked)
-        for served in track(decoding, "pages", total=len(asked), console=console, transient=True):
-            pages.append(served)
-            broken += broken_rules(model, served)
+        for member, page in zip(members, _shown("auditing", pages, len(pages)), strict=True):
+            broken += broken_rules(model, member, page)
         document: dict[str, object] = {
             "pages": len(pages),
-            "complete": sum(len(served.rows) == self.rows for served in pages),
+            "complete": sum(len(page.rows) == self.rows for page in pages),
             "broken_rules": dict(broken),
-            "distinct_entities": len({e for s in pages for r in s.rows for e in r.entities}),
-            "forward_passes": max(served.forward_passes for served in pages),
+            "distinct_entities": len({e for p in pages for r in p.rows for e in r.entity_ids}),
         }
         if self.checkpoint is not None:
-            document["twin"] = self._twin(model, pages[: self.twin_pages], console).document()
+            twins = self.twin_pages
+            document["twin"] = self._twin(model, members[:twins], pages[:twins]).document()
         if self.against is not None:
-            other = LoadedModel.load(self.against, settings)
-            if other.catalog.version != model.catalog.version:
-                raise UsageError(f"{self.against} has another catalog; nothing can be compared")
-            comparison = Comparison()
-            theirs = {id(served.asked): served.rows for served in serve_pages(other, asked)}
-            for served in pages:
-                comparison.add(served.rows, theirs[id(served.asked)])
-            document["against"] = comparison.document()
+            document["against"] = self._against(model, members, pages).document()
         self.emit(document, _table(document))
 
-    def _twin(self, model: "LoadedModel", pages: "list[Served]", console: Console) -> "Comparison":
-        from evaluation.pages import Comparison, grammar_of, logit_gap, prompt_of
+    def _twin(
+        self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
+    ) -> "Agreement":
+        from evaluation.pages import Agreement
+        from export.parity import Reference
         from model.checkpoint import Checkpoint
-        from model.decode import decode_page
-        from model.twin import TorchTwin
 
         assert self.checkpoint is not None
-        twin = TorchTwin(Checkpoint.load(self.checkpoint))
-        comparison = Comparison()
-        for served in track(pages, "twin", console=console, transient=True):
-            rows = decode_page(
-                twin,
-                prompt_of(model, served.asked),
-                grammar_of(model, served.asked),
-                row_tokens=model.row_tokens,
-                entity_tokens=model.entity_tokens,
-                rows=self.rows,
-            )
+        reference = Reference(Checkpoint.load(self.checkpoint))
+        agreement = Agreement()
+        for member, page in zip(members, _shown("twin", pages, len(pages)), strict=True):
+            expected = reference.page(model, member)
+            agreement.add(page, expected, reference.gap(model, member, expected, page))
+        return agreement
 
-            def gap(position: int, served: "Served" = served, rows: "Rows" = rows) -> float:
-                return logit_gap(twin, model, served, rows, position)
+    def _against(
+        self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
+    ) -> "Agreement":
+        from evaluation.pages import Agreement
+        from runtime.model import LoadedModel
 
-            comparison.add(served.rows, rows, gap)
-        return comparison
+        assert self.against is not None
+        other = LoadedModel.load(self.against)
+        if other.catalog.version != model.catalog.version:
+            raise UsageError(f"{self.against} has another catalog; nothing can be compared")
+        agreement = Agreement()
+        decoded = _shown("decoding by the other", _decoded(other, members), len(members))
+        for page, theirs in zip(pages, decoded, strict=True):
+            agreement.add(page, theirs)
+        return agreement
+
+
+def _decoded(model: "LoadedModel", members: "list[Member]") -> "Iterable[Page]":
+    from runtime.offline import generate
+
+    return generate(model, members, batch=model.backend.slots)
+
+
+def _shown(title: str, pages: "Iterable[Page]", total: int) -> "Iterable[Page]":
+    return track(pages, title, total=total, console=Console(stderr=True), transient=True)
 
 
 def _table(document: dict[str, object]) -> Table:
     table = Table("figure", "value", title="pages")
     for name, value in document.items():
-        if isinstance(value, dict) and name in {"twin", "against"}:
+        if isinstance(value, dict) and name != "broken_rules":
             for inner, figure in value.items():
                 table.add_row(f"{name}: {inner}", str(figure))
         else:
-            table.add_row(name, str(value) if value else "none" if value == {} else str(value))
+            table.add_row(name, "none" if value == {} else str(value))
     return table
