@@ -185,7 +185,8 @@ class Engine:
             bug = GenPageError("this page could not be decoded. This is a bug.")
             self._fail(page, _typed(error, bug))
             return
-        self._outputs.extend(page.row(row, now) for row in rows)
+        for row in rows:
+            self._outputs.append(page.row(row, now))
         if page.decoder.reason is not None:
             self._finish(page, page.decoder.reason, now)
         else:

@@ -34,11 +34,12 @@ def top(values: Values, allowed: IntArray, count: int) -> IntArray:
         return allowed[highest : highest + 1]
     if count < size:
         least = np.partition(values, size - count)[size - count]
-        above = np.flatnonzero(values > least)
-        level = np.flatnonzero(values == least)[: count - len(above)]
+        above = (values > least).nonzero()[0]
+        level = (values == least).nonzero()[0][: count - len(above)]
         places = np.concatenate((above, level))
     else:
         places = np.arange(size)
     # Places at equal values stand in index order, and a stable sort leaves them so.
     order = np.argsort(-values[places], kind="stable")
-    return allowed[places[order]]
+    chosen: IntArray = allowed[places[order]]
+    return chosen
