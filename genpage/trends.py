@@ -33,8 +33,14 @@ class Trends:
 
         Ties stand in catalog order.
         """
-        order = np.argsort(-self.scores, kind="stable")[:count]
-        return tuple(int(index) for index in order if self.scores[index] > 0)
+        counted = np.flatnonzero(self.scores > 0)
+        scores = self.scores[counted]
+        if len(counted) > count > 0:
+            # All that tie with the last one stay in, so that the order among them is the catalog's.
+            contenders = scores >= np.partition(scores, -count)[-count]
+            counted, scores = counted[contenders], scores[contenders]
+        order = np.argsort(-scores, kind="stable")[:count]
+        return tuple(counted[order].tolist())
 
 
 class TrendCounter:

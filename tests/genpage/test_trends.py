@@ -69,3 +69,13 @@ def test_the_injection_says_only_what_is_true_at_the_time(world: World) -> None:
         assert started is not None
         assert started <= at
     assert max(len(injection.new), len(injection.live), len(injection.trending)) <= 3
+
+
+@given(worlds())
+def test_the_top_is_what_a_full_sort_gives(world: World) -> None:
+    """Ties stand in catalog order, wherever the cut falls."""
+    scores = np.round(world.trends.scores * 3).astype(np.float32)
+    order = sorted(range(len(scores)), key=lambda index: (-scores[index], index))
+    for count in range(len(scores) + 2):
+        expected = tuple(index for index in order[:count] if scores[index] > 0)
+        assert Trends(scores).top(count) == expected
