@@ -2,7 +2,8 @@
 
     python scripts/screenshot.py http://127.0.0.1:8700 [--member ID] [--out docs/images]
 
-Each picture is a PNG below 400 KB; one that would be larger is taken at a lower resolution.
+Each picture is a PNG below 400 KB; one that would be larger is taken at a lower resolution. The
+last one shows how a page changes: for it, the member looks at a title and plays one.
 """
 
 import argparse
@@ -43,12 +44,12 @@ class Picture:
 
 
 PICTURES = (
-    Picture("homepage-dark", 1440, 900),
+    Picture("homepage", 1440, 900),
     Picture("homepage-light", 1440, 900, scheme="light"),
     Picture("homepage-prompt", 1440, 900, view="prompt"),
-    Picture("homepage-changed", 1440, 900, view="changed"),
     Picture("homepage-phone", 390, 844, scale=2.0),
     Picture("homepage-phone-details", 390, 844, scale=2.0, scheme="light", view="details"),
+    Picture("homepage-changed", 1440, 900, view="changed"),
 )
 
 
