@@ -64,12 +64,14 @@ class Decoder:
 
     def chunk(self, slot: int, limit: int) -> Chunk:
         """The next pass: the first ``limit`` of the pending tokens, or all."""
-        return Chunk(slot, self.start, self.pending[:limit])
+        pending = self.pending
+        return Chunk(slot, self.start, pending if len(pending) <= limit else pending[:limit])
 
     def fed(self, chunk: Chunk) -> bool:
         """A chunk was run. Whether it was the last one pending, so that `take` is due."""
-        self.start = chunk.end
-        self.pending = self.pending[len(chunk.tokens) :]
+        fed = len(chunk.tokens)
+        self.start += fed
+        self.pending = self.pending[fed:]
         return not len(self.pending)
 
     def take(self, scores: FloatArray) -> tuple[DecodedRow, ...]:

@@ -5,7 +5,7 @@ clock of its own. One owner calls it; `runtime.worker` is that owner when servin
 """
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -101,7 +101,7 @@ class Engine:
     def cancel_all(self, reason: FinishReason) -> None:
         """End every page now; the next step says so."""
         now = self.clock()
-        for page in list(self._scheduler.pages()):
+        for page in self._scheduler.pages():
             self._finish(page, reason, now)
 
     def forget(self, member: str) -> None:
@@ -214,8 +214,10 @@ class Engine:
 T = TypeVar("T")
 
 
-def _grouped(items: Iterable[T], key: Callable[[T], object]) -> list[list[T]]:
+def _grouped(items: list[T], key: Callable[[T], object]) -> list[list[T]]:
     """The items by the identity of their key, in order of first appearance."""
+    if len(items) == 1:
+        return [items]
     groups: dict[int, list[T]] = {}
     for item in items:
         groups.setdefault(id(key(item)), []).append(item)

@@ -52,10 +52,9 @@ class Scheduler:
         """Pages with a slot."""
         return len(self._live)
 
-    def pages(self) -> Iterator[LivePage]:
+    def pages(self) -> list[LivePage]:
         """All pages, the live ones first."""
-        yield from self._live.values()
-        yield from self._waiting.values()
+        return [*self._live.values(), *self._waiting.values()]
 
     def slots(self) -> Iterator[Slots]:
         """The bookkeeping of every backend in use."""
