@@ -160,10 +160,11 @@ class FakeServer:
         limits: Limits | None = None,
         served: FakeServed | None = None,
         clock: Clock = time.monotonic,
+        log: FilteringBoundLogger | None = None,
     ) -> "FakeServer":
         """With embedded stores; the console is on unless ``options`` say otherwise.
 
-        ``clock`` is the engine's, in monotonic seconds.
+        ``clock`` is the engine's, in monotonic seconds. Without ``log``, lines go to the logbook.
         """
         served = served or FakeServed.of(fake_catalog())
         contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
@@ -177,7 +178,7 @@ class FakeServer:
             Worker(Engine(limits or Limits(batch=4, queue=8), clock=clock)),
             stores,
             options or Options(console=True),
-            logbook.logger(),
+            log or logbook.logger(),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
 

@@ -33,6 +33,9 @@ from runtime.output import PageFailed, PageFinished, RowDecoded
 from runtime.prefix import PrefixKey
 from runtime.worker import PageStream, Worker
 
+# How long the engine may take to obey; a pass takes a fraction of it. Seconds.
+LAST_STEP_S = 3.0
+
 
 class Pages:
     """All pages of this server. Owned by the event loop; an async context manager."""
@@ -56,6 +59,7 @@ class Pages:
         self._log = log
         self._autoregressive = autoregressive
         self._tasks = asyncio.TaskGroup()
+        self._decoding: dict[LivePage, asyncio.Task[None]] = {}
         self._cards: Cards | None = None
 
     async def __aenter__(self) -> Self:
@@ -64,6 +68,7 @@ class Pages:
 
     async def __aexit__(self, *failure: object) -> None:
         """Wait for the pages' tasks; the worker was drained or closed before."""
+        self._give_up()
         await self._tasks.__aexit__(None, None, None)
 
     async def begin(self, ask: Ask) -> LivePage:
@@ -117,7 +122,19 @@ class Pages:
     async def drain(self, grace_s: float) -> None:
         """Take on nothing new; pages have ``grace_s`` seconds, then end as they are."""
         self.admission.closed = True
-        await self._worker.drain(grace_s)
+        try:
+            async with asyncio.timeout(grace_s + LAST_STEP_S):
+                await self._worker.drain(grace_s)
+        except TimeoutError:
+            self._log.error("the engine does not answer", pages=len(self._decoding))
+        self._give_up()
+
+    def _give_up(self) -> None:
+        """End the pages that the engine did not end; there are none unless it is stuck."""
+        for page, task in self._decoding.items():
+            if not page.over:
+                page.finish("draining")
+            task.cancel()
 
     async def _plan(self, ask: Ask) -> Plan:
         if ask.continue_from is None:
@@ -137,7 +154,14 @@ class Pages:
         stream = self._worker.submit(self._job(page))
         self.store.start(page)
         task = self._tasks.create_task(self._decode(page, stream))
-        task.add_done_callback(lambda _: release())
+        self._decoding[page] = task
+
+        def done(_: asyncio.Task[None]) -> None:
+            # Here and not in the task: one that is cancelled before its first step runs nothing.
+            del self._decoding[page]
+            release()
+
+        task.add_done_callback(done)
 
     def _job(self, page: LivePage) -> PageJob:
         plan, spent = page.plan, page.spent

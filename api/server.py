@@ -9,7 +9,7 @@ from structlog.typing import FilteringBoundLogger
 from api.auth import Keys
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
-from api.pages import Pages
+from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
 from api.served import Models
@@ -84,7 +84,12 @@ class Server:
 
     async def __aexit__(self, *failure: object) -> None:
         """Ends what is still running at once; `drain` first for a graceful end."""
-        await self.worker.close()
+        try:
+            # The engine's thread is a daemon: one stuck in a pass ends with the process.
+            async with asyncio.timeout(LAST_STEP_S):
+                await self.worker.close()
+        except TimeoutError:
+            self.log.warning("the engine does not end")
         await self.pages.__aexit__(*failure)
 
     @property
