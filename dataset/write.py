@@ -13,7 +13,7 @@ from dataset.day import day_start
 from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, Table
 from genpage.entity import Entity
 from genpage.errors import UsageError
-from genpage.row import Row
+from genpage.row import Row, Where
 
 
 class FolderWriter:
@@ -24,24 +24,11 @@ class FolderWriter:
 
     def entities(self, entities: Iterable[Entity]) -> None:
         """Write the catalog's entities, in the given order."""
-        lines = [
-            {**asdict(e), **_lists(e, "genres", "cast", "languages", "countries")} for e in entities
-        ]
-        self._write(ENTITIES, _frame(ENTITIES, lines), self.path / "entities.parquet")
+        self._write(ENTITIES, _frame(ENTITIES, entities), self.path / "entities.parquet")
 
     def rows(self, rows: Iterable[Row]) -> None:
         """Write the catalog's rows; a condition that is not set is null."""
-        lines = []
-        for row in rows:
-            line = asdict(row)
-            if row.where is not None:
-                line["where"] = {
-                    k: list(v) if isinstance(v, tuple) else v
-                    for k, v in line["where"].items()
-                    if v != ()
-                }
-            lines.append(line)
-        self._write(ROWS, _frame(ROWS, lines), self.path / "rows.parquet")
+        self._write(ROWS, _frame(ROWS, rows), self.path / "rows.parquet")
 
     def profiles(self, profiles: pl.DataFrame) -> None:
         """Write the members."""
@@ -62,14 +49,16 @@ class FolderWriter:
         self._write(table, frame, folder / f"{day}.parquet")
 
     def _write(self, table: Table, frame: pl.DataFrame, file: Path) -> None:
-        absent = [
-            pl.lit(None, dtype=column.dtype).alias(column.name)
-            for column in table.columns
-            if column.optional and column.name not in frame.columns
-        ]
-        frame.with_columns(absent).select(
-            pl.col(name).cast(dtype) for name, dtype in table.schema.items()
-        ).write_parquet(file, compression="zstd", compression_level=1, statistics=True)
+        if frame.schema != table.schema:
+            absent = [
+                pl.lit(None, dtype=column.dtype).alias(column.name)
+                for column in table.columns
+                if column.optional and column.name not in frame.columns
+            ]
+            frame = frame.with_columns(absent).select(
+                pl.col(name).cast(dtype) for name, dtype in table.schema.items()
+            )
+        frame.write_parquet(file, compression="zstd", compression_level=1)
 
 
 @contextmanager
@@ -120,9 +109,15 @@ def _sync(folder: Path) -> None:
             os.close(descriptor)
 
 
-def _frame(table: Table, lines: list[dict[str, object]]) -> pl.DataFrame:
+def _frame(table: Table, nouns: Iterable[Entity] | Iterable[Row]) -> pl.DataFrame:
+    """One line a noun; polars takes lists where the nouns hold tuples."""
+    lines = [{name: _plain(getattr(noun, name)) for name in table.schema} for noun in nouns]
     return pl.DataFrame(lines, schema=table.schema)
 
 
-def _lists(entity: Entity, *names: str) -> dict[str, list[str]]:
-    return {name: list(getattr(entity, name)) for name in names}
+def _plain(value: object) -> object:
+    if isinstance(value, tuple):
+        return list(value)
+    if isinstance(value, Where):
+        return {name: _plain(held) for name, held in asdict(value).items() if held != ()}
+    return value

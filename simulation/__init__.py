@@ -1,0 +1,1 @@
+"""A seeded synthetic streaming service, and pages simulated over real events."""
