@@ -19,7 +19,7 @@ class ImportMovieTweetings(Command):
         default=None, description="folder of the source's files; GENPAGE_REAL_DATA by default"
     )
     out: Path = Field(description="the data folder to write")
-    pages: int = Field(default=20_000, ge=0, description="pages to simulate over the events")
+    pages: int = Field(default=12_000, ge=0, description="pages to simulate over the events")
     seed: int = Field(default=0, ge=0, description="of the simulated pages")
     force: bool = Field(default=False, description="replace what --out names")
 
