@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
@@ -13,6 +13,7 @@ from genpage.catalog import Catalog
 from genpage.entity import Entity
 from genpage.row import Row
 from genpage.rules import Rules
+from genpage.trends import Trends
 from runtime.arrays import FloatArray, IntArray
 from runtime.backend import Head
 from runtime.chunk import Chunk
@@ -83,7 +84,7 @@ class GatedBackend(FakeBackend):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FakeServed:
-    """An `api.served.Served` with no bundle behind it."""
+    """An `api.served.Served` with no bundle behind it; what `LoadedModel` offers beyond, too."""
 
     catalog: Catalog
     backend: GatedBackend
@@ -110,6 +111,16 @@ class FakeServed:
             PromptEncoder(vocabulary),
             rules or Rules.default(),
         )
+
+    @property
+    def trends(self) -> Trends:
+        """No counts from training."""
+        return Trends.none(self.catalog)
+
+    def with_rules(self, rules: Rules) -> "FakeServed":
+        """The same model under other rules."""
+        rules.check(self.catalog)
+        return replace(self, rules=rules)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,116 @@
+"""A data folder into an empty context store: the same as if every event had been posted."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from api.fill import Filled, fill
+from dataset.folder import DataFolder
+from genpage.catalog import Catalog
+from genpage.context import Context, apply_event, apply_profile
+from genpage.entity import Entity
+from genpage.errors import DatasetError
+from genpage.event import Event
+from genpage.profile import Profile
+from streaming.memory import MemoryContextStore
+from streaming.trending import LiveTrends
+
+CATALOG = Catalog.build([Entity(f"e{n}", "film", f"Film {n}") for n in range(5)], [])
+DAY = 86_400.0
+
+
+def write(folder: Path, events: list[Event], profiles: list[Profile]) -> DataFolder:
+    """A folder with events by day, and profiles."""
+    (folder / "events").mkdir()
+    days: dict[str, list[dict[str, object]]] = {}
+    for event in events:
+        day = f"1970-01-{1 + int(event.ts // DAY):02}"
+        days.setdefault(day, []).append(
+            {name: getattr(event, name) for name in Event.__dataclass_fields__}
+        )
+    schema = {
+        "event_id": pl.String,
+        "user_id": pl.String,
+        "entity_id": pl.String,
+        "action": pl.String,
+        "ts": pl.Float64,
+        "duration_s": pl.Float64,
+        "page_id": pl.String,
+        "row_id": pl.String,
+        "row_pos": pl.Int32,
+        "col_pos": pl.Int32,
+    }
+    for day, lines in days.items():
+        pl.DataFrame(lines, schema=schema).write_parquet(folder / "events" / f"{day}.parquet")
+    pl.DataFrame(
+        [
+            {
+                "user_id": p.user_id,
+                "language": p.language,
+                "profile_type": p.profile_type,
+                "country": p.country,
+                "maturity": p.maturity,
+                "created_at": p.ts,
+            }
+            for p in profiles
+        ],
+        schema={
+            "user_id": pl.String,
+            "language": pl.String,
+            "profile_type": pl.String,
+            "country": pl.String,
+            "maturity": pl.Int32,
+            "created_at": pl.Float64,
+        },
+    ).write_parquet(folder / "profiles.parquet")
+    return DataFolder(folder)
+
+
+async def test_filled_contexts_are_the_folded_ones(tmp_path: Path) -> None:
+    """Profiles and events of members with both, with one alone, and with too many events."""
+    events = [
+        Event(f"a{n}", "ada", f"e{n % 5}", "play", 100.0 * n, duration_s=float(n))
+        for n in range(700)
+    ]
+    events += [Event("b1", "bob", "e1", "thumbs_up", 5.0), Event("b2", "bob", "x", "search", 9.0)]
+    profiles = [Profile("ada", "en", "adult", "NZ", 18, 1.0), Profile("cyd", "fr", ts=2.0)]
+    store, trends = MemoryContextStore(), LiveTrends(CATALOG)
+    filled = fill(write(tmp_path, events, profiles), store, trends)
+    assert filled == Filled(members=3, events=702, newest=69_900.0)
+    for user_id in ("ada", "bob", "cyd"):
+        expected = Context(user_id)
+        for profile in profiles:
+            if profile.user_id == user_id:
+                expected = apply_profile(expected, profile)
+        for event in events:
+            if event.user_id == user_id:
+                expected = apply_event(expected, event)
+        assert await store.get(user_id) == expected
+    counted = LiveTrends(CATALOG)
+    counted.add(sorted(events, key=lambda event: event.ts))
+    assert trends.snapshot().scores.tolist() == pytest.approx(counted.snapshot().scores.tolist())
+
+
+async def test_a_repeated_event_counts_once(tmp_path: Path) -> None:
+    """As it would if it had been posted twice."""
+    event = Event("same", "ada", "e1", "play", 5.0)
+    store = MemoryContextStore()
+    fill(write(tmp_path, [event, event], []), store, LiveTrends(CATALOG))
+    context = await store.get("ada")
+    assert context is not None
+    assert len(context.events) == 1
+    assert context.version == "1"
+
+
+def test_an_empty_folder_fills_nothing(tmp_path: Path) -> None:
+    """No events, no members, no clock."""
+    filled = fill(write(tmp_path, [], []), MemoryContextStore(), LiveTrends(CATALOG))
+    assert filled == Filled(0, 0, None)
+
+
+def test_an_unknown_action_is_named(tmp_path: Path) -> None:
+    """Data that validation would refuse does not reach a server."""
+    event = Event("1", "ada", "e1", "applaud", 5.0)  # type: ignore[arg-type]
+    with pytest.raises(DatasetError, match="no action 'applaud'"):
+        fill(write(tmp_path, [event], []), MemoryContextStore(), LiveTrends(CATALOG))
