@@ -172,10 +172,12 @@ class FakeServer:
         served: FakeServed | None = None,
         clock: Clock = time.monotonic,
         log: FilteringBoundLogger | None = None,
+        engine: Engine | None = None,
     ) -> "FakeServer":
         """With embedded stores; the console is on unless ``options`` say otherwise.
 
-        ``clock`` is the engine's, in monotonic seconds. Without ``log``, lines go to the logbook.
+        ``clock`` is the engine's, in monotonic seconds; ``engine`` is used instead of making one of
+        ``limits`` and ``clock``. Without ``log``, lines go to the logbook.
         """
         served = served or FakeServed.of(fake_catalog())
         contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
@@ -186,7 +188,7 @@ class FakeServer:
         models = FakeModels(served)
         server = Server(
             models,
-            Worker(Engine(limits or Limits(batch=4, queue=8), clock=clock)),
+            Worker(engine or Engine(limits or Limits(batch=4, queue=8), clock=clock)),
             stores,
             options or Options(console=True),
             log or logbook.logger(),

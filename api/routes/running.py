@@ -9,7 +9,8 @@ from api.replies import ProblemReply
 from api.server import Server
 
 
-def _server(request: Request) -> Server:
+# A coroutine, though it waits for nothing: FastAPI runs plain functions on another thread.
+async def _server(request: Request) -> Server:
     server: Server = request.app.state.server
     return server
 

@@ -1,0 +1,280 @@
+"""What the server costs on top of the engine, on a page of 10 rows with 20 entities.
+
+    python benchmarks/overhead.py [--pages 300] [--json]
+
+The engine runs on the fake backend, so decoding costs next to nothing, and what is left is the
+server: parsing, admission, context, prompt, grammar, the hop to the engine's thread and back for
+each row, serialising, sending. *Overhead* is a page's time as its client sees it, less the time
+from the engine's taking it on to its handing over the end. Beside it stands a floor: the same
+bytes sent again from memory, which is what the web framework, the server and the client cost alone.
+
+``application`` calls the ASGI application in this process, and so can tell the processor time of
+the event loop's thread too, which a busy machine does not blur; ``socket`` calls it through uvicorn
+in a process of its own, over a connection that is kept.
+"""
+
+import argparse
+import asyncio
+import json
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import numpy as np
+import orjson
+from rich.console import Console
+from rich.table import Table
+from starlette.types import ASGIApp, Message
+
+from api.app import create_app
+from api.fake import FakeServed, FakeServer, fake_catalog
+from api.uvicorn_server import HttpServer
+from genpage.context import Context
+from genpage.event import Event
+from runtime.engine import Engine
+from runtime.job import PageJob
+from runtime.limits import Limits
+from runtime.output import Output, PageFinished
+
+PAGE = {"user_id": "ada", "rows": 10, "entities_per_row": 20}
+TARGET_MS = 5.0
+_WARM_UP = 20
+
+# A request's method, path, Accept and body -> the answer's body.
+Request = Callable[[str, str, str, bytes], Awaitable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to the server: how to ask, and how long its engine had the page asked for last."""
+
+    request: Request
+    engine_ms: Callable[[], Awaitable[float]]
+
+
+class WatchedEngine(Engine):
+    """Tells how long it had each page, from submission to the end's being handed over."""
+
+    def __init__(self, tell: Callable[[float], None]) -> None:
+        super().__init__(Limits(batch=4, queue=8))
+        self._tell = tell
+        self._begun = 0.0
+
+    def submit(self, job: PageJob, *, submitted: float | None = None) -> None:
+        """Note when the page came."""
+        self._begun = self.clock() if submitted is None else submitted
+        super().submit(job, submitted=submitted)
+
+    def step(self) -> list[Output]:
+        """Note when it went."""
+        outputs = super().step()
+        if any(isinstance(output, PageFinished) for output in outputs):
+            self._tell((self.clock() - self._begun) * 1000)
+        return outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Milliseconds over the pages of one kind."""
+
+    wall_p50: float
+    engine_p50: float
+    overhead_p50: float
+    overhead_p95: float
+    floor_p50: float
+    cpu_p50: float | None
+    n: int
+
+
+def server(tell: Callable[[float], None]) -> FakeServer:
+    """5,000 titles, 60 rows, a member with a full history."""
+    served = FakeServed.of(fake_catalog(5_000, 60))
+    fake = FakeServer.of(served=served, engine=WatchedEngine(tell))
+    history = tuple(Event(f"h{n}", "ada", f"e{n * 7}", "play", 1e9 + n) for n in range(512))
+    fake.contexts.load([Context("ada", None, history, revision=512, updated_at=1e9 + 511)])
+    return fake
+
+
+@asynccontextmanager
+async def application() -> AsyncIterator[Way]:
+    """Requests as ASGI messages."""
+    times: list[float] = []
+    app = create_app(server(times.append).server)
+
+    async def request(method: str, path: str, accept: str, body: bytes) -> bytes:
+        return await _asgi(app, method, path, accept, body)
+
+    async def engine_ms() -> float:
+        return times[-1]
+
+    async with app.router.lifespan_context(app):
+        yield Way(request, engine_ms)
+
+
+@asynccontextmanager
+async def connection() -> AsyncIterator[Way]:
+    """Requests over one kept connection to a server in a process of its own."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, __file__, "--serve", stdout=subprocess.PIPE
+    )
+    told = process.stdout
+    assert told is not None
+    address = urlsplit((await told.readline()).decode().strip())
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+
+    async def request(method: str, path: str, accept: str, body: bytes) -> bytes:
+        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n"
+        head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+        writer.write(head.encode() + body)
+        return await _read(reader)
+
+    async def engine_ms() -> float:
+        return float(await told.readline())
+
+    try:
+        yield Way(request, engine_ms)
+    finally:
+        writer.close()
+        process.terminate()
+        await process.wait()
+
+
+async def _read(reader: asyncio.StreamReader) -> bytes:
+    """An answer's body, of declared length or in chunks."""
+    head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    if b"content-length:" in head:
+        return await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
+    parts = []
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        parts.append((await reader.readexactly(size + 2))[:-2])
+    await reader.readexactly(2)
+    return b"".join(parts)
+
+
+async def _asgi(app: ASGIApp, method: str, path: str, accept: str, body: bytes) -> bytes:
+    sent: list[bytes] = []
+    asked = False
+    done = asyncio.Event()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if not asked:
+            asked = True
+            return {"type": "http.request", "body": body, "more_body": False}
+        await done.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Message) -> None:
+        sent.append(message.get("body", b""))
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"accept", accept.encode()), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    await app(scope, receive, send)
+    return b"".join(sent)
+
+
+async def measure(way: Way, accept: str, pages: int, *, here: bool) -> Times:
+    """Ask for pages one after the other; each is read again for the floor.
+
+    ``here``: the server's event loop is this thread's.
+    """
+    body = orjson.dumps(PAGE)
+    stream = accept == "text/event-stream"
+    walls, engines, floors, busy = [], [], [], []
+    for _ in range(_WARM_UP + pages):
+        begun, begun_busy = time.perf_counter(), time.thread_time()
+        answer = await way.request("POST", "/v1/pages", accept, body)
+        walls.append((time.perf_counter() - begun) * 1000)
+        busy.append((time.thread_time() - begun_busy) * 1000)
+        engines.append(await way.engine_ms())
+        page_id = _streamed(answer) if stream else _gathered(answer)
+        path = f"/v1/pages/{page_id}/events" if stream else f"/v1/pages/{page_id}"
+        begun = time.perf_counter()
+        again = await way.request("GET", path, accept, b"")
+        floors.append((time.perf_counter() - begun) * 1000)
+        assert len(again) == len(answer)
+    wall, engine, floor, cpu = (
+        np.array(times[_WARM_UP:]) for times in (walls, engines, floors, busy)
+    )
+    overhead = wall - engine
+    return Times(
+        wall_p50=_p(wall, 50),
+        engine_p50=_p(engine, 50),
+        overhead_p50=_p(overhead, 50),
+        overhead_p95=_p(overhead, 95),
+        floor_p50=_p(floor, 50),
+        cpu_p50=_p(cpu, 50) if here else None,
+        n=pages,
+    )
+
+
+def _streamed(answer: bytes) -> str:
+    events = [orjson.loads(line[6:]) for line in answer.splitlines() if line[:6] == b"data: "]
+    assert events[-1]["rows"] == PAGE["rows"]
+    return str(events[0]["page_id"])
+
+
+def _gathered(answer: bytes) -> str:
+    page = orjson.loads(answer)
+    assert len(page["rows"]) == PAGE["rows"]
+    return str(page["page_id"])
+
+
+def _p(values: "np.ndarray[tuple[int], np.dtype[np.float64]]", percent: int) -> float:
+    return round(float(np.percentile(values, percent)), 3)
+
+
+async def run(pages: int) -> dict[str, Times]:
+    """Each way to ask, by each way to get there."""
+    results = {}
+    for name, way in (("application", application), ("socket", connection)):
+        async with way() as reached:
+            for kind, accept in (("stream", "text/event-stream"), ("json", "application/json")):
+                here = name == "application"
+                results[f"{name} {kind}"] = await measure(reached, accept, pages, here=here)
+    return results
+
+
+def main() -> None:
+    """Print the table, then one JSON line; exit code 1 past the target."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pages", type=int, default=300, help="pages of each kind")
+    parser.add_argument("--json", action="store_true", help="the JSON line alone")
+    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.serve:
+        fake = server(lambda ms: print(ms, flush=True))
+        HttpServer(fake.server, when_listening=lambda urls: print(urls[0], flush=True)).run()
+        return
+    results = asyncio.run(run(arguments.pages))
+    if not arguments.json:
+        columns = ("wall", "engine", "overhead", "overhead p95", "floor", "loop's CPU")
+        table = Table("10 x 20 page", *columns, title="ms, p50")
+        for name, times in results.items():
+            values = list(asdict(times).values())[: len(columns)]
+            table.add_row(name, *("" if value is None else f"{value:.2f}" for value in values))
+        Console().print(table)
+    worst = max(times.overhead_p50 for times in results.values())
+    document = {name: asdict(times) for name, times in results.items()}
+    print(json.dumps({**document, "overhead_ms": worst, "target_ms": TARGET_MS}))
+    sys.exit(worst > TARGET_MS)
+
+
+if __name__ == "__main__":
+    main()
