@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulation.plackett_luce import draw
+from simulation.product import product
 from simulation.truth import Floats
 
 Bools = NDArray[np.bool_]
@@ -60,9 +61,9 @@ class Drawing:
         self._columns = columns
         allowed = weights > 0
         # (B, R) how many titles, and how much squared weight, each row has left for each page.
-        self._left = allowed.astype(np.float32) @ members.T
+        self._left = product(allowed.astype(np.float32), members.T)
         squares = weights**2
-        self._mass = squares @ members.T
+        self._mass = product(squares, members.T)
         for row, mask in personal.items():
             self._left[:, row] = (mask & allowed).sum(axis=1)
             self._mass[:, row] = (mask * squares).sum(axis=1)

@@ -24,6 +24,7 @@ from simulation.memory import Memory
 from simulation.odds import Visits
 from simulation.offer import Offer
 from simulation.plackett_luce import LEAST
+from simulation.product import product
 from simulation.truth import Floats, Ints, Times
 
 Bools = NDArray[np.bool_]
@@ -103,7 +104,7 @@ class LoggingPolicy:
 
     def _weights(self, memory: Memory, visits: Visits) -> Floats:
         """(B, E) softmax weights; 0 for what may not be shown."""
-        score = memory.taste[visits.member] @ (self._features.T * np.float32(_AFFINITY))
+        score = product(_AFFINITY * memory.taste[visits.member], self._features.T)
         score += self._everybodys
         weights = np.exp(np.clip(score, -_HIGHEST_SCORE, _HIGHEST_SCORE, out=score), out=score)
         weights *= self._offer.mask(visits)

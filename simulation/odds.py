@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from genpage.entity import ENTITY_KINDS
 from simulation.behaviour import OUTCOMES
 from simulation.familiarity import BEGUN, LISTED
+from simulation.product import product
 from simulation.truth import Floats, Ints, Times, Truth
 
 _FILM, _SHOW = ENTITY_KINDS.index("film"), ENTITY_KINDS.index("show")
@@ -83,7 +84,7 @@ def appeal(truth: Truth, visits: Visits, entities: Ints, known: Ints) -> tuple[F
     behaviour = truth.behaviour
     taste = truth.taste(visits.member, visits.at)  # (B, D)
     # All titles at once are one matrix product, cheaper than gathering the vectors of some.
-    fit = np.take_along_axis(taste @ truth.vectors.T, entities, axis=1)
+    fit = np.take_along_axis(product(taste, truth.vectors.T), entities, axis=1)
     kind = truth.kind[entities]
     devices = np.array(behaviour.device_kind, np.float32)
     attraction = behaviour.base_attraction + behaviour.taste_attraction * fit

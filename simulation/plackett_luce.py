@@ -41,8 +41,9 @@ def draw(weights: NDArray[np.float32], length: int, random: np.random.Generator)
 
 def probabilities(weights: NDArray[np.float32], items: NDArray[np.int64]) -> NDArray[np.float64]:
     """(n, k) the probability of each item given those before it."""
+    # In float64, and summed from the last place on: what is left after twenty favourites must not
+    # be their rounding.
     taken = np.take_along_axis(weights, items, axis=1).astype(np.float64)
-    before = np.cumsum(taken, axis=1) - taken
-    # Summed in float64: what is left after twenty favourites must not be rounding.
-    left = weights.sum(axis=1, dtype=np.float64)[:, None] - before
-    return np.asarray(np.clip(taken / np.maximum(left, taken), LEAST, 1.0))
+    never = np.maximum(weights.sum(axis=1, dtype=np.float64) - taken.sum(axis=1), 0.0)
+    left = np.cumsum(taken[:, ::-1], axis=1)[:, ::-1] + never[:, None]
+    return np.asarray(np.clip(taken / left, LEAST, 1.0))

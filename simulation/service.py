@@ -1,7 +1,7 @@
 """A synthetic service, day by day: members come, pages are drawn, members react, all is logged."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -33,6 +33,8 @@ _TITLED = (ENTITY_KINDS.index("film"), ENTITY_KINDS.index("show"))
 _BLUR = 0.12
 # A look at a page takes at least so long, seconds.
 _LOOKED_S = 45.0
+# A crowd is served by so many threads, a smaller one by one.
+_HANDS, _CROWD = 2, 100
 # A count of the days before fades by this much a day.
 _FADES_A_DAY = 0.5 ** (SECONDS_A_DAY / HALF_LIFE_S)
 
@@ -60,10 +62,10 @@ def simulate(
     writer.rows(catalog.rows)
     writer.profiles(profile_table(world.population))
     world.truth.save(writer.path / "truth")
-    service = Service(world)
-    # A day is written while the next one is simulated; one at a time, so memory stays bounded.
-    with ThreadPoolExecutor(1) as pool:
-        written = None
+    with ThreadPoolExecutor(_HANDS + 1) as pool:
+        service = Service(world, pool)
+        # A day is written while the next one is simulated; one, so that memory stays bounded.
+        written: Future[None] | None = None
         for day in range(settings.days):
             name = settings.name(day)
             if progress is not None:
@@ -93,8 +95,10 @@ def _write(writer: FolderWriter, day: str, logged: Logged) -> None:
 class Service:
     """The running service. Mutated by `day`, which is called once for each day in order."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, pool: Executor) -> None:
+        """``pool`` runs the halves of a crowd side by side; NumPy leaves the other core free."""
         self._world = world
+        self._pool = pool
         settings, truth, catalog = world.settings, world.truth, world.library.catalog
         self._streams = np.random.default_rng([settings.seed, 1]).spawn(settings.days)
         blur = np.random.default_rng([settings.seed, 2]).normal(size=truth.vectors.shape)
@@ -146,7 +150,7 @@ class Service:
             pause = pauses(settings.members, random)
             visits = sessions.wave(number, self._memory.busy_until, end, pause)
             if len(visits.member):
-                tables.append(self._serve(visits, settings.name(day), number, random))
+                tables += self._serve(visits, settings.name(day), number, random)
         events = self._log(end)
         impressions = pl.concat([no_impressions(), *tables]).sort("ts", maintain_order=True)
         self._impressions += impressions.height
@@ -154,8 +158,29 @@ class Service:
 
     def _serve(
         self, visits: Visits, day: str, number: int, random: np.random.Generator
-    ) -> pl.DataFrame:
-        """Show one page to each visitor and let it react; gives the impressions."""
+    ) -> list[pl.DataFrame]:
+        """Show one page to each visitor and let it react; gives the impressions.
+
+        The crowd is served in parts of a fixed number, each with a random stream of its own, so
+        that the outcome depends on no thread's speed.
+        """
+        parts = _parts(visits)
+        served = self._pool.map(
+            lambda part, stream: self._react(part, day, number, stream),
+            parts,
+            random.spawn(len(parts)),
+        )
+        tables = []
+        for part, (done, table) in zip(parts, list(served), strict=True):
+            self._note(part, done)
+            self._pages += len(part.member)
+            tables.append(table)
+        return tables
+
+    def _react(
+        self, visits: Visits, day: str, number: int, random: np.random.Generator
+    ) -> tuple[list[Done], pl.DataFrame]:
+        """What these visitors do, and their impressions. Reads the memory, changes nothing."""
         truth = self._world.truth
         pages = self._policy.draw(self._memory, visits, random)
         known = self._memory.familiarity[visits.member[:, None, None], pages.entities]
@@ -164,9 +189,7 @@ class Service:
         shown = self._shown(visits, pages, feedback, day, number)
         done = self._page_engagements(shown, feedback)
         done += self._beside.after(visits, done, random)
-        self._note(visits, done)
-        self._pages += len(visits.member)
-        return impression_table(shown, self._names)
+        return done, impression_table(shown, self._names)
 
     def _shown(
         self, visits: Visits, pages: Pages, feedback: Feedback, day: str, number: int
@@ -238,6 +261,13 @@ class Service:
         age = end - np.array([one.ts for one in due])
         np.add.at(self._counts, entities, 0.5 ** (age / HALF_LIFE_S))
         return events
+
+
+def _parts(visits: Visits) -> list[Visits]:
+    """A crowd in as many parts as there are hands, a few visitors in one."""
+    hands = _HANDS if len(visits.member) >= _CROWD else 1
+    lines = np.array_split(np.arange(len(visits.member)), hands)
+    return [Visits(visits.member[part], visits.at[part], visits.device[part]) for part in lines]
 
 
 def profiles(population: Population) -> list[Profile]:
