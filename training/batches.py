@@ -3,7 +3,7 @@
 A batch is a pure function of the seed and of how many examples came before it, so that a run that
 was killed goes on with exactly the batches that it would have had.
 
-Shape legend: T tokens, K targets, V vocabulary, R known rows, E known entities.
+Shape legend: T tokens, V vocabulary.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,63 +13,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genpage.catalog import Catalog
+from genpage.catalog import SECONDS_A_DAY
 from model.packing import Packing
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
-from tokenizer.vocabulary import Vocabulary
+from tokenizer.vocabulary import IntArray
+from training.candidates import BatchTargets, Candidates
 from training.examples import Example, ExampleBuilder, Targets
 
 # A known item loses its ID for a batch with this probability (ID dropout to the type's fallback).
 ID_DROPOUT = 0.1
 # A title in a sequence is replaced by the token of one that nobody knows.
 UNSEEN_SHARE = 0.01
-_SECONDS_A_DAY = 86_400.0
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Candidates:
-    """What may be predicted: all known rows, or all known entities.
-
-    ``released`` are days since ``Candidates`` began to count, -inf where unknown: a title is no
-    candidate of a moment before its release.
-    """
-
-    rows: torch.Tensor  # (R,) tokens
-    entities: torch.Tensor  # (E,) tokens
-    released: torch.Tensor  # (E,) days
-    place: torch.Tensor  # (V,) an item's position among the rows or the entities
-    epoch: float  # Unix seconds
-
-    @classmethod
-    def of(cls, vocabulary: Vocabulary, catalog: Catalog, device: torch.device) -> "Candidates":
-        """All items of the vocabulary; release times by the catalog."""
-        is_row = np.array([item.noun == "row" for item in vocabulary.items], np.bool_)
-        place = np.zeros(vocabulary.size, np.int64)
-        place[ITEM_START:][is_row] = np.arange(is_row.sum())
-        place[ITEM_START:][~is_row] = np.arange((~is_row).sum())
-        released = np.full(vocabulary.size, np.nan)
-        released[vocabulary.item_tokens(catalog)[1]] = catalog.released_at
-        known = released[~np.isnan(released)]
-        epoch = float(known.max()) if len(known) else 0.0
-        days = np.nan_to_num((released - epoch) / _SECONDS_A_DAY, nan=-np.inf)[ITEM_START:]
-        items = np.arange(ITEM_START, vocabulary.size)
-        return cls(
-            rows=torch.from_numpy(items[is_row]).to(device),
-            entities=torch.from_numpy(items[~is_row]).to(device),
-            released=torch.from_numpy(days[~is_row].astype(np.float32)).to(device),
-            place=torch.from_numpy(place).to(device),
-            epoch=epoch,
-        )
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class BatchTargets:
-    """`Targets` of a whole batch; ``days`` is each one's time, counted as `Candidates` count."""
-
-    positions: torch.Tensor  # (K,)
-    places: torch.Tensor  # (K,) among the candidates
-    weights: torch.Tensor  # (K,)
-    days: torch.Tensor  # (K,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -118,6 +72,7 @@ class BatchStream:
         self._fallbacks = fallbacks
         self._batch_tokens = batch_tokens
         self._seed = seed
+        self._place = candidates.place.cpu().numpy()
         self._order: tuple[int, NDArray[np.int64]] | None = None
         self._is_entity = np.zeros(len(fallbacks), np.bool_)
         self._is_entity[candidates.entities.cpu().numpy()] = True
@@ -183,18 +138,32 @@ class BatchStream:
         return self.builder.build(page, np.random.default_rng((self._seed, 2, number)))
 
     def _targets(self, examples: list[Example], targets: list[Targets]) -> BatchTargets:
-        device, candidates = self._candidates.place.device, self._candidates
+        candidates, device = self._candidates, self._candidates.place.device
         starts = np.cumsum([0, *(len(example.tokens) for example in examples)])[:-1]
-        positions = np.concatenate(
-            [t.positions + start for t, start in zip(targets, starts, strict=True)]
-        )
-        tokens = np.concatenate([t.tokens for t in targets]).astype(np.int64)
-        sizes = [len(t.positions) for t in targets]
+        sizes = [len(target.tokens) for target in targets]
         at = np.repeat([example.at for example in examples], sizes)
-        days = ((at - candidates.epoch) / _SECONDS_A_DAY).astype(np.float32)
-        return BatchTargets(
-            positions=torch.from_numpy(positions.astype(np.int64)).to(device),
-            places=candidates.place[torch.from_numpy(tokens).to(device)],
-            weights=torch.from_numpy(np.concatenate([t.weights for t in targets])).to(device),
-            days=torch.from_numpy(days).to(device),
+        days = ((at - candidates.epoch) / SECONDS_A_DAY).astype(np.float32)
+        positions = [t.positions + start for t, start in zip(targets, starts, strict=True)]
+        places = self._places(np.concatenate([t.tokens for t in targets]))
+        rows = self._places(np.concatenate([t.rows for t in targets]), len(candidates.rows))
+        # Each target against those before it on its page.
+        pairs = [
+            np.tril_indices(size if t.on_page else 0, -1)
+            for size, t in zip(sizes, targets, strict=True)
+        ]
+        first = np.cumsum([0, *sizes])[:-1]
+        later = np.concatenate([pair[0] + f for pair, f in zip(pairs, first, strict=True)])
+        earlier = np.concatenate([pair[1] + f for pair, f in zip(pairs, first, strict=True)])
+        arrays = (
+            np.concatenate(positions).astype(np.int64),
+            places,
+            np.concatenate([t.weights for t in targets]),
+            days,
+            rows,
+            np.stack([later, places[earlier]]).astype(np.int64),
         )
+        return BatchTargets(*(torch.from_numpy(array).to(device) for array in arrays))
+
+    def _places(self, tokens: IntArray, otherwise: int = 0) -> NDArray[np.int64]:
+        """Items' positions among the candidates, ``otherwise`` for what is no item."""
+        return np.where(tokens >= ITEM_START, self._place[tokens], otherwise)

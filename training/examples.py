@@ -38,11 +38,17 @@ Weights = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Targets:
-    """After token ``positions[k]`` comes ``tokens[k]``, with a weight in the loss."""
+    """After token ``positions[k]`` comes ``tokens[k]``, with a weight in the loss.
+
+    ``rows`` are the tokens of the rows that are open there, 0 where none is. ``on_page``: they
+    stand on one page in this order, and none may come twice.
+    """
 
     positions: IntArray  # (K,)
     tokens: IntArray  # (K,)
     weights: Weights  # (K,)
+    rows: IntArray  # (K,)
+    on_page: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,16 +105,21 @@ class ExampleBuilder:
             parts = [prompt.tokens, tokens[: opens[row]], acted, tokens[opens[row] :]]
             places[opens[row] :] += len(acted)
         before = places - 1
-
-        def targets(chosen: NDArray[np.bool_]) -> Targets:
-            chosen = chosen & (weights > 0) & (tokens >= ITEM_START)
-            return Targets(before[chosen], tokens[chosen], weights[chosen])
-
+        open_rows = tokens[opens][np.cumsum(is_row) - 1]
+        known = tokens >= ITEM_START
+        rows, entities = is_row & known, ~is_row & known
+        no_row = np.zeros(int(rows.sum()), np.int32)
         return Example(
             tokens=np.concatenate(parts),
             at=at,
-            rows=targets(is_row),
-            entities=targets(~is_row),
+            rows=Targets(before[rows], tokens[rows], weights[rows], no_row, on_page=True),
+            entities=Targets(
+                before[entities],
+                tokens[entities],
+                weights[entities],
+                open_rows[entities],
+                on_page=True,
+            ),
             titles=self._titles(prompt, events, cut),
         )
 
@@ -131,5 +142,9 @@ class ExampleBuilder:
         kept = (tokens >= ITEM_START) & (histories.ts[following] < self._until)
         weights = np.where(self._timeline.first_time[following], 1.0, REPEATED)
         return Targets(
-            positions[kept].astype(np.int32), tokens[kept], weights[kept].astype(np.float32)
+            positions[kept].astype(np.int32),
+            tokens[kept],
+            weights[kept].astype(np.float32),
+            np.zeros(int(kept.sum()), np.int32),
+            on_page=False,
         )

@@ -4,19 +4,16 @@ METHOD, "Training" 1, on pages with positive feedback, weighted as `training.fee
 an auxiliary loss, the title of the member's next event (`training.examples`), which PROTOCOLS
 allows and which next-item scores are read from.
 
-Where we diverge from a plain softmax over the whole vocabulary:
-
-1. A row's token is predicted among rows, an entity's among entities. The page grammar knows which
-   of the two comes next, always, so that nothing need be learnt about it.
-2. An entity is no candidate at a moment before its release: a title of this week must not have
-   been pushed down by all pages of the month.
+Where we diverge from a plain softmax over the whole vocabulary: a target is predicted among what
+could have come there (`training.candidates`), as serving only ever chooses among that.
 """
 
 import torch
 from torch.nn.functional import cross_entropy
 
 from model.network import Network
-from training.batches import Batch, BatchTargets, Candidates
+from training.batches import Batch
+from training.candidates import BatchTargets
 from training.objective import Loss, Part
 
 NEXT_TITLE_SHARE = 0.5
@@ -32,9 +29,13 @@ class Pretraining:
         rows = network.outputs.rows(candidates.rows, network.content, batch.identity)  # (R, d)
         entities = network.outputs.rows(candidates.entities, network.content, batch.identity)
         parts = {
-            "rows": _part(hidden, rows, batch.rows, None),
-            "entities": _part(hidden, entities, batch.entities, candidates),
-            "titles": _part(hidden, entities, batch.titles, candidates),
+            "rows": _part(hidden, rows, batch.rows, candidates.closed_rows(batch.rows)),
+            "entities": _part(
+                hidden, entities, batch.entities, candidates.closed_entities(batch.entities)
+            ),
+            "titles": _part(
+                hidden, entities, batch.titles, candidates.closed_entities(batch.titles)
+            ),
         }
         page = parts["rows"] + parts["entities"]
         return Loss(page.mean + NEXT_TITLE_SHARE * parts["titles"].mean, parts)
@@ -44,13 +45,12 @@ def _part(
     hidden: torch.Tensor,  # (T, d)
     output: torch.Tensor,  # (candidates, d)
     targets: BatchTargets,
-    released: Candidates | None,
+    closed: torch.Tensor,  # (K, candidates)
 ) -> Part:
-    """Cross-entropy of the targets among the candidates."""
+    """Cross-entropy of the targets among the candidates that are open."""
     logits = (hidden.index_select(0, targets.positions) @ output.T).float()  # (K, candidates)
-    if released is not None:
-        unborn = released.released[None, :] > targets.days[:, None]
-        unborn.scatter_(1, targets.places[:, None], value=False)
-        logits = logits.masked_fill(unborn, float("-inf"))
+    logits = logits.masked_fill(closed, float("-inf"))
     nats = cross_entropy(logits, targets.places, reduction="none")
-    return Part((nats * targets.weights).sum(), targets.weights.sum())
+    guess = (~closed).sum(dim=1).log()  # a uniform one
+    weights = targets.weights
+    return Part((nats * weights).sum(), (guess * weights).sum(), weights.sum())

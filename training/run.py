@@ -15,7 +15,8 @@ from genpage.rules import Rules
 from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
 from tokenizer.prompt import PromptEncoder
-from training.batches import BatchStream, Candidates
+from training.batches import BatchStream
+from training.candidates import Candidates
 from training.examples import ExampleBuilder
 from training.machine import matmul_peak, pick_device
 from training.objective import Objective, Part
@@ -72,12 +73,12 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Losses on the held-out last day (nats a target) beside those of a uniform guess."""
+    """Losses on the held-out last day (nats a target) beside those of a blind guess."""
 
     day: str
     pages: int
     losses: dict[str, float]
-    uniform: dict[str, float]
+    guesses: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,13 +268,11 @@ class Run:
         for batch in stream.packed(examples):
             for name, part in self._objective.loss(self.network, batch).parts.items():
                 sums[name] = sums[name] + part if name in sums else part
-        rows, entities = len(self._candidates.rows), len(self._candidates.entities)
-        uniform = {"rows": rows, "entities": entities, "titles": entities}
         return Validation(
             day=self.held_out,
             pages=len(examples),
             losses={name: float(part.mean) for name, part in sums.items()},
-            uniform={name: float(np.log(uniform[name])) for name in sums if name in uniform},
+            guesses={name: float(part.guess_mean) for name, part in sums.items()},
         )
 
 

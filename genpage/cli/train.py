@@ -130,7 +130,7 @@ def _document(summary: "Summary") -> dict[str, object]:
             "day": held_out.day,
             "pages": held_out.pages,
             "losses": held_out.losses,
-            "uniform": held_out.uniform,
+            "guesses": held_out.guesses,
         },
     }
 
@@ -151,8 +151,8 @@ def _table(summary: "Summary") -> Table:
     table.add_row("loss", _nats(summary.losses))
     if summary.validation is not None:
         held_out = summary.validation
-        table.add_row(f"held out {held_out.day}", f"{_nats(held_out.losses)}")
-        table.add_row("  a uniform guess", _nats(held_out.uniform))
+        table.add_row(f"held out {held_out.day}", _nats(held_out.losses))
+        table.add_row("a blind guess", _nats(held_out.guesses))
     return table
 
 

@@ -1,15 +1,20 @@
 """Batches are a pure function of the seed and of what came before."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 
+from genpage.catalog import Catalog
+from genpage.row import Row
 from model.config import ModelConfig
 from model.network import Network
 from tokenizer.prompt import PromptEncoder
-from training.batches import ID_DROPOUT, BatchStream, Candidates
+from training.batches import ID_DROPOUT, BatchStream
+from training.candidates import Candidates
 from training.content import fit_content_encoder
-from training.examples import ExampleBuilder
+from training.examples import Example, ExampleBuilder, Targets
 from training.pages import Pages
 from training.pretrain import NEXT_TITLE_SHARE, Pretraining
 from training.start import content_table
@@ -114,36 +119,67 @@ def test_targets_move_with_their_document(stream: BatchStream) -> None:
             assert torch.equal(batch.tokens[targets.positions + 1], among[targets.places])
 
 
-def test_the_loss_is_the_weighted_mean_of_restricted_softmaxes(
-    stream: BatchStream, network: Network
+def open_by_the_rules(timeline: Timeline, example: Example, kind: str, number: int) -> set[int]:
+    """The tokens that could have come at a target, in plain Python from the example's tokens."""
+    vocabulary, catalog = timeline.vocabulary, timeline.catalog
+    targets = {"rows": example.rows, "entities": example.entities, "titles": example.titles}[kind]
+    position = int(targets.positions[number])
+    start = int(example.rows.positions[0]) + 1
+    before = [vocabulary.item(int(token)) for token in example.tokens[start : position + 1]]
+    used = {item.id for item in before if item is not None}
+    if kind == "rows":
+        return {vocabulary.row(row.id) for row in catalog.rows if row.id not in used}
+    out = {e.id for e in catalog.entities if e.released_at is None or e.released_at <= example.at}
+    if kind == "entities":
+        row = next(item.id for item in reversed(before) if item is not None and item.noun == "row")
+        index = catalog.row_index(row)
+        assert index is not None
+        members = catalog.membership[index]
+        out = {e.id for e, there in zip(catalog.entities, members, strict=True) if there} & out
+        out -= used
+    return {vocabulary.entity(entity_id) for entity_id in out}
+
+
+def test_the_loss_is_the_weighted_mean_over_what_could_have_come(
+    stream: BatchStream, network: Network, timeline: Timeline
 ) -> None:
-    """A loop over targets with explicit softmaxes gives the same loss."""
-    batch = stream.after(0).batch
+    """A loop over targets with explicit softmaxes over the open candidates gives the same loss."""
+    examples = [stream.builder.build(n, np.random.default_rng(0), split=0.0) for n in (30, 77)]
+    (batch,) = stream.packed(examples)
     loss = Pretraining().loss(network, batch)
-    hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
-    table = network.output_table(batch.identity)
-    sums = {}
-    for name, targets, among in (
-        ("rows", batch.rows, batch.candidates.rows),
-        ("entities", batch.entities, batch.candidates.entities),
-        ("titles", batch.titles, batch.candidates.entities),
-    ):
-        nats = torch.zeros(())
-        for n in range(len(targets.positions)):
-            logits = table[among] @ hidden[targets.positions[n]]
-            kept = torch.ones(len(among), dtype=torch.bool)
-            if name != "rows":
-                kept = batch.candidates.released <= targets.days[n]
-                kept[targets.places[n]] = True
-            chance = logits[kept].exp().sum()
-            nats = nats + targets.weights[n] * (chance.log() - logits[targets.places[n]])
-        sums[name] = nats
-        torch.testing.assert_close(loss.parts[name].nats, nats, rtol=1e-4, atol=1e-4)
-    page = (sums["rows"] + sums["entities"]) / (
-        batch.rows.weights.sum() + batch.entities.weights.sum()
-    )
-    total = page + NEXT_TITLE_SHARE * sums["titles"] / batch.titles.weights.sum()
+    hidden = network.hidden(batch.tokens, batch.packing)
+    table, sums, weights = network.output_table(), {}, {}
+    guess = 0.0
+    starts = (0, len(examples[0].tokens))
+    for kind in ("rows", "entities", "titles"):
+        nats, weight = torch.zeros(()), 0.0
+        for example, start in zip(examples, starts, strict=True):
+            targets: Targets = getattr(example, kind)
+            for n in range(len(targets.tokens)):
+                among = open_by_the_rules(timeline, example, kind, n)
+                assert int(targets.tokens[n]) in among
+                state = hidden[start + int(targets.positions[n])]
+                chances = (table[sorted(among)] @ state).exp()
+                logit = table[int(targets.tokens[n])] @ state
+                nats = nats + float(targets.weights[n]) * (chances.sum().log() - logit)
+                weight += float(targets.weights[n])
+                guess += float(targets.weights[n]) * math.log(len(among))
+        torch.testing.assert_close(loss.parts[kind].nats, nats, rtol=1e-4, atol=1e-4)
+        sums[kind], weights[kind] = nats, weight
+    assert sum(float(part.guess) for part in loss.parts.values()) == pytest.approx(guess, rel=1e-4)
+    page = (sums["rows"] + sums["entities"]) / (weights["rows"] + weights["entities"])
+    total = page + NEXT_TITLE_SHARE * sums["titles"] / weights["titles"]
     torch.testing.assert_close(loss.total, total, rtol=1e-4, atol=1e-4)
+
+
+def test_a_row_that_the_counts_fill_is_open_to_everybody(timeline: Timeline) -> None:
+    """The catalog alone does not say who is trending; an unknown row is open as well."""
+    catalog = Catalog.build(
+        timeline.catalog.entities, [*timeline.catalog.rows, Row("now", "trending", "Now")]
+    )
+    candidates = Candidates.of(timeline.vocabulary.grown(catalog), catalog, CPU)
+    assert candidates.members[:3].sum(dim=1).tolist() == [12, 12, 12]
+    assert candidates.members[3:].all()
 
 
 def test_a_title_is_no_candidate_before_its_release(
