@@ -95,10 +95,11 @@ def _remembered(
 
 def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLogger) -> Stores:
     contexts = MemoryContextStore()
-    trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
+    catalog = Catalog.build([], []) if model is None else model.catalog
+    trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
     if settings.data is not None:
-        filled = fill(DataFolder(settings.data), contexts, trends)
+        filled = fill(DataFolder(settings.data), contexts, trends, catalog)
         log.info("context store filled", members=filled.members, events=filled.events)
     elif model is not None:
         trends.seed(model.trends, model.created_at)

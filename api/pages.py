@@ -218,14 +218,15 @@ class Pages:
     def _ended(self, page: LivePage, output: PageFinished) -> bool:
         page.spent = page.spent.plus(output)
         self._metrics.carried(output)
-        if output.reason == "cancelled" and not page.stopped:
-            if page.watched:
-                return True
+        given_up = output.reason == "cancelled" and not page.stopped
+        if given_up and not page.watched:
             page.pause()
             return False
-        page.finish(output.reason)
+        if given_up and not self.admission.closed:
+            return True
+        page.finish("draining" if given_up else output.reason)
         self.admission.finished((page.spent.total_ms - page.spent.queue_ms) / 1000)
-        self._metrics.ended(page, output.reason)
+        self._metrics.ended(page, page.finish_reason or output.reason)
         return False
 
     def _failed(self, page: LivePage, error: GenPageError) -> None:

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 
 from genpage.errors import GenPageError, OverloadedError, UnavailableError
 
@@ -125,13 +126,23 @@ def install(app: FastAPI) -> None:
 
 def _problem_of_http(request: Request, error: HTTPException) -> Problem:
     code = _CODES.get(error.status_code, "bad-request")
-    detail = str(error.detail)
+    detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == HTTPStatus.NOT_FOUND:
         detail = "There is nothing at this address; /openapi.json lists what there is."
     elif error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-        allowed = (error.headers or {}).get("Allow", "")
-        detail = f"{request.method} does not work here{f'; use {allowed}' if allowed else ''}."
-    return Problem(error.status_code, code, detail, headers=dict(error.headers or {}))
+        headers["Allow"] = ", ".join(_allowed(request))
+        detail = f"{request.method[:16]} does not work here; use {headers['Allow']}."
+    return Problem(error.status_code, code, detail, headers=headers)
+
+
+def _allowed(request: Request) -> list[str]:
+    """The methods that the path has; the framework names those of its first route alone."""
+    routes = request.app.router.routes
+    return [
+        method
+        for method in ("GET", "POST", "DELETE")
+        if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
+    ]
 
 
 def _problem_of_validation(errors: Sequence[Any]) -> Problem:

@@ -9,13 +9,13 @@ from genpage.event import Event
 from genpage.trends import TrendCounter, Trends
 
 # The newest engagements, kept one by one so that a request with an earlier clock can be answered.
-_RECENT = 10_000
+RECENT = 10_000
 
 
 class LiveTrends:
     """Folds events into counts over one catalog. One event loop owns it."""
 
-    def __init__(self, catalog: Catalog, *, recent: int = _RECENT) -> None:
+    def __init__(self, catalog: Catalog, *, recent: int = RECENT) -> None:
         self._catalog = catalog
         self._counter = TrendCounter(catalog)
         # Everything that is no longer in `_recent`.

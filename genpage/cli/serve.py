@@ -1,5 +1,6 @@
 """``genpage serve``."""
 
+import gc
 import socket
 from ipaddress import ip_address
 from pathlib import Path
@@ -62,6 +63,9 @@ class Serve(Command):
         settings = self.settings()
         with listening_socket(self.host, self.port) as listener:
             server = compose(settings, configure(self.log_level))
+            # What was loaded stays: the garbage collector need not walk over it time and again.
+            gc.collect()
+            gc.freeze()
             HttpServer(server, when_listening=self._announce).run([listener])
 
     def settings(self) -> "Settings":

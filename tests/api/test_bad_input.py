@@ -330,6 +330,7 @@ async def test_a_strange_last_event_id_is_refused(client: httpx.AsyncClient, val
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not-found"),
+        ("POST", "/v1/pages/x", 405, "method-not-allowed"),
         ("GET", "/v1/pages/", 404, "not-found"),
         ("GET", "/web/nothing.js", 404, "not-found"),
         ("GET", "/web/__init__.py", 404, "not-found"),
@@ -347,6 +348,25 @@ async def test_routes_that_are_not_there_are_problems_too(
     answer = await client.request(method, path)
     problem(answer, status, code)
     assert status != 405 or answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/v1/pages", "POST"),
+        ("/v1/pages/x", "GET, DELETE"),
+        ("/v1/pages/x/events", "GET"),
+        ("/v1/users/x/context", "GET, DELETE"),
+        ("/livez", "GET"),
+    ],
+)
+async def test_a_wrong_method_is_told_the_right_ones(
+    client: httpx.AsyncClient, path: str, allowed: str
+) -> None:
+    """All that the path has, not those of one route."""
+    answer = await client.put(path)
+    assert answer.headers["allow"] == allowed
+    assert allowed in problem(answer, 405, "method-not-allowed")["detail"]
 
 
 async def test_a_browser_must_label_its_body(client: httpx.AsyncClient) -> None:

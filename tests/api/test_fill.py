@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import api.fill
 from api.fill import Filled, fill
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
@@ -76,7 +77,7 @@ async def test_filled_contexts_are_the_folded_ones(tmp_path: Path) -> None:
     events += [Event("b1", "bob", "e1", "thumbs_up", 5.0), Event("b2", "bob", "x", "search", 9.0)]
     profiles = [Profile("ada", "en", "adult", "NZ", 18, 1.0), Profile("cyd", "fr", ts=2.0)]
     store, trends = MemoryContextStore(), LiveTrends(CATALOG)
-    filled = fill(write(tmp_path, events, profiles), store, trends)
+    filled = fill(write(tmp_path, events, profiles), store, trends, CATALOG)
     assert filled == Filled(members=3, events=702, newest=69_900.0)
     for user_id in ("ada", "bob", "cyd"):
         expected = Context(user_id)
@@ -92,11 +93,25 @@ async def test_filled_contexts_are_the_folded_ones(tmp_path: Path) -> None:
     assert trends.snapshot().scores.tolist() == pytest.approx(counted.snapshot().scores.tolist())
 
 
+def test_summed_counts_are_the_counted_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the latest events are summed in columns, with the same decay; unknown ones not."""
+    monkeypatch.setattr(api.fill, "RECENT", 20)
+    events = [Event(f"{n}", f"u{n % 7}", f"e{n * n % 6}", "play", 3_600.0 * n) for n in range(500)]
+    filled, counted = LiveTrends(CATALOG, recent=20), LiveTrends(CATALOG)
+    fill(write(tmp_path, events, []), MemoryContextStore(), filled, CATALOG)
+    counted.add(events)
+    for at in (None, events[-5].ts):
+        found, expected = filled.snapshot(at).scores, counted.snapshot(at).scores
+        assert found.tolist() == pytest.approx(expected.tolist(), rel=1e-5)
+
+
 async def test_a_repeated_event_counts_once(tmp_path: Path) -> None:
     """As it would if it had been posted twice."""
     event = Event("same", "ada", "e1", "play", 5.0)
     store = MemoryContextStore()
-    fill(write(tmp_path, [event, event], []), store, LiveTrends(CATALOG))
+    fill(write(tmp_path, [event, event], []), store, LiveTrends(CATALOG), CATALOG)
     context = await store.get("ada")
     assert context is not None
     assert len(context.events) == 1
@@ -105,7 +120,7 @@ async def test_a_repeated_event_counts_once(tmp_path: Path) -> None:
 
 def test_an_empty_folder_fills_nothing(tmp_path: Path) -> None:
     """No events, no members, no clock."""
-    filled = fill(write(tmp_path, [], []), MemoryContextStore(), LiveTrends(CATALOG))
+    filled = fill(write(tmp_path, [], []), MemoryContextStore(), LiveTrends(CATALOG), CATALOG)
     assert filled == Filled(0, 0, None)
 
 
@@ -113,4 +128,4 @@ def test_an_unknown_action_is_named(tmp_path: Path) -> None:
     """Data that validation would refuse does not reach a server."""
     event = Event("1", "ada", "e1", "applaud", 5.0)  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="no action 'applaud'"):
-        fill(write(tmp_path, [event], []), MemoryContextStore(), LiveTrends(CATALOG))
+        fill(write(tmp_path, [event], []), MemoryContextStore(), LiveTrends(CATALOG), CATALOG)
