@@ -20,7 +20,7 @@ import httpx
 
 FIRST_RUN_S = 15 * 60.0  # includes what the machine's neighbours cost; the figure is printed
 SECOND_RUN_S = 5.0
-ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+/")
+ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ def page(address: str) -> None:
     assert "<html" in httpx.get(address).text
     body = {"user_id": "a-stranger", "rows": 10, "entities_per_row": 20}
     headers = {"accept": "text/event-stream"}
-    with httpx.stream("POST", f"{address}v1/pages", json=body, headers=headers, timeout=60) as got:
+    with httpx.stream("POST", f"{address}/v1/pages", json=body, headers=headers, timeout=60) as got:
         events = [line for line in got.iter_lines() if line.startswith("event:")]
     assert events == ["event: page.start", *["event: row"] * 10, "event: page.end"], events
 
