@@ -79,7 +79,12 @@ def _request_id(scope: Scope) -> str:
 
 
 def _route(scope: Scope) -> str:
-    return str(getattr(scope.get("route"), "path", "unmatched"))
+    """The template of the route that answered; the browser's files count as one."""
+    if "route" in scope:
+        return str(scope["route"].path)
+    if scope.get("root_path"):
+        return str(scope["root_path"])
+    return str(scope["path"]) if "endpoint" in scope else "unmatched"
 
 
 def _method(scope: Scope) -> str:

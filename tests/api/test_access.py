@@ -49,6 +49,16 @@ async def test_a_request_is_one_line_without_member_data(
     assert "secret-member" not in repr(fake.logbook.lines)
 
 
+async def test_files_and_the_document_are_named_too(
+    client: httpx.AsyncClient, fake: FakeServer
+) -> None:
+    """The browser's files count as one route, whichever was asked for."""
+    for path in ("/", "/web/app.js", "/web/none.js", "/openapi.json", "/none"):
+        await client.get(path)
+    routes = [line["route"] for line in fake.logbook.lines]
+    assert routes == ["/", "/web", "/web", "/openapi.json", "unmatched"]
+
+
 async def test_probes_are_logged_quietly(client: httpx.AsyncClient, fake: FakeServer) -> None:
     """Every few seconds a probe comes; at the usual level nothing is written."""
     await client.get("/livez")
