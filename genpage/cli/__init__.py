@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
@@ -34,7 +33,7 @@ class Entry:
         return loaded
 
 
-_ALL = (
+ENTRIES = (
     Entry(("demo",), "demo", "Demo", "everything embedded: simulate, train, export, serve"),
     Entry(("simulate",), "simulate", "Simulate", "a synthetic service: catalog, members, pages"),
     Entry(("import", "movietweetings"), "import_", "ImportMovieTweetings", "real data -> layout"),
@@ -47,7 +46,6 @@ _ALL = (
     Entry(("evaluate", "pages"), "pages", "Pages", "audit served pages, compare precisions"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
 )
-ENTRIES = tuple(e for e in _ALL if find_spec(f"genpage.cli.{e.module}"))
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
 
 
