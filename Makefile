@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web tests benchmarks scripts
 
-.PHONY: help setup setup-browser demo test check format lock bench clean
+.PHONY: help setup setup-browser demo test check format lock modules bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -32,11 +32,12 @@ demo: setup ## simulate a service, train, export, serve: prints the homepage's a
 test: setup setup-browser ## every test; GENPAGE_REAL_DATA names the real data's folder
 	$(BIN)/pytest
 
-check: setup ## format, lint, types, import arrows, lock files
+check: setup ## format, lint, types, import arrows, the list of modules, lock files
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/modules.py --check
 	scripts/lock --check
 
 format: setup ## put the sources in shape
@@ -44,12 +45,15 @@ format: setup ## put the sources in shape
 	$(BIN)/ruff check --fix $(SOURCES)
 
 bench: setup ## the benchmarks that need no trained model
-	$(BIN)/python benchmarks/tokenizer.py
+	$(BIN)/python benchmarks/prompts.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/overhead.py
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock
+
+modules: setup ## write ARCHITECTURE.md's list of modules
+	$(BIN)/python scripts/modules.py
 
 clean: ## remove what runs have made; the environment stays
 	rm -rf var .mypy_cache .ruff_cache .pytest_cache .hypothesis
