@@ -29,9 +29,4 @@ def day_start(day: str) -> float:
 
 def day_of(ts: float) -> str:
     """The UTC day that ``ts`` (Unix seconds) falls on."""
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=ts)).date().isoformat()
-
-
-def day_number(ts: float) -> int:
-    """Days since 1970-01-01 UTC."""
-    return int(ts // SECONDS_A_DAY)
+    return (date(1970, 1, 1) + timedelta(days=ts // SECONDS_A_DAY)).isoformat()

@@ -39,8 +39,8 @@ class Behaviour:
     """The constants. Probabilities unless said otherwise; logits are natural."""
 
     # Attraction and satisfaction, logits.
-    base_attraction: float = -4.2
-    taste_attraction: float = 1.0
+    base_attraction: float = -4.9
+    taste_attraction: float = 1.6
     taste_satisfaction: float = 0.8
     quality_attraction: float = 0.35
     foreign_language: float = -1.1
