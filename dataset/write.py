@@ -111,8 +111,9 @@ def _sync(folder: Path) -> None:
 
 def _frame(table: Table, nouns: Iterable[Entity] | Iterable[Row]) -> pl.DataFrame:
     """One line a noun; polars takes lists where the nouns hold tuples."""
-    lines = [{name: _plain(getattr(noun, name)) for name in table.schema} for noun in nouns]
-    return pl.DataFrame(lines, schema=table.schema)
+    schema = table.schema
+    lines = [{name: _plain(getattr(noun, name)) for name in schema} for noun in nouns]
+    return pl.DataFrame(lines, schema=schema)
 
 
 def _plain(value: object) -> object:

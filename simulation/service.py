@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -287,5 +287,13 @@ def profiles(population: Population) -> list[Profile]:
 
 def profile_table(population: Population) -> pl.DataFrame:
     """The members' profiles as the layout's table."""
-    lines = [asdict(profile) for profile in profiles(population)]
-    return pl.DataFrame(lines).rename({"ts": "created_at"})
+    return pl.DataFrame(
+        {
+            "user_id": population.ids,
+            "language": [LANGUAGES[code] for code in population.language],
+            "profile_type": [PROFILE_TYPES[code] for code in population.profile_type],
+            "country": population.country,
+            "maturity": population.maturity,
+            "created_at": population.created_at,
+        }
+    )
