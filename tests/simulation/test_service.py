@@ -1,5 +1,6 @@
 """The simulated service: valid, reproducible, within its own rules, and causal."""
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -209,3 +210,11 @@ def test_tastes_can_be_learnt_from_the_log(tmp_path: Path) -> None:
     acted = known["action"].is_not_null().to_numpy()
     error = fit.std() / np.sqrt(acted.sum())
     assert fit[acted].mean() > fit[~acted].mean() + 2 * error
+
+
+def test_a_day_of_two_thousand_members_takes_no_minute(tmp_path: Path) -> None:
+    """Loosely, as machines are noisy: two days in less processor time than thirty may take."""
+    began = time.process_time()
+    summary = make(tmp_path / "data", Settings(days=2))
+    assert summary.pages > 500
+    assert time.process_time() - began < 15
