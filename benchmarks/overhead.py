@@ -8,9 +8,11 @@ each row, serialising, sending. *Overhead* is a page's time as its client sees i
 from the engine's taking it on to its handing over the end. Beside it stands a floor: the same
 bytes sent again from memory, which is what the web framework, the server and the client cost alone.
 
-``application`` calls the ASGI application in this process, and so can tell the processor time of
-the event loop's thread too, which a busy machine does not blur; ``socket`` calls it through uvicorn
-in a process of its own, over a connection that is kept.
+``application`` calls the ASGI application in this process; ``socket`` calls it through uvicorn in
+a process of its own, over a connection that is kept. ``engine alone`` decodes the same pages with
+no server around. The fake engine computes in Python, so beside a server it shares the interpreter
+and takes longer than alone; a real trunk computes outside it. On a busy machine the figures are
+those of the scheduler: ``chrt -f 5`` in front gives those of a quiet one.
 """
 
 import argparse
@@ -31,6 +33,8 @@ from rich.table import Table
 from starlette.types import ASGIApp, Message
 
 from api.app import create_app
+from api.ask import Ask
+from api.bodies import PageBody
 from api.fake import FakeServed, FakeServer, fake_catalog
 from api.uvicorn_server import HttpServer
 from genpage.context import Context
@@ -39,6 +43,7 @@ from runtime.engine import Engine
 from runtime.job import PageJob
 from runtime.limits import Limits
 from runtime.output import Output, PageFinished
+from runtime.prefix import PrefixKey
 
 PAGE = {"user_id": "ada", "rows": 10, "entities_per_row": 20}
 TARGET_MS = 5.0
@@ -86,7 +91,6 @@ class Times:
     overhead_p50: float
     overhead_p95: float
     floor_p50: float
-    cpu_p50: float | None
     n: int
 
 
@@ -189,19 +193,31 @@ async def _asgi(app: ASGIApp, method: str, path: str, accept: str, body: bytes) 
     return b"".join(sent)
 
 
-async def measure(way: Way, accept: str, pages: int, *, here: bool) -> Times:
-    """Ask for pages one after the other; each is read again for the floor.
+async def alone(pages: int) -> float:
+    """The median time of the engine by itself, on this thread; milliseconds."""
+    times: list[float] = []
+    engine = WatchedEngine(times.append)
+    planner = server(times.append).server.planner
+    body = PageBody.model_validate(PAGE)
+    for _ in range(_WARM_UP + pages):
+        plan = await planner.first(Ask(body.request(time.time()), "alone"))
+        key = PrefixKey(plan.model.digest, "ada")
+        grammar = plan.grammar()
+        engine.submit(PageJob(plan.page_id, key, plan.model, plan.tokens, grammar, rows=10))
+        while engine.busy:
+            engine.step()
+    return _p(np.array(times[_WARM_UP:]), 50)
 
-    ``here``: the server's event loop is this thread's.
-    """
+
+async def measure(way: Way, accept: str, pages: int) -> Times:
+    """Ask for pages one after the other; each is read again for the floor."""
     body = orjson.dumps(PAGE)
     stream = accept == "text/event-stream"
-    walls, engines, floors, busy = [], [], [], []
+    walls, engines, floors = [], [], []
     for _ in range(_WARM_UP + pages):
-        begun, begun_busy = time.perf_counter(), time.thread_time()
+        begun = time.perf_counter()
         answer = await way.request("POST", "/v1/pages", accept, body)
         walls.append((time.perf_counter() - begun) * 1000)
-        busy.append((time.thread_time() - begun_busy) * 1000)
         engines.append(await way.engine_ms())
         page_id = _streamed(answer) if stream else _gathered(answer)
         path = f"/v1/pages/{page_id}/events" if stream else f"/v1/pages/{page_id}"
@@ -209,9 +225,7 @@ async def measure(way: Way, accept: str, pages: int, *, here: bool) -> Times:
         again = await way.request("GET", path, accept, b"")
         floors.append((time.perf_counter() - begun) * 1000)
         assert len(again) == len(answer)
-    wall, engine, floor, cpu = (
-        np.array(times[_WARM_UP:]) for times in (walls, engines, floors, busy)
-    )
+    wall, engine, floor = (np.array(times[_WARM_UP:]) for times in (walls, engines, floors))
     overhead = wall - engine
     return Times(
         wall_p50=_p(wall, 50),
@@ -219,7 +233,6 @@ async def measure(way: Way, accept: str, pages: int, *, here: bool) -> Times:
         overhead_p50=_p(overhead, 50),
         overhead_p95=_p(overhead, 95),
         floor_p50=_p(floor, 50),
-        cpu_p50=_p(cpu, 50) if here else None,
         n=pages,
     )
 
@@ -246,13 +259,12 @@ async def run(pages: int) -> dict[str, Times]:
     for name, way in (("application", application), ("socket", connection)):
         async with way() as reached:
             for kind, accept in (("stream", "text/event-stream"), ("json", "application/json")):
-                here = name == "application"
-                results[f"{name} {kind}"] = await measure(reached, accept, pages, here=here)
+                results[f"{name} {kind}"] = await measure(reached, accept, pages)
     return results
 
 
 def main() -> None:
-    """Print the table, then one JSON line; exit code 1 past the target."""
+    """Print the table, then one JSON line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--pages", type=int, default=300, help="pages of each kind")
     parser.add_argument("--json", action="store_true", help="the JSON line alone")
@@ -262,18 +274,23 @@ def main() -> None:
         fake = server(lambda ms: print(ms, flush=True))
         HttpServer(fake.server, when_listening=lambda urls: print(urls[0], flush=True)).run()
         return
+    engine_ms = asyncio.run(alone(arguments.pages))
     results = asyncio.run(run(arguments.pages))
     if not arguments.json:
-        columns = ("wall", "engine", "overhead", "overhead p95", "floor", "loop's CPU")
+        columns = ("wall", "engine", "overhead", "overhead p95", "floor")
         table = Table("10 x 20 page", *columns, title="ms, p50")
         for name, times in results.items():
             values = list(asdict(times).values())[: len(columns)]
-            table.add_row(name, *("" if value is None else f"{value:.2f}" for value in values))
+            table.add_row(name, *(f"{value:.2f}" for value in values))
+        table.caption = f"engine alone: {engine_ms:.2f}"
         Console().print(table)
     worst = max(times.overhead_p50 for times in results.values())
     document = {name: asdict(times) for name, times in results.items()}
-    print(json.dumps({**document, "overhead_ms": worst, "target_ms": TARGET_MS}))
-    sys.exit(worst > TARGET_MS)
+    print(
+        json.dumps(
+            {**document, "engine_alone_ms": engine_ms, "overhead_ms": worst, "target_ms": TARGET_MS}
+        )
+    )
 
 
 if __name__ == "__main__":
