@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 import onnx
@@ -26,7 +27,6 @@ from genpage.documents import catalog_to_json
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
-from model.staging import staged
 from runtime import golden
 from runtime.bundle import (
     CATALOG,
@@ -64,10 +64,11 @@ from tokenizer.content import content_encoder
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
 # it is written, and attention's cost follows what is written (docs: README, "KV capacity").
 CAPACITY = 5120
-STEPS = ("trace", "write", "judge", "record", "load")
+Step = Literal["trace", "write", "judge", "record", "load"]
+STEPS: tuple[Step, ...] = get_args(Step)
 
-# What was begun, out of `STEPS`.
-Report = Callable[[str], None]
+# How far it is: the step, and the share of it that is done.
+Report = Callable[[Step, float], None]
 
 
 def export_bundle(
@@ -76,7 +77,7 @@ def export_bundle(
     *,
     precision: Precision = "int8",
     force: bool = False,
-    report: Report = lambda _: None,
+    report: Report = lambda _step, _share: None,
 ) -> Manifest:
     """Write the bundle of a checkpoint to ``target``, whole or not at all.
 
@@ -86,12 +87,12 @@ def export_bundle(
     if target.exists() and not force:
         raise UsageError(f"{target} exists already; give another --out, or --force to replace it.")
     with staged(target) as folder:
-        report("trace")
+        report("trace", 0.0)
         _write_trunk(checkpoint, folder, precision)
-        report("write")
+        report("write", 0.0)
         contents = _write_contents(checkpoint, folder)
         draft = _draft(checkpoint, precision)
-        report("judge")
+        report("judge", 0.0)
         # One slot and no digest: this model answers to nobody but the judge.
         model = LoadedModel.assemble(draft, "", contents, LoadSettings(slots=1))
         members = made_up_members(
@@ -100,15 +101,21 @@ def export_bundle(
             contents.trends,
             evening_after(contents.catalog, checkpoint.lineage.trained_on),
         )
-        judgement = judge(Reference(checkpoint), model, members, random=checkpoint.random)
-        report("record")
+        judgement = judge(
+            Reference(checkpoint),
+            model,
+            members,
+            random=checkpoint.random,
+            done=lambda share: report("judge", share),
+        )
+        report("record", 0.0)
         cases = golden.record(model, members)
         (folder / GOLDEN).write_bytes(cases_to_json(cases))
         manifest = replace(
             draft, parity=judgement.parity, gate=judgement.gate, files=dict(_records(folder))
         )
         (folder / MANIFEST).write_bytes(manifest.to_json())
-        report("load")
+        report("load", 0.0)
         LoadedModel.load(folder, LoadSettings(slots=1))
     return manifest
 

@@ -72,9 +72,9 @@ class Parity:
 
     Logit errors are absolute, over ``positions`` positions and the whole catalog, beside the
     logits' standard deviation. ``top1`` and ``top20`` are the mean agreement of the best and of
-    the 20 best titles. Of ``pages``, ``pages_equal`` are the same token for token and
-    ``pages_tied`` part where two logits lie within the tie margin; ``titles_shared`` is the mean
-    share of a page's titles that the other page shows too.
+    the 20 best titles. Of ``pages`` (none where the weights are random), ``pages_equal`` are the
+    same token for token and ``pages_tied`` part where two logits lie within the tie margin;
+    ``titles_shared`` is the mean share of a page's titles that the other page shows too.
     """
 
     __pydantic_config__ = _STRICT

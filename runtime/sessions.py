@@ -16,15 +16,17 @@ from genpage.errors import BundleError, UsageError
 from runtime.signature import Port
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
-_QUIET = 3  # errors only: what else it has to say is about its own optimisations
+_QUIET = 4  # fatal only: an error is raised as well, and is told where it is caught
 
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
     """``threads`` of a graph's own pool, 0 for one a core. ``spinning``: they wait by polling.
 
-    Polling answers a few microseconds sooner and takes the cores from all else between two passes;
-    it is off, since on a server the event loop runs there. Neither changes a result.
+    Polling gains nothing for a large trunk and up to a third of a millisecond a pass for a tiny
+    one, on cores that are otherwise idle (``benchmarks/trunk.py --spinning``). It takes the cores
+    from all else between two passes, and beside other work pages then took several times longer,
+    so it is off: on a server the event loop runs there. Neither setting changes a result.
     """
 
     threads: int = 0

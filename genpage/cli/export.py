@@ -6,7 +6,7 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress
 from rich.table import Table
 
 from genpage.cli.command import Command, refuse_existing
@@ -33,21 +33,21 @@ class Export(Command):
     def run(self) -> None:
         """Export, and print the parity report."""
         refuse_existing(self.out, force=self.force)
-        from export.bundle import export_bundle
+        from export.bundle import STEPS, Step, export_bundle
         from model.checkpoint import Checkpoint
 
         checkpoint = Checkpoint.load(self.checkpoint)
-        columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-        with Progress(*columns, console=Console(stderr=True)) as progress:
-            task = progress.add_task("reading the checkpoint", total=None)
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("reading the checkpoint", total=len(STEPS))
 
-            def begin(step: str) -> None:
-                progress.update(task, description=_DOING[step])
+            def tell(step: Step, share: float) -> None:
+                done = STEPS.index(step) + share
+                progress.update(task, description=_DOING[step], completed=done)
 
             manifest = export_bundle(
-                checkpoint, self.out, precision=self.precision, force=self.force, report=begin
+                checkpoint, self.out, precision=self.precision, force=self.force, report=tell
             )
-            progress.update(task, description=f"{self.out} is written")
+            progress.update(task, description="exported", completed=len(STEPS))
         parity = manifest.parity
         table = Table("parity with PyTorch", "value", title=f"{self.out}: {manifest.version}")
         table.add_row("largest logit error", f"{parity.max_logit_error:.2g}")
@@ -55,9 +55,12 @@ class Export(Command):
         table.add_row("spread of the logits", f"{parity.logit_std:.2g}")
         table.add_row("same best title", f"{parity.top1:.1%}")
         table.add_row("same 20 best titles", f"{parity.top20:.1%}")
-        table.add_row("pages equal", f"{parity.pages_equal} of {parity.pages}")
-        table.add_row("pages parting at a tie", str(parity.pages_tied))
-        table.add_row("titles shared by both pages", f"{parity.titles_shared:.1%}")
+        if manifest.random:
+            table.add_row("pages", "not judged: the weights are random")
+        else:
+            table.add_row("pages equal", f"{parity.pages_equal} of {parity.pages}")
+            table.add_row("pages parting at a tie", str(parity.pages_tied))
+            table.add_row("titles shared by both pages", f"{parity.titles_shared:.1%}")
         document = {
             "out": str(self.out),
             "version": manifest.version,

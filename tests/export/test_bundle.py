@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tiny import tiny_bundle
 
-from export.bundle import CAPACITY, STEPS, export_bundle
+from export.bundle import CAPACITY, STEPS, Step, export_bundle
 from genpage.cli import main
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
@@ -30,9 +30,12 @@ def test_a_second_export_replaces_the_first_only_when_forced(
     checkpoint: Checkpoint, tmp_path: Path
 ) -> None:
     """The versions differ, the trunks do not; nothing else is left in the folder."""
-    target, steps = tmp_path / "bundle", list[str]()
-    first = export_bundle(checkpoint, target, precision="fp32", report=steps.append)
-    assert tuple(steps) == STEPS
+    target, told = tmp_path / "bundle", list[tuple[Step, float]]()
+    first = export_bundle(
+        checkpoint, target, precision="fp32", report=lambda *news: told.append(news)
+    )
+    assert told == sorted(told, key=lambda news: (STEPS.index(news[0]), news[1]))
+    assert tuple(dict.fromkeys(step for step, _ in told)) == STEPS
     with pytest.raises(UsageError, match="exists already"):
         export_bundle(checkpoint, target, precision="fp32")
     second = export_bundle(checkpoint, target, precision="fp32", force=True)

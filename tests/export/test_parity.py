@@ -95,8 +95,7 @@ def test_a_page_that_differs_is_refused_unless_the_weights_are_random(
     monkeypatch.setattr(reference.twin, "scores", other)
     with pytest.raises(ParityError, match="fp32 pages differ from PyTorch's"):
         judge(reference, model, members_of(model), random=False)
-    judgement = judge(reference, model, members_of(model), random=True)
-    assert judgement.parity.pages_equal < judgement.parity.pages
+    assert judge(reference, model, members_of(model), random=True).parity.pages == 0
 
 
 def test_nothing_is_written_where_parity_fails(tmp_path: Path) -> None:
@@ -107,7 +106,7 @@ def test_nothing_is_written_where_parity_fails(tmp_path: Path) -> None:
     target = tmp_path / "bundle"
     target.mkdir()
     (target / "kept").write_text("as it was", "utf-8")
-    with pytest.raises(ParityError, match="cannot be judged: .* not a number"):
+    with pytest.raises(ParityError, match=r"cannot be judged: .* not a number"):
         export_bundle(replace(checkpoint, weights=weights), target, precision="fp32", force=True)
     assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
     assert (target / "kept").read_text("utf-8") == "as it was"

@@ -1,0 +1,120 @@
+"""What a forward pass of exported trunks costs, beside the machine's own matrix product.
+
+    python benchmarks/trunk.py BUNDLE [BUNDLE ...] [--threads 2] [--past 600] [--rounds 10]
+
+A *prefill* runs 512 tokens on an empty slot, the others a chunk of so many tokens on a past. The
+*floor* is the least time for the trunk's multiplications at the rate that NumPy's float32 matrix
+product reaches here in the same run, on as many threads; int8 may go below it, and a short chunk
+is bound by memory instead. Bundles take turns, and the best of the rounds is kept: what a pass
+costs undisturbed. On a busy machine, ``chrt -f 5`` in front. Prints a table, then one JSON line.
+"""
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from runtime.bundle import Bundle
+from runtime.chunk import Chunk
+from runtime.sessions import SessionSettings
+from runtime.trunk import TrunkBackend
+
+PREFILL = 512
+CHUNKS = (1, 2, 5, 8, 20, 32, 64)
+_PEAK_SIZE = 1024
+
+
+def once_ms(work: Callable[[], object]) -> float:
+    """One run, in milliseconds."""
+    start = time.perf_counter()
+    work()
+    return (time.perf_counter() - start) * 1e3
+
+
+def multiplications(bundle: Bundle) -> int:
+    """Multiply-adds of the trunk's weights, a token."""
+    trunk = bundle.manifest.trunk
+    data = bundle.manifest.files["trunk.onnx.data"].bytes
+    rotary = (trunk.capacity + 1) * trunk.head_dim * 4
+    return (data - rotary) // (4 if bundle.manifest.precision == "fp32" else 1)
+
+
+def peak(rounds: int) -> float:
+    """Multiply-adds a second of NumPy's float32 product."""
+    square = np.ones((_PEAK_SIZE, _PEAK_SIZE), np.float32)
+    fastest = min(once_ms(lambda: square @ square) for _ in range(3 * rounds))
+    return _PEAK_SIZE**3 / fastest * 1e3
+
+
+def measure(
+    bundles: dict[str, Bundle], past: int, rounds: int, settings: SessionSettings
+) -> dict[str, dict[str, float]]:
+    """Bundle -> pass -> best milliseconds."""
+    backends = {
+        name: TrunkBackend(
+            bundle.contents.trunk,
+            bundle.manifest.trunk.signature,
+            bundle.contents.lexicon.inputs.rows,
+            capacity=bundle.manifest.trunk.capacity,
+            slots=1,
+            settings=settings,
+        )
+        for name, bundle in bundles.items()
+    }
+    passes = {"prefill": (0, PREFILL)} | {str(count): (past, count) for count in CHUNKS}
+    times = {name: dict.fromkeys(passes, float("inf")) for name in backends}
+    for backend in backends.values():
+        for start in range(0, past, PREFILL):
+            count = min(PREFILL, past - start)
+            backend.forward([Chunk(0, start, np.arange(count, dtype=np.int32))])
+    for _ in range(rounds):
+        for label, (start, count) in passes.items():
+            chunk = Chunk(0, start, np.arange(count, dtype=np.int32))
+            for name, backend in backends.items():
+                work = partial(backend.forward, [chunk])
+                # The first of them finds the other bundle's weights in the cache.
+                took = min(once_ms(work) for _ in range(1 if label == "prefill" else 3))
+                times[name][label] = min(times[name][label], took)
+    return times
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("bundles", nargs="+", type=Path)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--spinning", action="store_true")
+    parser.add_argument("--past", type=int, default=600)
+    parser.add_argument("--rounds", type=int, default=10)
+    asked = parser.parse_args()
+    bundles = {str(path): Bundle.open(path) for path in asked.bundles}
+    settings = SessionSettings(asked.threads, asked.spinning)
+    times = measure(bundles, asked.past, asked.rounds, settings)
+    rate = peak(asked.rounds)
+    table = Table("bundle", "512", *map(str, CHUNKS), title="ms a pass")
+    for name, bundle in bundles.items():
+        cells = (f"{times[name][label]:.2f}" for label in times[name])
+        table.add_row(f"{Path(name).name}, {bundle.manifest.precision}", *cells)
+        floor = multiplications(bundle) / rate * 1e3
+        cells = (f"{floor * count:.2f}" for count in (PREFILL, *CHUNKS))
+        table.add_row("floor", *cells)
+    Console().print(table)
+    document = {
+        "threads": asked.threads,
+        "spinning": asked.spinning,
+        "cores": os.cpu_count(),
+        "float32_gflops": round(2 * rate / 1e9, 1),
+        "ms": times,
+    }
+    print(json.dumps(document))
+
+
+if __name__ == "__main__":
+    main()
