@@ -41,6 +41,9 @@ class BodyGate:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > self._limit:
+                if scope["method"] not in _WITH_BODY:
+                    # Nobody reads it, and the answer may have begun: hang up on who sends it.
+                    return {"type": "http.disconnect"}
                 raise HTTPException(413, self._detail)
             return message
 

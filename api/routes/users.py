@@ -1,5 +1,6 @@
 """What is held of a member: read it, erase it."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 import orjson
@@ -32,7 +33,7 @@ async def read(user_id: UserId, server: Running) -> Response:
         "user_id": context.user_id,
         "version": note.version,
         "age_ms": note.age_ms,
-        "profile": None if context.profile is None else dump(context.profile),
+        "profile": None if context.profile is None else asdict(context.profile),
         "events": [dump(event) for event in context.events],
     }
     return Response(orjson.dumps(document), media_type="application/json")

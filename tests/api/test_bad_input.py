@@ -381,3 +381,16 @@ async def test_a_browser_must_label_its_body(client: httpx.AsyncClient) -> None:
         problem(answer, 415, "unsupported-media-type")
     labelled = {"content-type": "application/json; charset=utf-8", "origin": "http://genpage.test"}
     assert (await client.post("/v1/events", content=body, headers=labelled)).status_code == 202
+
+
+async def test_a_long_body_behind_a_stream_ends_it_quietly(client: httpx.AsyncClient) -> None:
+    """Nobody reads a GET's body: past the limit its sender counts as gone."""
+
+    async def endless() -> AsyncIterator[bytes]:
+        for _ in range(40):
+            yield b"x" * 65_536
+
+    page_id = (await client.post("/v1/pages", json=PAGE)).json()["page_id"]
+    for path in (f"/v1/pages/{page_id}/events", f"/v1/pages/{page_id}"):
+        answer = await client.request("GET", path, content=endless())
+        assert answer.status_code == 200

@@ -73,6 +73,22 @@ async def test_a_profile_is_part_of_the_context(
     assert context.events == []
 
 
+async def test_a_profile_is_told_in_full(client: httpx.AsyncClient, fake: FakeServer) -> None:
+    """Fields that hold their defaults too; an event leaves out only what it may lack."""
+    await fake.contexts.put_profile(Profile("ada"))
+    await client.post("/v1/events", json={**EVENT, "event_id": "a", "ts": 0.0})
+    context = (await client.get("/v1/users/ada/context")).json()
+    assert context["profile"] == {
+        "user_id": "ada",
+        "language": None,
+        "profile_type": "adult",
+        "country": None,
+        "maturity": 18,
+        "ts": 0.0,
+    }
+    assert context["events"] == [{**EVENT, "event_id": "a", "ts": 0.0}]
+
+
 @pytest.mark.parametrize("user_id", ["a/b", "a b", "\u00e9t\u00e9", "context", "100%", "a?b#c"])
 async def test_any_printable_id_can_be_asked_for(client: httpx.AsyncClient, user_id: str) -> None:
     """Percent-encoded in the path, slashes and all."""
