@@ -4,8 +4,9 @@ Every line is checked; what is dropped is counted by reason, with its first line
 does not say is estimated, and said here:
 
 1. ``released_at``: 1 January of the title's year; for titles of the data's own year or the one
-   before that are first rated after the data's first two weeks, the midnight before that rating.
-   Never later than the first rating.
+   before that are first rated after the data's first two weeks, the time of that rating itself.
+   Never later than the first rating, and never before it became known: a title is not new hours
+   before anybody could have told, so the act that releases it has no page that could show it.
 2. ``maturity`` 0 and no countries: the source has no age ratings and no licences.
 3. Profiles: adult, English, no country, created at the first rating.
 """
@@ -31,6 +32,10 @@ _SETTLING_S = 14 * SECONDS_A_DAY
 _LEAST_A_GENRE = 100
 _FIRST_DECADE = 1960
 _ITEM = re.compile(r"tt\d{7,}")
+_WHOLE = re.compile(r"[0-9]{1,12}")
+_ITEMS_HEADING = ("item_id", "title", "year", "genres")
+_RATINGS_HEADING = ("user_id", "item_id", "rating", "timestamp")
+_FIRST_YEAR, _LAST_YEAR = 1870, 2100
 _EARLIEST, _LATEST = 1_230_768_000, 2_524_608_000  # 2009 to 2049: no rating is from elsewhere
 _SHOWN = 3
 
@@ -72,13 +77,17 @@ class _Title:
 def read_movietweetings(source: Path) -> Imported:
     """Read the three files of ``source``; a missing one is a `DatasetError`.
 
-    Without ``synopses.jsonl`` titles have no synopsis and no cast.
+    So is one of the tables without its heading line: its first line would be lost. Without
+    ``synopses.jsonl`` titles have no synopsis and no cast.
     """
     dropped = Dropped()
-    titles = {title.id: title for title in _titles(_lines(source / "items.tsv"), dropped)}
+    titles = {
+        title.id: title for title in _titles(_lines(source / "items.tsv", _ITEMS_HEADING), dropped)
+    }
     if not titles:
         raise DatasetError(f"{source / 'items.tsv'} has no title that can be used")
-    events = tuple(_events(_lines(source / "interactions.tsv"), titles, dropped))
+    ratings = _lines(source / "interactions.tsv", _RATINGS_HEADING)
+    events = tuple(_events(ratings, titles, dropped))
     if not events:
         raise DatasetError(f"{source / 'interactions.tsv'} has no rating that can be used")
     first_rated: dict[str, float] = {}
@@ -128,7 +137,7 @@ def derived_rows(entities: Iterable[Entity]) -> tuple[Row, ...]:
     )
 
 
-def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
+def _lines(path: Path, heading: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
     """The fields of each line after the heading, with where it stands."""
     try:
         content = path.read_text("utf-8")
@@ -138,7 +147,13 @@ def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"{path} cannot be read: {error}") from error
-    for number, line in enumerate(content.split("\n")[1:], start=2):
+    first, *lines = content.removeprefix("\ufeff").split("\n")
+    if tuple(first.rstrip("\r").split("\t")) != heading:
+        raise DatasetError(
+            f"{path} does not begin with its heading; its first line must be "
+            f"{' '.join(heading)}, with tabs between"
+        )
+    for number, line in enumerate(lines, start=2):
         if line:
             yield f"{path.name}:{number}", line.rstrip("\r").split("\t")
 
@@ -146,7 +161,7 @@ def _lines(path: Path) -> Iterator[tuple[str, list[str]]]:
 def _titles(lines: Iterable[tuple[str, list[str]]], dropped: Dropped) -> Iterator[_Title]:
     seen: set[str] = set()
     for where, fields in lines:
-        if len(fields) != len(("item_id", "title", "year", "genres")):
+        if len(fields) != len(_ITEMS_HEADING):
             dropped.add("title: not four fields", where)
             continue
         identifier, title, year, genres = fields
@@ -154,12 +169,14 @@ def _titles(lines: Iterable[tuple[str, list[str]]], dropped: Dropped) -> Iterato
             dropped.add("title: malformed item_id", where)
         elif not title.strip():
             dropped.add("title: no title", where)
+        elif year and not _is_whole(year, _FIRST_YEAR, _LAST_YEAR):
+            dropped.add(f"title: year not from {_FIRST_YEAR} to {_LAST_YEAR}", where)
         elif identifier in seen:
             dropped.add("title: item_id stands twice", where)
         else:
             seen.add(identifier)
             known = tuple(dict.fromkeys(genre for genre in genres.split("|") if genre))
-            yield _Title(identifier, title, int(year) if year.isdecimal() else None, known)
+            yield _Title(identifier, title, int(year) if year else None, known)
 
 
 def _events(
@@ -168,7 +185,7 @@ def _events(
     seen: set[tuple[str, str, str]] = set()
     events: list[Event] = []
     for where, fields in lines:
-        if len(fields) != len(("user_id", "item_id", "rating", "timestamp")):
+        if len(fields) != len(_RATINGS_HEADING):
             dropped.add("rating: not four fields", where)
             continue
         user_id, item_id, rating, ts = fields
@@ -176,9 +193,9 @@ def _events(
             dropped.add("rating: no user_id", where)
         elif item_id not in titles:
             dropped.add("rating: unknown item_id", where)
-        elif not rating.isdecimal() or int(rating) > _BEST:
+        elif not _is_whole(rating, 0, _BEST):
             dropped.add("rating: not a whole number from 0 to 10", where)
-        elif not ts.isdecimal() or not _EARLIEST <= int(ts) < _LATEST:
+        elif not _is_whole(ts, _EARLIEST, _LATEST):
             dropped.add("rating: not a plausible Unix time", where)
         elif (user_id, item_id, ts) in seen:
             dropped.add("rating: stands twice", where)
@@ -187,6 +204,10 @@ def _events(
             number = where.rpartition(":")[2]
             events.append(Event(f"mt-{number}", user_id, item_id, _action(int(rating)), float(ts)))
     return sorted(events, key=lambda event: event.ts)
+
+
+def _is_whole(text: str, least: int, most: int) -> bool:
+    return _WHOLE.fullmatch(text) is not None and least <= int(text) <= most
 
 
 def _action(rating: int) -> Action:
@@ -204,14 +225,18 @@ def _synopses(path: Path, dropped: Dropped) -> Iterator[tuple[str, tuple[str, tu
             try:
                 document = orjson.loads(line)
                 identifier, synopsis = document["item_id"], document["synopsis"]
-                cast = tuple(document.get("cast") or ())
-            except (orjson.JSONDecodeError, KeyError, TypeError):
+                cast = document.get("cast") or []
+            except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError):
                 dropped.add("synopsis: not a document with item_id and synopsis", where)
                 continue
-            if not isinstance(synopsis, str) or not all(isinstance(name, str) for name in cast):
+            if not isinstance(identifier, str):
+                dropped.add("synopsis: item_id is not text", where)
+            elif not isinstance(synopsis, str):
                 dropped.add("synopsis: not text", where)
-                continue
-            yield identifier, (synopsis, cast)
+            elif not isinstance(cast, list) or not all(isinstance(name, str) for name in cast):
+                dropped.add("synopsis: cast is not a list of names", where)
+            else:
+                yield identifier, (synopsis, tuple(cast))
 
 
 def _entity(
@@ -234,8 +259,7 @@ def _released_at(year: int | None, first_rated: float | None, start: float) -> f
     new_years_day = None if year is None else datetime(year, 1, 1, tzinfo=UTC).timestamp()
     if first_rated is None:
         return new_years_day
-    midnight = first_rated - first_rated % SECONDS_A_DAY
     current = datetime.fromtimestamp(start, tz=UTC).year - 1
     if year is not None and year >= current and first_rated >= start + _SETTLING_S:
-        return midnight
-    return midnight if new_years_day is None else min(new_years_day, midnight)
+        return first_rated
+    return first_rated if new_years_day is None else min(new_years_day, first_rated)

@@ -20,6 +20,9 @@ tt0000001\tTwice\t1950\tDrama
 tt9\tMalformed\t1950\tDrama
 tt0000004\t \t1950\tDrama
 tt0000005\tShort line\t1950
+tt0000006\tYear nought\t0\tDrama
+tt0000007\tNo number\tsoon\tDrama
+tt0000008\tFar away\t99999\tDrama
 """
 RATINGS = f"""user_id\titem_id\trating\ttimestamp
 1\ttt0000001\t8\t{START}
@@ -38,6 +41,9 @@ SYNOPSES = """{"item_id": "tt0000001", "synopsis": "A man.", "cast": ["Ann", "Bo
 {"item_id": "tt0000002", "synopsis": 7}
 not json
 {"title": "no id"}
+[1]
+{"item_id": ["tt0000001"], "synopsis": "A list for an id."}
+{"item_id": "tt0000002", "synopsis": "A name for a cast.", "cast": "Ann"}
 """
 
 
@@ -71,11 +77,11 @@ def test_good_lines_become_nouns(source: Path) -> None:
 def test_release_times_are_estimated_as_the_module_says(source: Path) -> None:
     """A recent title first rated later is new then; an old one has its year's first day."""
     released = {e.id: e.released_at for e in read_movietweetings(source).entities}
-    assert released["tt0000002"] == LATER - LATER % SECONDS_A_DAY
+    assert released["tt0000002"] == LATER
     old = released["tt0000001"]
     assert old is not None
     assert old < JANUARY_2013
-    assert released["tt0000003"] == START - START % SECONDS_A_DAY
+    assert released["tt0000003"] == START + 60
 
 
 def test_every_bad_line_is_counted_with_its_place(source: Path) -> None:
@@ -86,6 +92,7 @@ def test_every_bad_line_is_counted_with_its_place(source: Path) -> None:
         "title: malformed item_id": 1,
         "title: no title": 1,
         "title: not four fields": 1,
+        "title: year not from 1870 to 2100": 3,
         "rating: stands twice": 1,
         "rating: unknown item_id": 1,
         "rating: not a whole number from 0 to 10": 2,
@@ -93,7 +100,9 @@ def test_every_bad_line_is_counted_with_its_place(source: Path) -> None:
         "rating: no user_id": 1,
         "rating: not four fields": 1,
         "synopsis: not text": 1,
-        "synopsis: not a document with item_id and synopsis": 2,
+        "synopsis: not a document with item_id and synopsis": 3,
+        "synopsis: item_id is not text": 1,
+        "synopsis: cast is not a list of names": 1,
     }
     assert dropped.examples["rating: unknown item_id"] == ["interactions.tsv:7"]
 
@@ -107,9 +116,19 @@ def test_a_missing_file_is_named(source: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["items.tsv", "interactions.tsv"])
+def test_a_file_without_its_heading_is_refused(source: Path, name: str) -> None:
+    """Its first line would be taken for the heading and lost; the message shows the heading."""
+    heading, rest = (source / name).read_text().split("\n", 1)
+    (source / name).write_text(rest)
+    with pytest.raises(DatasetError, match=f"{name} .*{heading.replace(chr(9), ' ')}"):
+        read_movietweetings(source)
+
+
+@pytest.mark.parametrize("name", ["items.tsv", "interactions.tsv"])
 def test_a_file_without_a_usable_line_is_refused(source: Path, name: str) -> None:
     """An empty source is an error, not an empty data folder."""
-    (source / name).write_text("heading\nnonsense\n")
+    heading = (source / name).read_text().split("\n", 1)[0]
+    (source / name).write_text(f"{heading}\nnonsense\n")
     with pytest.raises(DatasetError, match=f"{name} has no"):
         read_movietweetings(source)
 
