@@ -1,7 +1,5 @@
 """Writing a data folder: beside its place first, then renamed, so nothing half-written is seen."""
 
-import os
-import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,8 +10,8 @@ import polars as pl
 from dataset.day import day_start
 from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, Table
 from genpage.entity import Entity
-from genpage.errors import UsageError
 from genpage.row import Row, Where
+from genpage.staging import staged
 
 
 class FolderWriter:
@@ -69,44 +67,8 @@ def new_folder(path: Path | str, *, force: bool = False) -> Iterator[FolderWrite
     one is complete. When the block fails or is interrupted, nothing is left behind; what a killed
     run left is cleared by the next.
     """
-    path = Path(path)
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; give another --out, or --force to replace it")
-    staged = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(staged, ignore_errors=True)
-        staged.mkdir()
-    except OSError as error:
-        raise UsageError(f"cannot write to {path}: {error.strerror}") from error
-    try:
-        yield FolderWriter(staged)
-        _sync(staged)
-        _put(staged, path)
-    finally:
-        shutil.rmtree(staged, ignore_errors=True)
-
-
-def _put(staged: Path, path: Path) -> None:
-    old = path.with_name(f".{path.name}.old")
-    shutil.rmtree(old, ignore_errors=True)
-    if path.exists():
-        path.rename(old)
-    staged.rename(path)
-    if old.is_dir():
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        old.unlink(missing_ok=True)  # --force over a plain file
-
-
-def _sync(folder: Path) -> None:
-    """Make the content durable before the name is: a crash must not leave a torn folder."""
-    for place in (folder, *folder.rglob("*")):
-        descriptor = os.open(place, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with staged(Path(path), force=force) as unfinished:
+        yield FolderWriter(unfinished)
 
 
 def _frame(table: Table, nouns: Iterable[Entity] | Iterable[Row]) -> pl.DataFrame:

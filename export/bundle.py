@@ -25,6 +25,7 @@ from export.quantise import quantise
 from export.trunk import OPSET, trunk_graph
 from genpage.documents import catalog_to_json
 from genpage.errors import UsageError
+from genpage.staging import staged
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
 from runtime import golden

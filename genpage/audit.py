@@ -94,18 +94,22 @@ class _Auditor:
     def _placement(self, place: int, index: int, row: Row) -> Iterator[Violation]:
         due = self._pins.get(place)
         if due is not None and due != index:
-            waiting = self._candidates(self._catalog.rows[due])
-            if waiting >= self._enough:
-                yield Violation(place, "pinned-row-missing", self._catalog.rows[due].id)
+            pinned = self._catalog.rows[due]
+            if not any(self._spent(pinned)) and self._candidates(pinned) >= self._enough:
+                yield Violation(place, "pinned-row-missing", pinned.id)
         if due != index and index in self._pins.values():
             yield Violation(place, "pinned-row-elsewhere", row.id)
+        for rule in self._spent(row):
+            yield Violation(place, rule, row.id)
+
+    def _spent(self, row: Row) -> Iterator[str]:
         if self._rules.page.unique_rows and row.id in self._rows:
-            yield Violation(place, "unique-rows", row.id)
+            yield "unique-rows"
         limit = self._rules.row_kinds.get(row.kind)
         if limit is not None:
             kinds = [self._kind(shown) for shown in self._rows]
             if kinds.count(row.kind) >= limit.per_page:
-                yield Violation(place, "row-kind-limit", row.kind)
+                yield "row-kind-limit"
 
     def _length(self, place: int, index: int, row: Row, length: int) -> Iterator[Violation]:
         expected = self._request.entities_per_row

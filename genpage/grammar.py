@@ -54,10 +54,11 @@ class PageGrammar:
         self._members = members
         # How many entities are left for each row; kept up to date as entities are used.
         self._left: IntArray = members.sum(axis=1, dtype=np.int32)
-        self._free_rows = np.ones(len(catalog.rows), np.bool_)
         self._pins = rules.pinned(catalog)
-        self._pinned_rows = frozenset(self._pins.values())
-        self._free_rows[list(self._pinned_rows)] = False
+        self._unpinned = np.ones(len(catalog.rows), np.bool_)
+        self._unpinned[list(self._pins.values())] = False
+        # Rows that have stood, or whose kind has stood often enough; no pin brings them back.
+        self._spent = np.zeros(len(catalog.rows), np.bool_)
         self._kinds: dict[str, int] = {}
         self._rows: list[DecodedRow] = []
         self._open: int | None = None
@@ -95,13 +96,17 @@ class PageGrammar:
     def allowed_rows(self) -> IntArray:
         """Sorted catalog indices of the rows that may open next; empty: the page is exhausted.
 
-        At a pinned position that is the pinned row alone, if it has enough to show. Elsewhere
-        every row that is not pinned, not used up, and can still be filled.
+        At a pinned position that is the pinned row alone, if it has enough to show and no other
+        rule keeps it away. Elsewhere every row that is not pinned, not spent, and can be filled.
         """
         pinned = self._pins.get(len(self._rows))
-        if pinned is not None and self._left[pinned] >= self._enough_pinned:
+        if (
+            pinned is not None
+            and not self._spent[pinned]
+            and self._left[pinned] >= self._enough_pinned
+        ):
             return np.array([pinned], np.int32)
-        fits = self._free_rows & (self._left >= self._per_row)
+        fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
         return np.flatnonzero(fits).astype(np.int32)
 
     def open_row(self, row: int) -> None:
@@ -150,7 +155,7 @@ class PageGrammar:
         """An independent copy, to look ahead on."""
         twin = PageGrammar.__new__(PageGrammar)
         twin.__dict__.update(self.__dict__)
-        for name in ("_members", "_left", "_free_rows", "_kinds", "_rows", "_placed"):
+        for name in ("_members", "_left", "_spent", "_kinds", "_rows", "_placed"):
             setattr(twin, name, getattr(self, name).copy())
         return twin
 
@@ -164,10 +169,10 @@ class PageGrammar:
         self._rows.append(DecodedRow(row, tuple(self._placed)))
         self._kinds[kind] = self._kinds.get(kind, 0) + 1
         if self._rules.page.unique_rows:
-            self._free_rows[row] = False
+            self._spent[row] = True
         limit = self._rules.row_kinds.get(kind)
         if limit is not None and self._kinds[kind] >= limit.per_page:
             for index, other in enumerate(self.catalog.rows):
                 if other.kind == kind:
-                    self._free_rows[index] = False
+                    self._spent[index] = True
         self._open, self._placed, self._room = None, [], 0

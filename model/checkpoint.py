@@ -36,10 +36,10 @@ from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json, catalog_to_json
 from genpage.errors import CheckpointError, InputError
 from genpage.rules import Rules
+from genpage.staging import staged
 from genpage.trends import Trends
 from model.config import ModelConfig, Size
 from model.network import Network
-from model.staging import staged
 from tokenizer.vocabulary import Vocabulary
 
 SCHEMA = 1

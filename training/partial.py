@@ -16,7 +16,7 @@ from typing import Any
 import torch
 
 from genpage.errors import UsageError
-from model.staging import sync
+from genpage.staging import sync
 
 Settings = Mapping[str, object]
 

@@ -58,9 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _end(f"genpage: {error}", _EXIT_USAGE)
     except GenPageError as error:
         _end(f"genpage: {error}", _EXIT_FAILED)
-    except BrokenPipeError:  # the reader left: `genpage ... | head`
-        sys.stderr.close()
-        sys.exit(_EXIT_FAILED)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # the reader left: `genpage ... | head`
+            sys.stderr.close()
+            sys.exit(_EXIT_FAILED)
+        _end(f"genpage: {error}", _EXIT_FAILED)  # a full disk, a folder that may not be written
     except KeyboardInterrupt:
         _end("genpage: interrupted", _EXIT_INTERRUPTED)
 

@@ -6,7 +6,6 @@ project's conventions: one flat set of keys, unknown keys refused by name, ``--j
 
 import os
 import re
-import shutil
 import sys
 import tomllib
 from pathlib import Path
@@ -110,24 +109,3 @@ def refuse_unknown_variables(known: frozenset[str]) -> None:
         upper = variable.upper()
         if upper.startswith("GENPAGE_") and upper not in names and not _FOREIGN.match(upper):
             raise UsageError(f"the environment variable {variable} is not a setting of GenPage")
-
-
-def refuse_existing(path: Path, *, force: bool) -> None:
-    """Raise `UsageError` where ``path`` exists, or clear the way with ``force``.
-
-    The old content stays until the caller renames the new one over it.
-    """
-    if path.exists() and not force:
-        raise UsageError(f"{path} exists already; give another --out, or --force to replace it")
-
-
-def replace_folder(staged: Path, target: Path) -> None:
-    """Put the finished folder ``staged`` in ``target``'s place."""
-    if target.exists():
-        old = target.with_name(f".{target.name}.old")
-        shutil.rmtree(old, ignore_errors=True)
-        target.rename(old)
-        staged.rename(target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        staged.rename(target)

@@ -1,6 +1,7 @@
 """``genpage demo``: a small service from nothing to a homepage in the browser."""
 
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -36,7 +37,7 @@ class Stage:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the command and of the code behind it."""
+        """A digest of the command and of the code behind it, defaults and rules included."""
         digest = hashlib.sha256("\0".join(self.words).encode())
         for room in self.rooms:
             for source in _sources(room):
@@ -52,10 +53,16 @@ class Stage:
     def make(self) -> None:
         """Run the command in a process of its own, so that serving stays free of torch."""
         self.stamp.unlink(missing_ok=True)
+        # An interrupted run goes on only with the code that began it.
+        begun = self.out.with_name(f"{self.out.name}.begun")
+        if not begun.exists() or begun.read_text("ascii") != self.fingerprint:
+            shutil.rmtree(self.out.with_name(f"{self.out.name}.partial"), ignore_errors=True)
         self.out.parent.mkdir(parents=True, exist_ok=True)
+        begun.write_text(self.fingerprint, "ascii")
         command = (sys.executable, "-m", "genpage", *self.words, "--out", str(self.out), "--force")
         if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own command
             raise GenPageError(f"the demo stopped while making {self.out}; the reason stands above")
+        begun.unlink()
         self.stamp.write_text(self.fingerprint, "ascii")
 
 
@@ -117,4 +124,4 @@ def _sources(room: str) -> Sequence[Path]:
     if spec is None or spec.origin is None:
         raise GenPageError(f"the package {room} is not installed; run `make setup`")
     folder = Path(spec.origin).parent
-    return sorted(path for path in folder.rglob("*.py") if "cli" not in path.parts)
+    return sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".toml"})

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from genpage.cli.command import Command, refuse_existing
+from genpage.cli.command import Command
+from genpage.staging import refuse_existing
 
 _DOING = {
     "trace": "tracing the network",

@@ -1,15 +1,22 @@
 """``genpage import movietweetings``."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from genpage.cli.command import Command, refuse_existing
+from genpage.cli.command import Command
 from genpage.errors import UsageError
+from genpage.event import Event
+
+if TYPE_CHECKING:
+    from simulation.replay import Seat
+from genpage.staging import refuse_existing
 
 
 class ImportMovieTweetings(Command):
@@ -35,28 +42,24 @@ class ImportMovieTweetings(Command):
         from genpage.catalog import Catalog
         from simulation.replay import replay
 
-        source = self.source or Path(os.environ.get("GENPAGE_REAL_DATA", ""))
-        if source == Path():
+        named = os.environ.get("GENPAGE_REAL_DATA")
+        if self.source is None and not named:
             raise UsageError("--source: name the folder with the MovieTweetings files")
-        imported = read_movietweetings(source)
+        imported = read_movietweetings(Path(named or "") if self.source is None else self.source)
         catalog = Catalog.build(imported.entities, imported.rows)
-        impressions = 0
         with (
             Progress(console=Console(stderr=True), transient=True) as progress,
             new_folder(self.out, force=self.force) as folder,
         ):
             folder.entities(imported.entities)
             folder.rows(imported.rows)
-            profiles = [
-                {name: getattr(profile, name, profile.ts) for name in PROFILES.schema}
-                for profile in imported.profiles
-            ]
+            profiles = {
+                name: [
+                    getattr(p, "ts" if name == "created_at" else name) for p in imported.profiles
+                ]
+                for name in PROFILES.schema
+            }
             folder.profiles(pl.DataFrame(profiles, schema=PROFILES.schema))
-            events = pl.DataFrame(
-                [{name: getattr(e, name) for name in EVENTS.schema} for e in imported.events],
-                schema=EVENTS.schema,
-            ).with_columns(pl.col("ts").map_elements(day_of, pl.String).alias("day"))
-            days = {str(day[0]): frame.drop("day") for day, frame in events.group_by("day")}
             task = progress.add_task("simulating pages", total=self.pages)
             pages = replay(
                 catalog,
@@ -65,21 +68,46 @@ class ImportMovieTweetings(Command):
                 seed=self.seed,
                 progress=lambda: progress.advance(task),
             )
-            made = dict(pages)
-            for day in sorted(days.keys() | made.keys()):
-                folder.events(day, days.get(day, pl.DataFrame(schema=EVENTS.schema)).sort("ts"))
-                shown = made.get(day, pl.DataFrame(schema=IMPRESSIONS.schema))
-                folder.impressions(day, shown)
-                impressions += len(shown)
+            replayed = {one.day: one for one in pages}
+            seats = {key: seat for one in replayed.values() for key, seat in one.seats.items()}
+            acts = [_seated(event, seats.get(event.event_id)) for event in imported.events]
+            events = pl.DataFrame(
+                {name: [getattr(event, name) for event in acts] for name in EVENTS.schema},
+                schema=EVENTS.schema,
+            )
+            of_day = events.with_columns(day=pl.Series([day_of(event.ts) for event in acts]))
+            days = {str(day[0]): frame.drop("day") for day, frame in of_day.group_by("day")}
+            for day in sorted(days.keys() | replayed.keys()):
+                folder.events(day, days.get(day, events.clear()).sort("ts"))
+                shown = replayed[day].impressions if day in replayed else None
+                folder.impressions(
+                    day, pl.DataFrame(schema=IMPRESSIONS.schema) if shown is None else shown
+                )
         document = {
             "entities": len(imported.entities),
             "rows": len(imported.rows),
             "members": len(imported.profiles),
             "events": len(imported.events),
-            "impressions_simulated": impressions,
+            "impressions_simulated": sum(len(one.impressions) for one in replayed.values()),
+            "acts_on_pages": len(seats),
+            "acts_without_a_seat": sum(one.unseated for one in replayed.values()),
+            "pages_skipped_for_want_of_titles": sum(one.skipped for one in replayed.values()),
             "dropped": imported.dropped.counts,
         }
         self.emit(document, _table(document, imported.dropped.examples, self.out))
+
+
+def _seated(event: Event, seat: "Seat | None") -> Event:
+    """The event with its place on a page, where it has one."""
+    if seat is None:
+        return event
+    return replace(
+        event,
+        page_id=seat.page_id,
+        row_id=seat.row_id,
+        row_pos=seat.row_pos,
+        col_pos=seat.col_pos,
+    )
 
 
 def _table(document: dict[str, object], examples: dict[str, list[str]], out: Path) -> Table:

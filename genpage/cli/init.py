@@ -6,8 +6,9 @@ from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
-from genpage.cli.command import Command, refuse_existing
+from genpage.cli.command import Command
 from genpage.errors import UsageError
+from genpage.staging import refuse_existing
 from model.config import Size
 
 

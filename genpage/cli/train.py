@@ -8,8 +8,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from genpage.cli.command import Command, refuse_existing
+from genpage.cli.command import Command
 from genpage.errors import UsageError
+from genpage.staging import refuse_existing
 from model.config import Size
 
 if TYPE_CHECKING:

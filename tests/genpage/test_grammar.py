@@ -28,7 +28,37 @@ per_page = 1
 [pins]
 all = 1
 """
-RULES = (Rules.default(), Rules.parse(LOOSE))
+PINNED_AND_LIMITED = """
+schema = 1
+[row_kinds.genre]
+per_page = 1
+[row_kinds.browse]
+per_page = 1
+[pins]
+drama = 1
+all = 3
+"""
+# Pins, limits and looseness in many combinations, each a legal file.
+MIXED = tuple(
+    f"""
+schema = 1
+[page]
+unique_entities = {entities}
+unique_rows = {rows}
+minimum_pinned = {least}
+[row_kinds.{kind}]
+per_page = {limit}
+[pins]
+{pin} = {place}
+"""
+    for entities, rows, least, kind, limit, pin, place in (
+        ("true", "false", 1, "genre", 2, "drama", 0),
+        ("false", "false", 3, "kind", 1, "films", 1),
+        ("true", "true", 2, "genre", 1, "mixed", 2),
+        ("false", "true", 1, "trending", 1, "trending", 3),
+    )
+)
+RULES = (Rules.default(), *map(Rules.parse, (LOOSE, PINNED_AND_LIMITED, *MIXED)))
 
 
 def start(world: World, rules: Rules = RULES[0]) -> PageGrammar:

@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from genpage.errors import CheckpointError
+from genpage.staging import staged
 from model.checkpoint import MANIFEST, Checkpoint, Lineage
-from model.staging import staged
 
 
 def change_manifest(folder: Path, **changes: object) -> None:
