@@ -6,9 +6,20 @@ policy from what was released and trending by then and from the member's own ear
 from the future, and the titles that the member really went for take places on it. The policy is
 position-aware: a title that was acted on more likely stood where people look. Rows, places,
 ``seen`` and the propensities are simulated, and every line says so.
+
+An act has no seat where its title was not released when the page was made (as when the act itself
+is the title's first), or where no row of the page can hold it. Such acts are counted.
+
+Propensities follow `simulation.logging_policy`: the chance of this title at this place given all
+before it on the page, and the first title of a row carries the row's chance as well, so that the
+product over a page is the chance with which the policy draws that page. They are figured from the
+finished page, by the policy as it is without knowing what will be acted on: seating an act changes
+which page it is, not how the policy is asked for its chance.
+
+Shape legend: R catalog rows, E entities, G genres, K rows of a page, C places of a row, N lines.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -25,6 +36,7 @@ from genpage.member_rows import member_row
 from genpage.request import DEVICES
 from genpage.row import MEMBER_ROW_KINDS
 from genpage.trends import TrendCounter, Trends
+from simulation.plackett_luce import LEAST
 
 SITTING_S = SECONDS_A_DAY / 2
 ROWS, COLUMNS = 10, 20
@@ -51,12 +63,45 @@ class Sitting:
 
 
 @dataclass(frozen=True, slots=True)
-class _Filled:
-    """One row of a page: positions in the catalog and the chance of each."""
+class Seat:
+    """Where on a page the title of an event stood."""
 
-    row: int
-    entities: Ints  # (C,)
-    propensity: Floats  # (C,)
+    page_id: str
+    row_id: str
+    row_pos: int
+    col_pos: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayedDay:
+    """The pages of one UTC day.
+
+    ``seats`` by event id, and only for a title's first act in its sitting: the act that its
+    impression tells. ``unseated`` counts titles that were acted on and have no place on the page,
+    ``skipped`` the pages that could not be made since no row had enough titles.
+    """
+
+    day: str
+    impressions: pl.DataFrame
+    seats: Mapping[str, Seat]
+    unseated: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """A page by catalog positions; ``acts`` are the events with a seat, by (row, column)."""
+
+    page_id: str
+    user_id: str
+    at: float
+    device: str
+    rows: Ints  # (K,)
+    entities: Ints  # (K, C)
+    propensity: Floats  # (K, C)
+    looked: NDArray[np.bool_]  # (K, C)
+    acts: Mapping[tuple[int, int], Event]
+    unseated: int
 
 
 def sittings(events: Sequence[Event]) -> list[Sitting]:
@@ -81,22 +126,33 @@ def replay(
     pages: int,
     seed: int = 0,
     progress: Callable[[], object] = lambda: None,
-) -> Iterator[tuple[str, pl.DataFrame]]:
-    """Each day with pages, and its impressions; ``progress`` hears of each page."""
+) -> Iterator[ReplayedDay]:
+    """Each day with pages; ``progress`` hears of each page."""
     chance = np.random.default_rng(seed)
     every = sittings(events)
     chosen = np.sort(chance.permutation(len(every))[:pages])
     policy = _Policy(catalog, events, chance)
+    table = _Table(catalog)
     made = (
         (day_of(every[index].events[0].ts - _BEFORE_S), policy.page(f"mt-p{index}", every[index]))
         for index in chosen.tolist()
     )
     for day, group in groupby(made, key=lambda page: page[0]):
-        frames = []
-        for _, frame in group:
-            frames.append(frame)
+        found = []
+        skipped = 0
+        for _, page in group:
+            if page is None:
+                skipped += 1
+            else:
+                found.append(page)
             progress()
-        yield day, pl.concat(frames)
+        yield ReplayedDay(
+            day=day,
+            impressions=table.frame(found),
+            seats=table.seats(found),
+            unseated=sum(page.unseated for page in found),
+            skipped=skipped,
+        )
 
 
 class _Policy:
@@ -127,26 +183,37 @@ class _Policy:
         self._genre_rows = [index for index, _ in genre_rows]
         self._genre_of_row = [genre for _, genre in genre_rows]
 
-    def page(self, page_id: str, sitting: Sitting) -> pl.DataFrame:
-        """The page before a sitting, one line an impression."""
+    def page(self, page_id: str, sitting: Sitting) -> _Page | None:
+        """The page before a sitting; None where no row has enough titles."""
         at = sitting.events[0].ts - _BEFORE_S
         self._follow(at)
         members = self._members(sitting, at)
         taste = self._taste(sitting.earlier)
-        worth = self._worth(taste)
-        mass = np.exp(worth)
-        noisy = worth + self._chance.gumbel(size=len(worth))
-        wanted = self._catalog.indices(dict.fromkeys(event.entity_id for event in sitting.events))
-        rows, row_chance = self._rows(members, taste, wanted)
-        free = np.ones(len(self._catalog.entities), np.bool_)
-        free[list(wanted)] = False  # they take their own places below
-        filled = []
-        for row, share in zip(rows.tolist(), row_chance.tolist(), strict=True):
-            one = _fill(row, members[row] & free, noisy, mass, share)
-            free[one.entities] = False
-            filled.append(one)
-        self._seat(filled, members, wanted, mass, row_chance)
-        return self._table(page_id, sitting, at, filled)
+        mass = np.exp(self._worth(taste))
+        weights = self._base_weights.copy()
+        weights[self._genre_rows] += _GENRE_WEIGHT * taste[self._genre_of_row]
+        first: dict[int, Event] = {}
+        for event in sitting.events:
+            for index in self._catalog.indices([event.entity_id]):
+                first.setdefault(index, event)
+        wanted = [index for index in first if self._released[index] <= at]
+        rows, entities = self._draw(members, mass, weights, wanted)
+        if not len(rows):
+            return None
+        acts = self._seat(rows, entities, members, wanted)
+        fades = _ROW_FADE ** np.arange(len(rows))[:, None] * _COLUMN_FADE ** np.arange(COLUMNS)
+        return _Page(
+            page_id=page_id,
+            user_id=sitting.events[0].user_id,
+            at=at,
+            device=DEVICES[int(self._chance.integers(len(DEVICES)))],
+            rows=rows,
+            entities=entities,
+            propensity=propensities(rows, entities, members, weights, mass),
+            looked=self._chance.random(fades.shape) < fades,
+            acts={place: first[index] for place, index in acts.items()},
+            unseated=len(first) - len(acts),
+        )
 
     def _follow(self, at: float) -> None:
         """Count what happened before ``at``; the trends are renewed once an hour."""
@@ -184,103 +251,143 @@ class _Policy:
         trend = np.log1p(self._trends.scores.astype(np.float64))
         return _TREND_WEIGHT * trend + _TASTE_WEIGHT * (self._genres @ taste) * taste.size
 
-    def _rows(
-        self, members: NDArray[np.bool_], taste: Floats, wanted: Sequence[int]
-    ) -> tuple[Ints, Floats]:
-        """Rows in page order with the chance of each at its place.
+    def _draw(
+        self,
+        members: NDArray[np.bool_],
+        mass: Floats,
+        weights: Floats,
+        wanted: Sequence[int],
+    ) -> tuple[Ints, Ints]:
+        """Rows (K,) and titles (K, C) in page order.
 
-        Drawn one after another by weight, without replacement (Plackett-Luce, by Gumbel noise). For
-        each title that was acted on one row that can hold it is sure to be among them.
+        Both are drawn one after another by weight, without replacement (Plackett-Luce, as an
+        exponential race), from the rows that can still be filled and the titles not yet placed.
+        For each title that was acted on a row that can hold it is drawn in; the titles themselves
+        take their places in `_seat`.
         """
-        weights = self._base_weights.copy()
-        weights[self._genre_rows] += _GENRE_WEIGHT * taste[self._genre_of_row]
-        # A title that is seated later must leave enough behind to fill the row without it.
-        open_to = members.sum(axis=1) >= COLUMNS + len(wanted)
-        weights = np.where(open_to, weights, 0.0)
-        with np.errstate(divide="ignore"):
-            keys = np.log(weights) + self._chance.gumbel(size=len(weights))
-        chosen = [int(row) for row in np.argsort(-keys)[:ROWS] if weights[row] > 0]
+        free = np.ones(members.shape[1], np.bool_)
+        free[list(wanted)] = False
+        left = members.sum(axis=1) - members[:, list(wanted)].sum(axis=1)  # (R,) free titles
+        arrival = self._chance.standard_exponential(len(weights)) / weights
+        order: list[int] = np.argsort(arrival).tolist()
+        chosen = [row for row in order if left[row] >= COLUMNS][:ROWS]
         sure: set[int] = set()
-        for entity in wanted[: ROWS - 1]:
-            able: list[int] = np.flatnonzero(members[:, entity] & open_to).tolist()
-            if not able or sure & set(able):
+        for entity in wanted:
+            able = [row for row in order if members[row, entity] and left[row] >= COLUMNS]
+            if len(sure) == len(chosen) or not able or sure & set(able):
                 continue
-            best = max(able, key=lambda row: keys[row])
-            sure.add(best)
-            if best not in chosen:
+            sure.add(able[0])
+            if able[0] not in chosen:
                 out = next(row for row in reversed(chosen) if row not in sure)
-                chosen[chosen.index(out)] = best
-        order = np.array(sorted(chosen, key=lambda row: -keys[row]), np.int32)
-        return order, _plackett_luce(weights[order], weights.sum())
+                chosen[chosen.index(out)] = able[0]
+        chosen.sort(key=order.index)
+        rows: list[int] = []
+        entities = []
+        for row in [*chosen, *(row for row in order if row not in chosen)]:
+            if len(rows) == ROWS:
+                break
+            if left[row] < COLUMNS:
+                continue
+            found = np.flatnonzero(members[row] & free)
+            times = self._chance.standard_exponential(len(found)) / mass[found]
+            best = np.argpartition(times, COLUMNS - 1)[:COLUMNS]
+            placed = found[best[np.argsort(times[best])]]
+            free[placed] = False
+            left -= members[:, placed].sum(axis=1)
+            rows.append(row)
+            entities.append(placed)
+        return np.array(rows, np.int32), np.array(entities, np.int32)
 
     def _seat(
-        self,
-        filled: list[_Filled],
-        members: NDArray[np.bool_],
-        wanted: Sequence[int],
-        mass: Floats,
-        row_chance: Floats,
-    ) -> None:
-        """Give each title that was acted on a place where people look."""
-        taken: set[tuple[int, int]] = set()
+        self, rows: Ints, entities: Ints, members: NDArray[np.bool_], wanted: Sequence[int]
+    ) -> dict[tuple[int, int], int]:
+        """Give each title that was acted on a place where people look; tells who sits where."""
+        taken: dict[tuple[int, int], int] = {}
         for entity in wanted:
-            able = [place for place, one in enumerate(filled) if members[one.row, entity]]
+            able = [place for place, row in enumerate(rows.tolist()) if members[row, entity]]
             places = [(r, c) for r in able for c in range(COLUMNS) if (r, c) not in taken]
             if not places:
-                continue  # more acts in one sitting than the page has room for
+                continue
             looks = np.array([_ROW_FADE**r * _COLUMN_FADE**c for r, c in places])
             place = places[int(self._chance.choice(len(places), p=looks / looks.sum()))]
-            taken.add(place)
-            row, column = place
-            total = float(mass[members[filled[row].row]].sum())
-            filled[row].entities[column] = entity
-            filled[row].propensity[column] = row_chance[row] * mass[entity] / total
+            taken[place] = entity
+            entities[place] = entity
+        return taken
 
-    def _table(
-        self, page_id: str, sitting: Sitting, at: float, filled: Sequence[_Filled]
-    ) -> pl.DataFrame:
-        entities = np.concatenate([one.entities for one in filled])
-        count = len(filled)
-        row_pos, col_pos = np.repeat(np.arange(count), COLUMNS), np.tile(np.arange(COLUMNS), count)
-        acted = {event.entity_id: event.action for event in reversed(sitting.events)}
-        ids = [self._catalog.entities[index].id for index in entities.tolist()]
-        actions = [acted.get(entity_id) for entity_id in ids]
-        looked = self._chance.random(len(ids)) < _ROW_FADE**row_pos * _COLUMN_FADE**col_pos
-        size = len(ids)
+
+class _Table:
+    """Pages as lines of the layout."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._entity_ids = pl.Series([entity.id for entity in catalog.entities], dtype=pl.String)
+        self._row_ids = pl.Series([row.id for row in catalog.rows], dtype=pl.String)
+
+    def frame(self, pages: Sequence[_Page]) -> pl.DataFrame:
+        """One line an impression."""
+        if not pages:
+            return pl.DataFrame(schema=IMPRESSIONS.schema)
+        sizes = [page.entities.size for page in pages]
+        of_page = np.repeat(np.arange(len(pages)), sizes)  # (N,)
+        row_pos = np.concatenate([np.repeat(np.arange(len(p.rows)), COLUMNS) for p in pages])
+        looked = np.concatenate([page.looked.ravel() for page in pages])
+        actions: list[str | None] = [None] * len(of_page)
+        durations: list[float | None] = [None] * len(of_page)
+        for start, page in zip(np.cumsum([0, *sizes]).tolist(), pages, strict=False):
+            for (row, column), event in page.acts.items():
+                line = start + row * COLUMNS + column
+                actions[line], durations[line] = event.action, event.duration_s
+                looked[line] = True
+        rows = np.concatenate([np.repeat(page.rows, COLUMNS) for page in pages])
+        entities = np.concatenate([page.entities.ravel() for page in pages])
         return pl.DataFrame(
             {
-                "page_id": [page_id] * size,
-                "user_id": [sitting.events[0].user_id] * size,
-                "ts": np.full(size, at),
+                "page_id": pl.Series([page.page_id for page in pages]).gather(of_page),
+                "user_id": pl.Series([page.user_id for page in pages]).gather(of_page),
+                "ts": np.array([page.at for page in pages])[of_page],
                 "row_pos": row_pos,
-                "col_pos": col_pos,
-                "row_id": [self._catalog.rows[filled[r].row].id for r in row_pos.tolist()],
-                "entity_id": ids,
-                "propensity": np.clip(np.concatenate([f.propensity for f in filled]), 1e-12, 1.0),
-                "seen": looked | np.array([action is not None for action in actions]),
+                "col_pos": np.tile(np.arange(COLUMNS), len(of_page) // COLUMNS),
+                "row_id": self._row_ids.gather(rows),
+                "entity_id": self._entity_ids.gather(entities),
+                "propensity": np.concatenate([page.propensity.ravel() for page in pages]),
+                "seen": looked,
                 "action": actions,
-                "duration_s": [None] * size,
-                "device": [DEVICES[int(self._chance.integers(len(DEVICES)))]] * size,
-                "locale": ["en"] * size,
-                "simulated": [True] * size,
+                "duration_s": durations,
+                "device": pl.Series([page.device for page in pages]).gather(of_page),
+                "locale": pl.repeat("en", len(of_page), eager=True),
+                "simulated": np.ones(len(of_page), np.bool_),
             },
             schema=IMPRESSIONS.schema,
         )
 
-
-def _fill(
-    row: int, allowed: NDArray[np.bool_], noisy: Floats, mass: Floats, share: float
-) -> _Filled:
-    """The highest of the noisy worths: a draw without replacement by the policy."""
-    found = np.flatnonzero(allowed)
-    best = found[np.argpartition(-noisy[found], COLUMNS - 1)[:COLUMNS]]
-    best = best[np.argsort(-noisy[best])]
-    chances = share * _plackett_luce(mass[best], float(mass[found].sum()))
-    return _Filled(row, best.astype(np.int32), chances)
+    def seats(self, pages: Sequence[_Page]) -> dict[str, Seat]:
+        """The seats of the acts, by event id."""
+        return {
+            event.event_id: Seat(page.page_id, self._row_ids[int(page.rows[row])], row, column)
+            for page in pages
+            for (row, column), event in page.acts.items()
+        }
 
 
-def _plackett_luce(weights: Floats, total: float) -> Floats:
-    """The chance of each at its turn: its weight over what was left in the pool then."""
-    left = total - np.concatenate([[0.0], np.cumsum(weights)[:-1]])
-    chances: Floats = weights / np.maximum(left, weights)
-    return chances
+def propensities(
+    rows: Ints, entities: Ints, members: NDArray[np.bool_], weights: Floats, mass: Floats
+) -> Floats:
+    """(K, C) the policy's chance of each title of a page given all before it.
+
+    ``rows`` (K,) and ``entities`` (K, C) are the page, ``members`` (R, E) who may stand where,
+    ``weights`` (R,) of rows and ``mass`` (E,) of titles. The first title of a row carries the
+    row's chance: its weight among the rows not yet taken that still have C titles.
+    """
+    chances = np.empty(entities.shape)
+    open_mass, open_weights = mass.copy(), weights.copy()
+    left = members.sum(axis=1)  # (R,) titles not yet placed
+    for place, (row, placed) in enumerate(zip(rows.tolist(), entities, strict=True)):
+        able = open_weights[left >= entities.shape[1]].sum()
+        open_mass[placed] = 0.0
+        # Summed from the last place on: what is left after favourites must not be their rounding.
+        others = open_mass[members[row]].sum()
+        pools = np.cumsum(mass[placed][::-1])[::-1] + others
+        chances[place] = mass[placed] / pools
+        chances[place, 0] *= open_weights[row] / able
+        open_weights[row] = 0.0
+        left -= members[:, placed].sum(axis=1)
+    return np.clip(chances, LEAST, 1.0)

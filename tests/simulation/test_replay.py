@@ -1,8 +1,12 @@
 """Pages simulated over real events: consistent, never from the future, and marked."""
 
+import math
 import random
 from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import permutations
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -17,7 +21,15 @@ from genpage.page import Page, PageRow
 from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
-from simulation.replay import COLUMNS, ROWS, SITTING_S, replay, sittings
+from simulation.replay import (
+    COLUMNS,
+    ROWS,
+    SITTING_S,
+    ReplayedDay,
+    propensities,
+    replay,
+    sittings,
+)
 
 START = 1_362_062_307.0
 GENRES = ("Drama", "Comedy", "Horror", "Action")
@@ -46,11 +58,25 @@ def service() -> tuple[Catalog, list[Event]]:
     return Catalog.build(entities, derived_rows(entities)), events
 
 
+@dataclass(frozen=True)
+class Shown:
+    """All pages of the service."""
+
+    catalog: Catalog
+    events: list[Event]
+    days: list[ReplayedDay]
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The impressions of all days."""
+        return pl.concat([day.impressions for day in self.days])
+
+
 @pytest.fixture(scope="module")
-def shown() -> tuple[Catalog, list[Event], pl.DataFrame]:
+def shown() -> Shown:
     """All pages of the service."""
     catalog, events = service()
-    return catalog, events, pl.concat([frame for _, frame in replay(catalog, events, pages=1000)])
+    return Shown(catalog, events, list(replay(catalog, events, pages=1000)))
 
 
 def test_a_sitting_ends_with_a_long_pause() -> None:
@@ -62,9 +88,9 @@ def test_a_sitting_ends_with_a_long_pause() -> None:
     assert [len(one.earlier) for one in found] == [0, 2]
 
 
-def test_the_table_is_in_the_layout(shown: tuple[Catalog, list[Event], pl.DataFrame]) -> None:
+def test_the_table_is_in_the_layout(shown: Shown) -> None:
     """Whole pages of ten rows of twenty, marked as simulated, with propensities in (0, 1]."""
-    _, _, frame = shown
+    frame = shown.frame
     assert frame.schema == IMPRESSIONS.schema
     assert frame["simulated"].all()
     assert frame["propensity"].is_between(0, 1, closed="right").all()
@@ -73,23 +99,27 @@ def test_the_table_is_in_the_layout(shown: tuple[Catalog, list[Event], pl.DataFr
 
 
 def test_what_was_done_stands_on_the_page_and_was_seen(
-    shown: tuple[Catalog, list[Event], pl.DataFrame],
+    shown: Shown,
 ) -> None:
     """Each title of a sitting has a place on its page, with the act; nothing else has one."""
-    _, events, frame = shown
+    events, frame = shown.events, shown.frame
     acted = Counter(frame.filter(pl.col("action").is_not_null())["entity_id"])
+    released = {e.id: e.released_at or 0.0 for e in shown.catalog.entities}
     expected = Counter(
-        entity for one in sittings(events) for entity in {e.entity_id for e in one.events}
+        entity
+        for one in sittings(events)
+        for entity in {e.entity_id for e in one.events}
+        if released[entity] < one.events[0].ts - 30
     )
     assert acted == expected
     assert frame.filter(pl.col("action").is_not_null())["seen"].all()
 
 
 def test_pages_keep_their_rows_conditions_and_the_clock(
-    shown: tuple[Catalog, list[Event], pl.DataFrame],
+    shown: Shown,
 ) -> None:
     """The audit finds no title out of its category, unreleased or repeated."""
-    catalog, _, frame = shown
+    catalog, frame = shown.catalog, shown.frame
     own = {"because", "my_list", "trending", "continue"}  # filled from more than the catalog
     for (page_id,), lines in frame.group_by("page_id"):
         rows = tuple(
@@ -113,15 +143,102 @@ def test_the_same_seed_gives_the_same_pages() -> None:
     """Pages are a function of the events and the seed."""
     catalog, events = service()
     once, again, other = (
-        pl.concat([frame for _, frame in replay(catalog, events, pages=20, seed=seed)])
+        pl.concat([day.impressions for day in replay(catalog, events, pages=20, seed=seed)])
         for seed in (3, 3, 4)
     )
     assert once.equals(again)
     assert not once.equals(other)
 
 
-def test_people_act_where_they_look(shown: tuple[Catalog, list[Event], pl.DataFrame]) -> None:
+def test_people_act_where_they_look(shown: Shown) -> None:
     """The logging policy is position-aware: acts stand higher and further left than titles do."""
-    _, _, frame = shown
+    frame = shown.frame
     acted = frame.filter(pl.col("action").is_not_null())
     assert acted["col_pos"].cast(pl.Float64).mean() < COLUMNS / 2 - 1  # type: ignore[operator]
+
+
+def test_an_act_and_its_impression_tell_the_same(shown: Shown) -> None:
+    """Each impression with an action is the seat of one event, and each seat such an impression."""
+    seats = {event_id: seat for day in shown.days for event_id, seat in day.seats.items()}
+    told = [
+        (seat.page_id, seat.row_pos, seat.col_pos, seat.row_id, e.entity_id, e.user_id, e.action)
+        for e in shown.events
+        if (seat := seats.get(e.event_id))
+    ]
+    keys = ["page_id", "row_pos", "col_pos", "row_id", "entity_id", "user_id", "action"]
+    acted = shown.frame.drop_nulls("action").select(keys)
+    assert told
+    assert sorted(told) == sorted(acted.rows())
+    assert len(told) == len(seats)
+
+
+def test_the_first_act_of_a_title_has_the_seat() -> None:
+    """A title rated twice in a sitting is on the page once, with the first rating."""
+    catalog, _ = service()
+    title = next(e.id for e in catalog.entities if (e.released_at or 0) < START)
+    first = Event("first", "u", title, "thumbs_down", START + 100)
+    second = replace(first, event_id="second", action="thumbs_up", ts=START + 200)
+    (day,) = replay(catalog, [first, second], pages=1)
+    assert list(day.seats) == ["first"]
+    assert day.impressions["action"].drop_nulls().to_list() == ["thumbs_down"]
+    assert day.unseated == 0
+
+
+def test_a_title_released_by_the_sitting_itself_has_no_seat() -> None:
+    """The page stood there before: it cannot hold the title, and the act is counted."""
+    entities = [*service()[0].entities, Entity("late", "film", "Late", ("Drama",), year=2013)]
+    entities[-1] = replace(entities[-1], genres=("Drama",), released_at=START + 100)
+    catalog = Catalog.build(entities, derived_rows(entities))
+    (day,) = replay(catalog, [Event("e", "u", "late", "play", START + 100)], pages=1)
+    assert (day.unseated, dict(day.seats)) == (1, {})
+    assert "late" not in set(day.impressions["entity_id"])
+    assert len(day.impressions)
+
+
+def test_a_catalog_without_a_full_row_skips_its_pages() -> None:
+    """Nineteen titles make no row of twenty: no page, and the count says so."""
+    entities = service()[0].entities[: COLUMNS - 1]
+    catalog = Catalog.build(entities, derived_rows(entities))
+    events = [Event("e", "u", entities[0].id, "play", START + 9 * SECONDS_A_DAY)]
+    (day,) = replay(catalog, events, pages=5)
+    assert (len(day.impressions), day.skipped, dict(day.seats)) == (0, 1, {})
+
+
+def test_the_product_of_propensities_is_the_chance_of_the_page() -> None:
+    """All pages of a small world, none of them with acts, have chances that sum to one."""
+    members = np.array([[True] * 4, [True, True, True, False], [False, False, True, True]])
+    weights, mass = np.array([1.0, 2.0, 0.5]), np.array([1.0, 3.0, 0.2, 2.0])
+    total = 0.0
+    for rows in permutations(range(3), 2):
+        for titles in permutations(range(4), 4):
+            page = np.array(titles, np.int32).reshape(2, 2)
+            if all(members[row, placed].all() for row, placed in zip(rows, page, strict=True)):
+                chances = propensities(np.array(rows, np.int32), page, members, weights, mass)
+                total += float(chances.prod())
+    # Pages that end after one row, since no other has two titles left, are whole as well.
+    for row in range(3):
+        for pair in permutations(range(4), 2):
+            others = [members[other].sum() - members[other, list(pair)].sum() for other in range(3)]
+            ended = all(others[other] < 2 for other in range(3) if other != row)
+            if members[row, list(pair)].all() and ended:
+                one = np.array([pair], np.int32)
+                total += float(
+                    propensities(np.array([row], np.int32), one, members, weights, mass).prod()
+                )
+    assert math.isclose(total, 1.0)
+
+
+def test_pages_without_acts_are_drawn_with_their_propensities() -> None:
+    """Inverse propensities of the first place average to the number of its possible fillings."""
+    catalog, _ = service()
+    late = Entity("late", "film", "Late", released_at=START + 90 * SECONDS_A_DAY)
+    catalog = Catalog.build([*catalog.entities, late], catalog.rows)
+    events = [Event(f"e{n}", f"u{n}", "late", "play", START + 10) for n in range(800)]
+    (day,) = replay(catalog, events, pages=len(events))
+    assert day.impressions["action"].null_count() == len(day.impressions)
+    first = day.impressions.filter(pl.col("row_pos") == 0, pl.col("col_pos") == 0)
+    members = catalog.rows_at(START - 20) & (catalog.released_at <= START - 20)
+    fillings = sum(int(count) for count in members.sum(axis=1) if count >= COLUMNS)
+    inverse = 1 / first["propensity"].to_numpy()
+    error = inverse.std() / math.sqrt(len(inverse))
+    assert abs(inverse.mean() - fillings) < 4 * error
