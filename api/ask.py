@@ -10,6 +10,7 @@ class Ask:
     """A validated request and what belongs to this asking alone.
 
     ``clocked`` says that the client set the request's clock itself. ``deadline_s`` is a budget.
+    ``given`` names the fields that it set; a continued page has the others from the one before.
     """
 
     request: PageRequest
@@ -17,3 +18,4 @@ class Ask:
     clocked: bool = False
     deadline_s: float | None = None
     continue_from: str | None = None
+    given: frozenset[str] = frozenset()

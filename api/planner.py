@@ -6,7 +6,8 @@ Nothing is decoded here. Decisions:
    whose client's clock runs ahead of ours.
 2. A continued page's prompt is the earlier page's, its rows, and what happened since: the
    ``engagements`` sent along, and the events that reached the store in the meantime. So nothing
-   that the engine has cached is computed again.
+   that the engine has cached is computed again. Its context grows out of the earlier page's, and
+   stays within the bound of any history.
 3. Where that no longer fits the model, or the model or catalog changed, the page goes on behind a
    fresh prompt and the latest rows; the rows before still count as shown.
 """
@@ -19,14 +20,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from api.ask import Ask
+from api.folding import folded, since
 from api.live_page import LivePage
 from api.plan import ContextNote, Plan
 from api.prompting import Prompting
 from api.room import check_room, fits
 from api.served import Models, Served
-from genpage.context import Context, apply_event
-from genpage.errors import NotFoundError, UnavailableError
-from genpage.event import Event
+from genpage.context import Context
+from genpage.errors import InputError, NotFoundError, UnavailableError
 from genpage.grammar import DecodedRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
@@ -36,11 +37,16 @@ from tokenizer.prompt import Prompt
 Clock = Callable[[], float]
 # The counts, or those of an earlier clock.
 TrendSource = Callable[[float | None], Trends]
+# The most titles that a page and those it continues may exclude together.
+EXCLUDE_LIMIT = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class _Ground:
-    """What a plan stands on. ``context`` has the engagements that came with the request."""
+    """What a plan stands on. ``context`` has the engagements that came with the request.
+
+    ``recorded`` says that it is otherwise the store's, which its version names.
+    """
 
     ask: Ask
     model: Served
@@ -49,13 +55,15 @@ class _Ground:
     note: ContextNote
     trends: Trends
     degraded: tuple[str, ...]
+    recorded: bool
 
     def plan(self, prompt: Prompt) -> Plan:
         """A plan of a first page."""
         return Plan(
             page_id=uuid.uuid4().hex,
             request_id=self.ask.request_id,
-            request=self.request,
+            # The engagements are in the context.
+            request=replace(self.request, engagements=()),
             model=self.model,
             context=self.context,
             note=self.note,
@@ -129,24 +137,26 @@ class Planner:
         model = self._models.active
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
-        user_id, engagements = ask.request.user_id, ask.request.engagements
-        held, degraded = await self._context(user_id)
-        context = held or Context(user_id)
+        request = ask.request
+        held, degraded = await self._context(request.user_id)
+        context = held or Context(request.user_id)
         if before is not None:
-            # What came with the earlier pages still holds, and with it all of a member whose
-            # store is away.
-            context = before.context if degraded else context
-            engagements = (*before.request.engagements, *engagements)
-        context = _engaged(context, engagements)
-        request = replace(ask.request, engagements=engagements)
+            # What came with the earlier pages still holds and is in that context already, as is
+            # all of a member whose store is away.
+            context = before.context if held is None else since(before.context, held)
+            request = _inherited(ask, before.request)
+        context = folded(context, request.engagements)
         if not ask.clocked and context.events and context.events[-1].ts > request.at:
             request = replace(request, at=context.events[-1].ts)
         trends = self._trends(request.at if ask.clocked else None)
-        return _Ground(ask, model, request, context, self.note(held), trends, degraded)
+        recorded = before is None and not request.engagements
+        return _Ground(
+            ask, model, request, context, self.note(held), trends, degraded, recorded=recorded
+        )
 
     async def _prompt(self, ground: _Ground) -> Prompt:
         return await self._prompting.prompt(
-            ground.model, ground.context, ground.request, ground.trends
+            ground.model, ground.context, ground.request, ground.trends, recorded=ground.recorded
         )
 
     async def _context(self, user_id: str) -> tuple[Context | None, tuple[str, ...]]:
@@ -156,11 +166,25 @@ class Planner:
             return None, ("context-store",)
 
 
-def _engaged(context: Context, engagements: Sequence[Event]) -> Context:
-    """The context as if the engagements had been recorded; ids that were are passed over."""
-    for event in engagements:
-        context = apply_event(context, event)
-    return context
+def _inherited(ask: Ask, before: PageRequest) -> PageRequest:
+    """The request with what it leaves open as the earlier one had it; exclusions add up.
+
+    `InputError` where they come to more than `EXCLUDE_LIMIT`.
+    """
+    asked = ask.request
+    exclude = asked.exclude | before.exclude
+    if len(exclude) > EXCLUDE_LIMIT:
+        raise InputError(
+            f"exclude: comes to {len(exclude)} titles with those of the pages continued, and "
+            f"{EXCLUDE_LIMIT} is the most; start a new page"
+        )
+    return replace(
+        asked,
+        entities_per_row=(asked if "entities_per_row" in ask.given else before).entities_per_row,
+        device=(asked if "device" in ask.given else before).device,
+        locale=(asked if "locale" in ask.given else before).locale,
+        exclude=exclude,
+    )
 
 
 def _same(left: Served, right: Served) -> bool:

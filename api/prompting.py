@@ -18,17 +18,23 @@ class Prompting:
         self._cache = cache
 
     async def prompt(
-        self, model: Served, context: Context, request: PageRequest, trends: Trends
+        self,
+        model: Served,
+        context: Context,
+        request: PageRequest,
+        trends: Trends,
+        *,
+        recorded: bool = True,
     ) -> Prompt:
         """The prompt, the same with and without the cache.
 
-        The cache serves where no event is hidden from the request and none only came with it:
-        there the context's version names the history.
+        The cache serves where no event is hidden from the request and none only came with it or
+        with a page that it continues (``recorded``): there the context's version names the history.
         """
         injection = inject(model.catalog, trends, request.at)
         encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
         events, user_id = context.events, context.user_id
-        if not events or request.engagements or events[-1].ts > request.at:
+        if not events or not recorded or request.engagements or events[-1].ts > request.at:
             return encoder.encode(context, request, injection)
         held = await self._held(user_id, vocabulary)
         wanted = context.version, anchor_of(request.at)

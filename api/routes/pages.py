@@ -44,6 +44,7 @@ async def make(
     """Rows leave as they are decoded with `Accept: text/event-stream`; else the page is gathered.
 
     `continue_from` gives the next rows of a page that has ended; no row and no entity comes again.
+    `device`, `locale` and `entities_per_row` are then that page's unless given; `exclude` adds up.
     """
     ask = Ask(
         request=body.request(time.time()),
@@ -51,6 +52,7 @@ async def make(
         clocked=body.at is not None,
         deadline_s=None if body.deadline_ms is None else body.deadline_ms / 1000,
         continue_from=body.continue_from,
+        given=frozenset(body.model_fields_set),
     )
     page = await server.pages.begin(ask)
     request.scope["page_id"] = page.page_id

@@ -162,3 +162,50 @@ async def test_a_page_goes_on_behind_a_fresh_prompt(
     ids = shown(*pages)
     assert len(ids) == len(set(ids)) == 4 * 3 * 5
     assert [page["offset"] for page in pages] == [0, 3, 6, 9]
+
+
+async def test_the_context_of_many_continuations_is_bounded(
+    client: httpx.AsyncClient, fake: FakeServer
+) -> None:
+    """A thousand engagements each time: the newest 512 are kept, and no list grows."""
+    page = await ask(client, rows=1)
+    for turn in range(4):
+        acted = [
+            {"event_id": f"{turn}-{n}", "entity_id": f"e{n % 400}", "action": "details"}
+            for n in range(1_000)
+        ]
+        page = await ask(client, rows=1, continue_from=page["page_id"], engagements=acted)
+        plan = fake.server.pages.store.get(page["page_id"]).plan
+        ids = [event.event_id for event in plan.context.events]
+        assert ids == [f"{turn}-{n}" for n in range(488, 1_000)]
+        assert plan.request.engagements == ()
+
+
+async def test_what_a_continuation_leaves_open_is_as_before(
+    client: httpx.AsyncClient, fake: FakeServer
+) -> None:
+    """Device, locale and width; what it says itself holds, and exclusions add up."""
+    first = await ask(client, device="tv", locale="mi-NZ", exclude=["e1", "e2"])
+    body = {"user_id": "ada", "rows": 2, "continue_from": first["page_id"], "exclude": ["e3"]}
+    second = (await client.post("/v1/pages", json=body)).json()
+    assert second["entities_per_row"] == 4
+    request = fake.server.pages.store.get(second["page_id"]).plan.request
+    assert (request.device, request.locale) == ("tv", "mi-NZ")
+    assert request.exclude == {"e1", "e2", "e3"}
+    body = {**body, "device": "web", "locale": None, "entities_per_row": 20}
+    third = (await client.post("/v1/pages", json=body)).json()
+    request = fake.server.pages.store.get(third["page_id"]).plan.request
+    assert (request.device, request.locale, request.entities_per_row) == ("web", None, 20)
+
+
+async def test_exclusions_that_add_up_to_too_many_are_refused(client: httpx.AsyncClient) -> None:
+    """The limit stands in the message; the page before can still be continued."""
+    page = await ask(client, rows=1)
+    for turn in range(10):
+        exclude = [f"none-{turn}-{n}" for n in range(1_000)]
+        page = await ask(client, rows=1, continue_from=page["page_id"], exclude=exclude)
+    body = {**PAGE, "continue_from": page["page_id"], "exclude": ["one-more"]}
+    answer = await client.post("/v1/pages", json=body)
+    assert answer.status_code == 422
+    assert "10000 is the most" in answer.json()["detail"]
+    assert (await ask(client, continue_from=page["page_id"]))["offset"] == 11
