@@ -267,7 +267,7 @@ class _Policy:
         """
         free = np.ones(members.shape[1], np.bool_)
         free[list(wanted)] = False
-        left = members.sum(axis=1) - members[:, list(wanted)].sum(axis=1)  # (R,) free titles
+        left = _sizes(members) - _sizes(members[:, list(wanted)])  # (R,) free titles
         arrival = self._chance.standard_exponential(len(weights)) / weights
         order: list[int] = np.argsort(arrival).tolist()
         chosen = [row for row in order if left[row] >= COLUMNS][:ROWS]
@@ -379,15 +379,21 @@ def propensities(
     """
     chances = np.empty(entities.shape)
     open_mass, open_weights = mass.copy(), weights.copy()
-    left = members.sum(axis=1)  # (R,) titles not yet placed
+    left = _sizes(members)  # (R,) titles not yet placed
     for place, (row, placed) in enumerate(zip(rows.tolist(), entities, strict=True)):
         able = open_weights[left >= entities.shape[1]].sum()
         open_mass[placed] = 0.0
         # Summed from the last place on: what is left after favourites must not be their rounding.
-        others = open_mass[members[row]].sum()
+        # Not a dot product: BLAS would wake its threads for each of these short sums.
+        others = float((members[row] * open_mass).sum())
         pools = np.cumsum(mass[placed][::-1])[::-1] + others
         chances[place] = mass[placed] / pools
         chances[place, 0] *= open_weights[row] / able
         open_weights[row] = 0.0
         left -= members[:, placed].sum(axis=1)
     return np.clip(chances, LEAST, 1.0)
+
+
+def _sizes(members: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(R,) how many stand in each row; much faster than a sum over booleans."""
+    return np.array([np.count_nonzero(row) for row in members], np.int64)

@@ -186,7 +186,7 @@ def test_the_first_act_of_a_title_has_the_seat() -> None:
 
 def test_a_title_released_by_the_sitting_itself_has_no_seat() -> None:
     """The page stood there before: it cannot hold the title, and the act is counted."""
-    entities = [*service()[0].entities, Entity("late", "film", "Late", ("Drama",), year=2013)]
+    entities = [*service()[0].entities, Entity("late", "film", "Late", year=2013)]
     entities[-1] = replace(entities[-1], genres=("Drama",), released_at=START + 100)
     catalog = Catalog.build(entities, derived_rows(entities))
     (day,) = replay(catalog, [Event("e", "u", "late", "play", START + 100)], pages=1)
