@@ -63,7 +63,7 @@ from tokenizer.content import content_encoder
 
 # The longest prompt (569 tokens), the largest page that may be asked for (40 rows of 100 and their
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
-# it is written, and attention's cost follows what is written (docs: README, "KV capacity").
+# it is written, and attention's cost follows what is written (docs: docs/performance.md).
 CAPACITY = 5120
 Step = Literal["trace", "write", "judge", "record", "load"]
 STEPS: tuple[Step, ...] = get_args(Step)

@@ -54,7 +54,10 @@ RECIPES: Mapping[Size, Recipe] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is asked for; None is the size's own recipe."""
+    """What a run is asked for; None is the size's own recipe.
+
+    ``to`` is the first day that the run does not see, so that it can be evaluated on it.
+    """
 
     data: Path
     out: Path
@@ -68,6 +71,7 @@ class Options:
     history_tokens: int = 512
     save_every: int = 50
     rules: Path | None = None
+    to: str | None = None
     force: bool = False
 
 
@@ -126,9 +130,14 @@ class Run:
         self.network = self.start.network().to(self.device)
         self.peak_flops = matmul_peak(self.device)
 
-        days = folder.days()
+        if options.to is not None:
+            day_start(options.to)  # a malformed one is refused by name
+        days = tuple(day for day in folder.days() if options.to is None or day < options.to)
         if not days:
-            raise DatasetError(f"{options.data} has no day of events or impressions")
+            raise DatasetError(
+                f"{options.data} has no day of events or impressions"
+                + ("" if options.to is None else f" before {options.to}")
+            )
         # The last day is held out, unless it is the only one.
         self.held_out: str | None = days[-1] if len(days) > 1 else None
         self.days = days[:-1] if len(days) > 1 else days

@@ -37,6 +37,7 @@ class Pretrain(Command):
     epochs: float | None = Field(default=None, gt=0, description="or passes over the pages")
     batch_tokens: int | None = Field(default=None, ge=256, description="tokens a batch")
     lr: float | None = Field(default=None, gt=0, description="peak learning rate")
+    to: str | None = Field(default=None, description="first day not to train on; 2013-09-03")
     seed: int = Field(default=0, ge=0, description="of weights, order and drop-out")
     history_tokens: int = Field(default=512, ge=128, description="of history in a prompt")
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
@@ -72,6 +73,7 @@ class Pretrain(Command):
                     history_tokens=self.history_tokens,
                     save_every=self.save_every,
                     rules=self.rules,
+                    to=self.to,
                     force=self.force,
                 ),
                 Pretraining(),

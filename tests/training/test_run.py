@@ -164,3 +164,12 @@ def test_data_without_pages_is_refused(service: Path, tmp_path: Path) -> None:
         (bare / name).symlink_to(service / name)
     with pytest.raises(DatasetError, match="no page"):
         Run(options(bare, tmp_path / "c"), Pretraining())
+
+
+def test_days_from_to_on_are_never_trained_on(service: Path, tmp_path: Path) -> None:
+    """``to`` is the first day that a run does not see; the day before it is held out."""
+    run = Run(replace(options(service, tmp_path / "early"), to="2026-01-03"), Pretraining())
+    assert run.days[-1] == "2026-01-01"
+    assert run.held_out == "2026-01-02"
+    with pytest.raises(DatasetError, match="before 2020-01-01"):
+        Run(replace(options(service, tmp_path / "none"), to="2020-01-01"), Pretraining())
