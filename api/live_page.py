@@ -136,6 +136,7 @@ class LivePage:
     def finish(self, reason: FinishReason) -> None:
         """The page is complete, or as complete as it will get."""
         self.finish_reason, self.state = reason, "finished"
+        self.plan = self.plan.decoded()
         spent = self.spent
         self._end = {
             "finish_reason": reason,
@@ -154,6 +155,7 @@ class LivePage:
     def fail(self, problem: Problem) -> None:
         """Decoding broke; what was decoded stands."""
         self.problem, self.state = problem, "failed"
+        self.plan = self.plan.decoded()
         self._say("error", orjson.dumps(problem.document(self.plan.request_id)))
 
     def json(self) -> bytes:

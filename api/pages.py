@@ -12,6 +12,8 @@ when the task ends, even where it never took a step.
 """
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Self
 
 from structlog.typing import FilteringBoundLogger
@@ -26,7 +28,7 @@ from api.plan import Plan
 from api.planner import Planner
 from api.problems import INTERNAL, problem_of
 from api.served import Served
-from genpage.errors import ConflictError, GenPageError
+from genpage.errors import ConflictError, GenPageError, UnavailableError
 from genpage.grammar import DecodedRow
 from runtime.job import PageJob
 from runtime.output import PageFailed, PageFinished, RowDecoded
@@ -104,20 +106,30 @@ class Pages:
         page.go_on()
 
     async def stop(self, page: LivePage) -> None:
-        """End a page as it is; nothing happens to one that is over."""
+        """End a page as it is; nothing happens to one that is over.
+
+        `UnavailableError` where the engine does not let go of it in time; it is asked to all the
+        same.
+        """
         if page.state == "paused":
             page.finish("cancelled")
         page.stopped = True
         self._worker.cancel(page.page_id)
-        while not page.over:
-            await page.changed()
+        async with _obeyed():
+            while not page.over:
+                await page.changed()
 
     async def erase(self, user_id: str) -> None:
-        """Forget a member's pages, and the KV kept of them."""
-        for page in self.store.of_member(user_id):
-            await self.stop(page)
-            self.store.drop(page)
-        await self._worker.forget(user_id)
+        """Forget a member's pages, and the KV kept of them.
+
+        `UnavailableError` where the engine does not obey in time; what it holds is then still
+        there, and erasing again finds it.
+        """
+        async with _obeyed():
+            for page in self.store.of_member(user_id):
+                await self.stop(page)
+                self.store.drop(page)
+            await self._worker.forget(user_id)
 
     async def drain(self, grace_s: float) -> None:
         """Take on nothing new; pages have ``grace_s`` seconds, then end as they are."""
@@ -240,3 +252,13 @@ class Pages:
         if self._cards is None or self._cards.catalog is not model.catalog:
             self._cards = Cards(model.catalog)
         return self._cards
+
+
+@asynccontextmanager
+async def _obeyed() -> AsyncIterator[None]:
+    """Waits inside for the engine, at most `LAST_STEP_S`; then `UnavailableError`."""
+    try:
+        async with asyncio.timeout(LAST_STEP_S):
+            yield
+    except TimeoutError as error:
+        raise UnavailableError("The engine does not answer; try again.") from error

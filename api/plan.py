@@ -1,7 +1,9 @@
 """What a page is made from, pinned at its admission: a later swap or event changes none of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from api.served import Served
 from genpage.context import Context
@@ -11,6 +13,13 @@ from genpage.request import PageRequest
 from genpage.trends import Trends
 from tokenizer.prompt import Prompt
 from tokenizer.vocabulary import IntArray
+
+# What CPython takes, measured with usual identifiers: an event with its strings and numbers, an
+# excluded id with its place in the set, a row and a place on it.
+_EVENT_BYTES = 640
+_EXCLUDE_BYTES = 160
+_ROW_BYTES = 128
+_PLACE_BYTES = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +55,19 @@ class Plan:
 
     @property
     def nbytes(self) -> int:
-        """About how much memory it holds by itself; the context is shared with the store."""
-        return int(self.tokens.nbytes) + 64 * len(self.earlier)
+        """About how much memory it holds, as if nothing were shared with the store or other pages.
+
+        The store moves on while a page is kept, so that what was shared is soon the page's alone.
+        """
+        tokens = self.tokens.nbytes + self.prompt.tokens.nbytes
+        exclude = _EXCLUDE_BYTES * len(self.request.exclude)
+        earlier = sum(_ROW_BYTES + _PLACE_BYTES * len(row.entities) for row in self.earlier)
+        events = _EVENT_BYTES * len(self.context.events)
+        return int(tokens + self.trends.scores.nbytes) + exclude + earlier + events
+
+    def decoded(self) -> "Plan":
+        """The plan once nothing more is decoded by it: without the trends, a count a title."""
+        return replace(self, trends=Trends(np.zeros(0, np.float32)))
 
     def grammar(self, rows: Sequence[DecodedRow] = ()) -> PageGrammar:
         """The page's grammar behind the ``earlier`` rows and ``rows``; a new one each time."""

@@ -16,7 +16,7 @@ from api.routes.running import Running, problems
 from genpage.context import Context
 from genpage.documents import dump
 from genpage.errors import NotFoundError
-from tokenizer.words import describe
+from tokenizer.words import describe, text_of
 
 router = APIRouter(tags=["console"])
 
@@ -47,16 +47,24 @@ async def members(
     "/v1/pages/{page_id}/prompt", summary="What the model saw", responses=problems(401, 404)
 )
 async def prompt(page_id: str, server: Running) -> PromptReply:
-    """The page's prompt, token by token, in words."""
+    """The page's prompt, token by token, in words; of a continued page with the page so far."""
     _require_console(server)
     page = server.pages.store.get(page_id)
     plan = page.plan
-    words = describe(plan.prompt, plan.model.encoder.vocabulary, plan.model.catalog)
+    vocabulary, catalog = plan.model.encoder.vocabulary, plan.model.catalog
+    words = [
+        WordReply(segment=w.segment, token=w.token, text=w.text)
+        for w in describe(plan.prompt, vocabulary, catalog)
+    ]
+    words += [
+        WordReply(segment="page so far", token=token, text=text_of(token, vocabulary, catalog))
+        for token in plan.tokens[len(plan.prompt.tokens) :].tolist()
+    ]
     return PromptReply(
         page_id=page.page_id,
         tokens=len(plan.tokens),
         anchor=plan.prompt.anchor,
-        words=[WordReply(segment=w.segment, token=w.token, text=w.text) for w in words],
+        words=words,
         context=ContextReply(
             version=plan.note.version, age_ms=plan.note.age_ms, known=plan.note.known
         ),

@@ -108,7 +108,7 @@ async def follow(
     summary="Stop generating a page",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 404),
+    responses=problems(401, 404, 503),
 )
 async def stop(page_id: str, server: Running) -> Response:
     """Its rows stay readable, its streams end with `cancelled`; a page that is over stays so."""

@@ -1,5 +1,6 @@
 """For whoever runs the server: is it alive, is it ready, what is it, how does it do."""
 
+import asyncio
 import time
 from importlib.metadata import version as installed
 
@@ -14,6 +15,8 @@ from api.routes.running import Running, problems
 from genpage.errors import UnavailableError
 
 router = APIRouter(tags=["operation"])
+# How long a scrape waits for the engine, which answers between passes. Seconds.
+STATS_S = 1.0
 
 
 @router.get("/livez", summary="The process answers")
@@ -77,8 +80,9 @@ async def _refresh(server: Running) -> None:
     if model is not None:
         gauges.checkpoint_age.set(max(0.0, time.time() - model.created_at))
     try:
-        stats = await server.worker.stats()
-    except UnavailableError:
+        async with asyncio.timeout(STATS_S):
+            stats = await server.worker.stats()
+    except (UnavailableError, TimeoutError):  # the gauges stay as they were
         return
     gauges.pages_live.set(stats.live)
     gauges.pages_waiting.set(stats.waiting)

@@ -46,6 +46,22 @@ async def test_a_prompt_is_told_in_words(client: httpx.AsyncClient) -> None:
     assert reply.context.model_dump() == page["context"]
 
 
+async def test_a_continued_pages_prompt_tells_the_page_so_far(client: httpx.AsyncClient) -> None:
+    """The rows shown and what was done on them stand behind the prompt, as a segment."""
+    first = (await client.post("/v1/pages", json=PAGE)).json()
+    acted = [{"entity_id": "e7", "action": "thumbs_up"}]
+    body = {**PAGE, "continue_from": first["page_id"], "engagements": acted}
+    page = (await client.post("/v1/pages", json=body)).json()
+    answer = await client.get(f"/v1/pages/{page['page_id']}/prompt")
+    reply = PromptReply.model_validate(answer.json())
+    assert reply.tokens == len(reply.words) == page["prompt_tokens"]
+    texts = [word.text for word in reply.words if word.segment == "page so far"]
+    row = first["rows"][0]
+    titles = [row["row"]["title"], *(entity["title"] for entity in row["entities"])]
+    assert texts[: len(titles)] == titles
+    assert "Film 7" in texts[len(titles) :]
+
+
 async def test_the_console_is_off_where_it_is_not_wanted(start: Start) -> None:
     """Members are not listed; pages and entities work."""
     client = await start(FakeServer.of(options=Options(console=False)))

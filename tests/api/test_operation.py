@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import httpx
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from api import pages
 from api.fake import FakeServed, FakeServer, fake_catalog
 from api.replies import ModelsReply, ReadyReply, VersionReply
+from api.routes import probes
 from genpage.errors import UnavailableError
 from genpage.event import Event
 
@@ -161,3 +164,28 @@ async def test_a_full_server_says_when_to_come_back(
     await eventually(lambda: fake.server.pages.admission.taken == 0)
     assert (await client.post("/v1/pages", json=PAGE)).status_code == 200
     assert await fake.is_idle()
+
+
+async def test_a_stuck_engine_holds_up_no_operator(
+    client: httpx.AsyncClient,
+    fake: FakeServer,
+    eventually: Eventually,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Metrics come with the gauges of before; stopping and erasing say 503, and work later."""
+    monkeypatch.setattr(probes, "STATS_S", 0.01)
+    monkeypatch.setattr(pages, "LAST_STEP_S", 0.01)
+    fake.backend.hold()
+    asked = asyncio.ensure_future(client.post("/v1/pages", json=PAGE))
+    await eventually(lambda: fake.backend.begun > 0)
+    (page,) = fake.server.pages.store.running()
+    assert (await client.get("/metrics")).status_code == 200
+    for path in (f"/v1/pages/{page.page_id}", "/v1/users/ada/context"):
+        answer = await client.delete(path)
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert answer.headers["retry-after"]
+    monkeypatch.undo()
+    fake.backend.open()
+    assert (await asked).json()["finish_reason"] == "cancelled"
+    assert (await client.delete("/v1/users/ada/context")).status_code == 204
+    assert (await client.get(f"/v1/pages/{page.page_id}")).status_code == 404

@@ -1,6 +1,8 @@
 """Pages by id: how long, how many, how large; and the permits at the door."""
 
 import asyncio
+import gc
+import tracemalloc
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -133,3 +135,42 @@ def test_a_closed_door_says_that_it_drains() -> None:
     door = Admission(limit=2, parallel=1, closed=True)
     with pytest.raises(UnavailableError, match="draining"):
         door.acquire()
+
+
+async def test_a_page_counts_what_came_with_it(client: httpx.AsyncClient, fake: FakeServer) -> None:
+    """Engagements and exclusions too: as much as was allocated for them, or somewhat more."""
+    body = {
+        **PAGE,
+        "engagements": [
+            {
+                "event_id": f"{n:032x}",
+                "entity_id": f"title-{n:026}",
+                "action": "play",
+                "ts": n + 0.5,
+            }
+            for n in range(1_000)
+        ],
+        "exclude": [f"excluded-{n:023}" for n in range(1_000)],
+    }
+    plain = fake.server.pages.store.get(
+        (await client.post("/v1/pages", json=PAGE)).json()["page_id"]
+    )
+    gc.collect()
+    tracemalloc.start()
+    try:
+        page_id = (await client.post("/v1/pages", json=body)).json()["page_id"]
+        gc.collect()
+        plan = fake.server.pages.store.get(page_id).plan
+        before, _ = tracemalloc.get_traced_memory()
+        del plan
+        fake.server.pages.store.drop(loaded := fake.server.pages.store.get(page_id))
+        counted = loaded.nbytes
+        del loaded
+        gc.collect()
+        after, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    held = before - after
+    assert held > 200_000
+    assert 0.8 * held <= counted <= 2.5 * held
+    assert counted > plain.nbytes + 300_000
