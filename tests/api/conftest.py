@@ -25,9 +25,7 @@ async def start() -> AsyncIterator[Start]:
             await stack.enter_async_context(app.router.lifespan_context(app))
             stack.callback(fake.backend.open)
             return await stack.enter_async_context(
-                httpx.AsyncClient(
-                    transport=httpx.ASGITransport(app), base_url="http://genpage.test"
-                )
+                httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost")
             )
 
         yield run
@@ -52,7 +50,7 @@ async def app(fake: FakeServer) -> AsyncIterator[FastAPI]:
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """A client of ``app``, without a socket."""
     transport = httpx.ASGITransport(app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://genpage.test") as connected:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as connected:
         yield connected
 
 

@@ -379,7 +379,7 @@ async def test_a_browser_must_label_its_body(client: httpx.AsyncClient) -> None:
         headers = {**label, "origin": "https://elsewhere.example"}
         answer = await client.post("/v1/events", content=body, headers=headers)
         problem(answer, 415, "unsupported-media-type")
-    labelled = {"content-type": "application/json; charset=utf-8", "origin": "http://genpage.test"}
+    labelled = {"content-type": "application/json; charset=utf-8", "origin": "http://localhost"}
     assert (await client.post("/v1/events", content=body, headers=labelled)).status_code == 202
 
 
