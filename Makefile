@@ -15,7 +15,8 @@ help: ## this list
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	@$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet \
 	  --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements/dev.txt)"
-	$(BIN)/python -m uv pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/python -m uv pip sync --quiet --compile-bytecode --python $(BIN)/python \
+	  --require-hashes requirements/dev.txt
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps \
 	  --config-setting editable_mode=compat --editable .
 	@touch $@
