@@ -40,9 +40,11 @@ def folded(context: Context, events: Iterable[Event], *, limit: int = HISTORY_LI
 def since(before: Context, held: Context) -> Context:
     """``before`` with what reached the store in the meantime: the profile, and newer events.
 
+    A profile that the store no longer has holds on: its limits must not fall within a page.
+
     A full history has let go of the older ones already; they do not come back.
     """
     full = len(before.events) >= HISTORY_LIMIT
     oldest = before.events[0].ts if full else float("-inf")
     news = (event for event in held.events if event.ts > oldest)
-    return folded(replace(before, profile=held.profile), news)
+    return folded(replace(before, profile=held.profile or before.profile), news)

@@ -58,7 +58,10 @@ class _Auditor:
         self._rules = rules
         self._context = context
         self._request = request
-        self._profile = context.profile or Profile(context.user_id)
+        assumed = rules.without_profile
+        self._profile = context.profile or Profile(
+            context.user_id, profile_type=assumed.profile_type, maturity=assumed.maturity
+        )
         self._pins = rules.pinned(catalog)
         self._enough = min(rules.page.minimum_pinned, request.entities_per_row)
         self._rejected = rejected(context)

@@ -9,7 +9,6 @@ import numpy as np
 from genpage.catalog import BoolArray, Catalog
 from genpage.context import Context
 from genpage.entity import ENTITY_KINDS
-from genpage.profile import Profile
 from genpage.request import PageRequest
 from genpage.rules import Limits, Rules
 
@@ -17,9 +16,10 @@ from genpage.rules import Limits, Rules
 def eligible(catalog: Catalog, rules: Rules, context: Context, request: PageRequest) -> BoolArray:
     """(E,) the entities that this member may be shown by this request.
 
-    The country is the profile's; where there is none, the locale's.
+    The country is the profile's; where there is none, the locale's. A member without a profile,
+    or whose profile is not to be had now, is whom the rules' ``without_profile`` says.
     """
-    profile = context.profile or Profile(context.user_id)
+    profile = context.profile or rules.assumed_profile(context.user_id)
     mask = _on_offer(catalog, rules, request.at)
     if rules.eligibility.countries:
         country = profile.country or request.country

@@ -16,7 +16,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from genpage.catalog import Catalog
 from genpage.entity import EntityKind
 from genpage.errors import RulesError
-from genpage.profile import ProfileType
+from genpage.profile import Profile, ProfileType
 from genpage.request import Device
 
 Age = Annotated[int, Field(ge=0, le=120)]
@@ -63,6 +63,16 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class WithoutProfile:
+    """Whom to take a member for whose profile is not known, or not to be had."""
+
+    __pydantic_config__ = _STRICT
+
+    profile_type: ProfileType = "adult"
+    maturity: Age = 18
+
+
+@dataclass(frozen=True, slots=True)
 class RowKindRules:
     """How often rows of one kind may stand on a page."""
 
@@ -80,6 +90,7 @@ class Rules:
     schema: Literal[1]
     page: PageRules = PageRules()
     eligibility: EligibilityRules = EligibilityRules()
+    without_profile: WithoutProfile = WithoutProfile()
     profiles: dict[ProfileType, Limits] = field(default_factory=dict)
     devices: dict[Device, Limits] = field(default_factory=dict)
     row_kinds: dict[str, RowKindRules] = field(default_factory=dict)
@@ -120,6 +131,11 @@ class Rules:
     def to_toml(self) -> str:
         """The document these rules were parsed from."""
         return self.source
+
+    def assumed_profile(self, user_id: str) -> Profile:
+        """Whom to take a member for of whom no profile is known."""
+        assumed = self.without_profile
+        return Profile(user_id, profile_type=assumed.profile_type, maturity=assumed.maturity)
 
     def check(self, catalog: Catalog) -> None:
         """Raise `RulesError` where a rule cannot mean anything with this catalog."""

@@ -48,3 +48,9 @@ def test_what_a_full_history_let_go_does_not_come_back() -> None:
     assert len(merged.events) == 512
     assert merged.events[-1].event_id == "x2000"
     assert merged.profile == Profile("ada", "mi")
+
+
+def test_a_profile_that_the_store_lost_holds_on() -> None:
+    """A page that goes on keeps the limits that it began with."""
+    kid = Profile("ada", profile_type="kid", maturity=7)
+    assert since(Context("ada", kid), Context("ada", revision=3)).profile == kid

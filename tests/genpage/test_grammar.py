@@ -38,6 +38,14 @@ per_page = 1
 drama = 1
 all = 3
 """
+STRICT = """
+schema = 1
+[without_profile]
+profile_type = "kid"
+maturity = 7
+[profiles.kid]
+exclude_genres = ["Horror"]
+"""
 # Pins, limits and looseness in many combinations, each a legal file.
 MIXED = tuple(
     f"""
@@ -58,7 +66,7 @@ per_page = {limit}
         ("false", "true", 1, "trending", 1, "trending", 3),
     )
 )
-RULES = (Rules.default(), *map(Rules.parse, (LOOSE, PINNED_AND_LIMITED, *MIXED)))
+RULES = (Rules.default(), *map(Rules.parse, (LOOSE, PINNED_AND_LIMITED, STRICT, *MIXED)))
 
 
 def start(world: World, rules: Rules = RULES[0]) -> PageGrammar:

@@ -31,6 +31,8 @@ def test_the_default_rules_keep_their_text() -> None:
         ("schema = 1\n[devices.fridge]\nexclude_kinds = []", "devices.fridge"),
         ("schema = 1\n[devices.tv]\nexclude_kinds = ['radio']", "devices.tv.exclude_kinds"),
         ("schema = 1\n[pins]\ncontinue = 99", "pins.continue"),
+        ("schema = 1\n[without_profile]\nmaturity = -1", "without_profile.maturity"),
+        ("schema = 1\n[without_profile]\nprofile_type = 'baby'", "without_profile.profile_type"),
         ("schema = ", "TOML"),
     ],
 )
