@@ -101,6 +101,14 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
     if settings.data is not None:
         filled = fill(DataFolder(settings.data), contexts, trends, catalog)
         log.info("context store filled", members=filled.members, events=filled.events)
+        if filled.histories_lost or filled.members_lost:
+            log.warning(
+                "the data has more members than the context store holds",
+                histories_lost=filled.histories_lost,
+                members_lost=filled.members_lost,
+                hint="pages of a member without history are made as for a new one; without a "
+                "profile the rules' without_profile applies",
+            )
     elif model is not None:
         trends.seed(model.trends, model.created_at)
     return Stores(

@@ -16,11 +16,17 @@ from streaming.trending import RECENT, LiveTrends
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """What was loaded. ``newest`` is the newest event's time, Unix seconds."""
+    """What was loaded. ``newest`` is the newest event's time, Unix seconds.
+
+    Where the data has more members than the store holds, ``histories_lost`` counts those whose
+    events it let go, ``members_lost`` those of whom it keeps nothing.
+    """
 
     members: int
     events: int
     newest: float | None
+    histories_lost: int = 0
+    members_lost: int = 0
 
 
 def fill(
@@ -36,7 +42,14 @@ def fill(
     contexts.load(loaded)
     _count(events, trends, catalog)
     newest: float | None = events["ts"][-1] if len(events) else None
-    return Filled(len(loaded), len(events), newest)
+    histories = sum(bool(context.events) for context in loaded)
+    return Filled(
+        len(loaded),
+        len(events),
+        newest,
+        histories_lost=histories - contexts.histories,
+        members_lost=len(loaded) - len(contexts),
+    )
 
 
 def _count(events: pl.DataFrame, trends: LiveTrends, catalog: Catalog) -> None:

@@ -5,6 +5,8 @@ One event loop calls them; no method yields between reading and writing, so each
 
 import heapq
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from itertools import chain
 
 from cachetools import LRUCache
 
@@ -14,54 +16,101 @@ from genpage.profile import Profile
 from streaming.ports import CachedHistory
 
 MEMBERS = 200_000
+# Some 450 bytes each.
+PROFILES = 1_000_000
 PROMPTS = 20_000
 
 
 class MemoryContextStore:
-    """A `ContextStore` and `Directory` of at most ``members``; the least recently used one goes."""
+    """A `ContextStore` and `Directory` of at most ``members`` histories and ``profiles`` beside.
 
-    def __init__(self, *, members: int = MEMBERS, history: int = HISTORY_LIMIT) -> None:
-        self._contexts: LRUCache[str, Context] = LRUCache(members)
+    Of either the least recently used one goes. A member whose history goes keeps the profile, since
+    a kid's limits must not fall with it; events of members that nobody knows drive no profile out.
+    """
+
+    def __init__(
+        self, *, members: int = MEMBERS, profiles: int = PROFILES, history: int = HISTORY_LIMIT
+    ) -> None:
+        # Members with events, and what is left of those whose events went: the profile.
+        self._members: LRUCache[str, Context] = LRUCache(members)
+        self._profiles: LRUCache[str, Context] = LRUCache(profiles)
         self._history = history
+        # The highest revision that was let go: whoever comes back goes on from there, so that no
+        # version stands for two histories of one member.
+        self._revision = 0
 
     def __len__(self) -> int:
         """How many members are held."""
-        return len(self._contexts)
+        return len(self._members) + len(self._profiles)
+
+    @property
+    def histories(self) -> int:
+        """How many members are held with events."""
+        return len(self._members)
 
     def load(self, contexts: Iterable[Context]) -> None:
         """Take contexts that were folded elsewhere, in place of what is held of those members."""
         for context in contexts:
-            self._contexts[context.user_id] = context
+            self._hold(context)
 
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
-        return self._contexts.get(user_id)
+        held = self._members.get(user_id)
+        return self._profiles.get(user_id) if held is None else held
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Fold events in, in the order given; those that changed something."""
         changed = []
         for event in events:
-            held = self._contexts.get(event.user_id) or Context(event.user_id)
+            held = await self.get(event.user_id) or self._newcomer(event.user_id)
             context = apply_event(held, event, limit=self._history)
             if context is not held:
                 changed.append(event)
-                self._contexts[event.user_id] = context
+                self._hold(context)
         return changed
 
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
-        held = self._contexts.get(profile.user_id) or Context(profile.user_id)
-        self._contexts[profile.user_id] = apply_profile(held, profile)
+        held = await self.get(profile.user_id) or self._newcomer(profile.user_id)
+        self._hold(apply_profile(held, profile))
 
     async def erase(self, user_id: str) -> bool:
         """Forget a member; whether there was anything to forget."""
-        return self._contexts.pop(user_id, None) is not None
+        gone = [held.pop(user_id, None) for held in (self._members, self._profiles)]
+        self._let_go(*(context for context in gone if context is not None))
+        return any(gone)
 
     async def busiest(self, limit: int) -> Sequence[Context]:
         """At most ``limit`` members, those with the most events first, then by id."""
-        return heapq.nsmallest(
-            limit, self._contexts.values(), key=lambda c: (-c.dropped - len(c.events), c.user_id)
-        )
+        held = chain(self._members.values(), self._profiles.values())
+        return heapq.nsmallest(limit, held, key=lambda c: (-c.dropped - len(c.events), c.user_id))
+
+    def _newcomer(self, user_id: str) -> Context:
+        return Context(user_id, revision=self._revision)
+
+    def _hold(self, context: Context) -> None:
+        user_id = context.user_id
+        if not context.events:
+            self._members.pop(user_id, None)
+            self._hold_profile(context)
+            return
+        self._profiles.pop(user_id, None)
+        if user_id not in self._members and len(self._members) >= self._members.maxsize:
+            _, oldest = self._members.popitem()
+            if oldest.profile is None:
+                self._let_go(oldest)
+            else:
+                dropped = oldest.dropped + len(oldest.events)
+                self._hold_profile(replace(oldest, events=(), dropped=dropped))
+        self._members[user_id] = context
+
+    def _hold_profile(self, context: Context) -> None:
+        if context.user_id not in self._profiles and len(self._profiles) >= self._profiles.maxsize:
+            self._let_go(self._profiles.popitem()[1])
+        self._profiles[context.user_id] = context
+
+    def _let_go(self, *contexts: Context) -> None:
+        self._revision = max([self._revision, *(context.revision for context in contexts)])
 
 
 class MemoryPromptCache:

@@ -1,11 +1,15 @@
 """A data folder into an empty context store: the same as if every event had been posted."""
 
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+import api.compose
 import api.fill
+from api.compose import Settings, compose
+from api.fake import Logbook
 from api.fill import Filled, fill
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
@@ -129,3 +133,21 @@ def test_an_unknown_action_is_named(tmp_path: Path) -> None:
     event = Event("1", "ada", "e1", "applaud", 5.0)  # type: ignore[arg-type]
     with pytest.raises(DatasetError, match="no action 'applaud'"):
         fill(write(tmp_path, [event], []), MemoryContextStore(), LiveTrends(CATALOG), CATALOG)
+
+
+async def test_more_members_than_the_store_holds_are_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What does not fit is counted and warned of; a member with a profile keeps it."""
+    monkeypatch.setattr(
+        api.compose, "MemoryContextStore", partial(MemoryContextStore, members=2, profiles=1)
+    )
+    events = [Event(f"{n}", f"u{n}", "e1", "play", float(n)) for n in range(5)]
+    write(tmp_path, events, [Profile("u0", profile_type="kid", ts=0.0)])
+    logbook = Logbook()
+    server = compose(Settings(data=tmp_path), logbook.logger())
+    kept = await server.stores.contexts.get("u0")
+    assert kept is not None
+    assert kept.profile is not None
+    told = [line for line in logbook.lines if "more members" in str(line["event"])]
+    assert [(line["histories_lost"], line["members_lost"]) for line in told] == [(3, 2)]

@@ -111,3 +111,47 @@ async def test_the_busiest_members_come_first(limit: int, expected: list[str]) -
         ]
     )
     assert [context.user_id for context in await store.busiest(limit)] == expected
+
+
+async def test_a_profile_outlives_the_history() -> None:
+    """A kid's limits hold after the events went, and events of strangers drive no profile out."""
+    store = MemoryContextStore(members=2, profiles=3)
+    kid = Profile("kid", profile_type="kid", maturity=7, ts=1.0)
+    await store.put_profile(kid)
+    await store.apply([event(1, 1.0, "kid"), event(2, 2.0, "kid")])
+    await store.apply([event(n, 3.0, f"stranger-{n}") for n in range(10)])
+    context = await store.get("kid")
+    assert context is not None
+    assert (context.profile, context.events, context.dropped) == (kid, (), 2)
+    assert await store.get("stranger-0") is None
+    assert len(store) == 3
+    await store.apply([event(3, 4.0, "kid")])
+    context = await store.get("kid")
+    assert context is not None
+    assert context.profile == kid
+    assert len(context.events) == 1
+
+
+async def test_profiles_are_bounded_too() -> None:
+    """Those without a history go by their own bound, the least recently used first."""
+    store = MemoryContextStore(members=1, profiles=2)
+    for name in ("ada", "bob", "cyd"):
+        await store.put_profile(Profile(name, ts=1.0))
+    assert await store.get("ada") is None
+    assert len(store) == 2
+
+
+async def test_no_version_stands_for_two_histories() -> None:
+    """A member who was let go or erased and comes back has a version that was never used."""
+    store = MemoryContextStore(members=1)
+    await store.apply([event(1, 1.0, "ada"), event(2, 2.0, "ada")])
+    await store.apply([event(3, 1.0, "bob")])
+    await store.apply([event(4, 3.0, "ada")])
+    context = await store.get("ada")
+    assert context is not None
+    assert context.version == "3"
+    await store.erase("ada")
+    await store.apply([event(5, 4.0, "ada")])
+    context = await store.get("ada")
+    assert context is not None
+    assert context.version == "4"
