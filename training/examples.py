@@ -63,7 +63,7 @@ class Example:
 
 
 class ExampleBuilder:
-    """Builds the examples of pages. Events from ``until`` on (Unix seconds) are never targets."""
+    """Builds the examples of pages. Events from ``until`` on (Unix seconds) are in none."""
 
     def __init__(
         self, timeline: Timeline, pages: Pages, encoder: PromptEncoder, *, until: float
@@ -126,7 +126,8 @@ class ExampleBuilder:
     def _acted(self, page_id: str, rows: int) -> IntArray:
         """``<acted>``, the events on the first ``rows`` rows of a page, ``<page>``."""
         events = self._timeline.on_page(page_id)
-        above = [e for e in events if e.row_pos is not None and e.row_pos < rows]
+        known = (e for e in events if e.ts < self._until)
+        above = [e for e in known if e.row_pos is not None and e.row_pos < rows]
         return self._encoder.continuation((), above)
 
     def _titles(self, prompt: Prompt, events: slice, cut: int) -> Targets:

@@ -15,6 +15,7 @@ from genpage.request import DEVICES, Device
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
 from tokenizer.vocabulary import IntArray, Vocabulary
 from training.feedback import is_judged, is_positive, target_weight
+from training.late import LateActs
 
 _COLUMNS = (
     *("page_id", "user_id", "ts", "row_pos", "col_pos", "row_id", "entity_id"),
@@ -45,17 +46,28 @@ class Pages:
 
     @classmethod
     def read(
-        cls, folder: DataFolder, vocabulary: Vocabulary, days: Sequence[str], most: int | None
+        cls,
+        folder: DataFolder,
+        vocabulary: Vocabulary,
+        days: Sequence[str],
+        most: int | None,
+        *,
+        until: float = float("inf"),
     ) -> "Pages":
         """The pages of ``days``, newest days first until there are ``most`` (None: all).
 
-        A day is read at a time, so that memory holds what is kept and one day.
+        Pages that were acted on at ``until`` (Unix seconds) or later are left out
+        (`training.late`). A day is read at a time, so that memory holds what is kept and one day.
         """
+        late = LateActs.read(folder, until) if until < float("inf") else None
         parts: list[Pages] = []
         for day in sorted(days, reverse=True):
             if most is not None and sum(map(len, parts)) >= most:
                 break
-            parts.insert(0, cls.of(folder.impressions(day, day, columns=_COLUMNS), vocabulary))
+            impressions = folder.impressions(day, day, columns=_COLUMNS)
+            if late is not None:
+                impressions = late.without(impressions)
+            parts.insert(0, cls.of(impressions, vocabulary))
         return cls._joined(parts)
 
     @classmethod

@@ -152,11 +152,11 @@ class Run:
         if steps is None and options.epochs is None:
             steps = recipe.steps
         most = None if steps is None else steps * self.batch_tokens // _FEWEST_TOKENS
-        pages = Pages.read(folder, self._vocabulary, self.days, most)
+        pages = Pages.read(folder, self._vocabulary, self.days, most, until=self._until)
         if not len(pages):
             raise DatasetError(
-                f"{options.data} has no page with positive feedback before {self.held_out}; "
-                "there is nothing to train on"
+                f"{options.data} has no page with positive feedback, complete before "
+                f"{self.held_out or options.to or 'its end'}; there is nothing to train on"
             )
         self.pages = len(pages)
         epochs = None if steps is not None and options.epochs is None else options.epochs or 1.0
@@ -262,10 +262,12 @@ class Run:
     def _validate(self) -> Validation | None:
         if self.held_out is None:
             return None
-        pages = Pages.read(self._folder, self._vocabulary, [self.held_out], None)
+        to = self._options.to
+        until = float("inf") if to is None else day_start(to)
+        pages = Pages.read(self._folder, self._vocabulary, [self.held_out], None, until=until)
         if not len(pages):
             return None
-        stream = self._stream_of(pages, float("inf"))
+        stream = self._stream_of(pages, until)
         chosen = np.random.default_rng(self._options.seed).permutation(len(pages))
         builder = stream.builder
         examples = [
