@@ -15,10 +15,12 @@
 model computes is checked by `runtime.golden`, before anything is served.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
+from google.protobuf.message import Message  # type: ignore[import-untyped]  # ships no types
 
 from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json
@@ -128,7 +130,7 @@ def _check_trunk(files: VerifiedFolder) -> None:
         raise BundleError(f"{path} needs operators that a trunk has no use for.")
     places = {
         entry.value
-        for tensor in model.graph.initializer
+        for tensor in _tensors(model)
         for entry in tensor.external_data
         if entry.key == "location"
     }
@@ -136,6 +138,17 @@ def _check_trunk(files: VerifiedFolder) -> None:
         raise BundleError(f"{path} reads its weights from {strange[0]!r}, not from {TRUNK_DATA}.")
     if places:
         files.path(TRUNK_DATA)
+
+
+def _tensors(message: Message) -> Iterator[onnx.TensorProto]:
+    """Every tensor anywhere in a graph: initializers, constants, attributes, subgraphs."""
+    if isinstance(message, onnx.TensorProto):
+        yield message
+        return
+    for field, value in message.ListFields():
+        if field.message_type is not None:
+            for part in [value] if isinstance(value, Message) else value:
+                yield from _tensors(part)
 
 
 def _check_agreement(folder: Path, manifest: Manifest, contents: Contents) -> None:

@@ -210,6 +210,43 @@ def test_a_graph_that_reads_elsewhere_is_refused(int8_bundle: Path, tmp_path: Pa
     assert "reads its weights from '/etc/hostname'" in refused(bundle)
 
 
+def _elsewhere() -> onnx.TensorProto:
+    """A tensor whose values are in one of the machine's files."""
+    tensor = onnx.TensorProto(name="stolen", data_type=onnx.TensorProto.UINT8, dims=[4])
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="/etc/hostname")
+    return tensor
+
+
+def _in_a_constant(graph: onnx.GraphProto) -> None:
+    graph.node.append(onnx.helper.make_node("Constant", [], ["stolen"], value=_elsewhere()))
+
+
+def _in_a_branch(graph: onnx.GraphProto) -> None:
+    inner = onnx.helper.make_graph([], "inner", [], [], [_elsewhere()])
+    deeper = onnx.helper.make_node("If", ["c"], ["x"], then_branch=inner)
+    outer = onnx.helper.make_graph([deeper], "outer", [], [])
+    graph.node.append(onnx.helper.make_node("If", ["c"], ["y"], else_branch=outer))
+
+
+def _in_a_sparse_one(graph: onnx.GraphProto) -> None:
+    graph.sparse_initializer.add().values.CopyFrom(_elsewhere())
+
+
+@pytest.mark.parametrize("hide", [_in_a_constant, _in_a_branch, _in_a_sparse_one])
+def test_no_corner_of_a_graph_reads_elsewhere(
+    hide: Callable[[onnx.GraphProto], None], int8_bundle: Path, tmp_path: Path
+) -> None:
+    """Constants, subgraphs and sparse tensors are looked into as initializers are."""
+    bundle = copied(int8_bundle, tmp_path)
+    path = bundle / "trunk.onnx"
+    model = onnx.load(path, load_external_data=False)
+    hide(model.graph)
+    path.write_bytes(model.SerializeToString())
+    cover_up(bundle)
+    assert "reads its weights from '/etc/hostname'" in refused(bundle)
+
+
 def test_no_graph_at_all_is_refused(int8_bundle: Path, tmp_path: Path) -> None:
     """Bytes that are no protobuf."""
     bundle = copied(int8_bundle, tmp_path)
