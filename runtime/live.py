@@ -27,12 +27,10 @@ class LivePage:
     cached: int = 0
     passes: int = 0
     prompt_tokens: int = field(init=False)
-    next_index: int = field(init=False)
 
     def __post_init__(self) -> None:
         """Read off the job what progress will change."""
         self.prompt_tokens = self.decoder.length
-        self.next_index = len(self.job.grammar.rows)
 
     @property
     def decoding(self) -> bool:
@@ -44,10 +42,9 @@ class LivePage:
         return self.job.deadline is not None and now >= self.job.deadline
 
     def row(self, row: DecodedRow, now: float) -> RowDecoded:
-        """The output for a row just finished; counts it."""
-        index, self.next_index = self.next_index, self.next_index + 1
+        """The output for a row just finished."""
         at_ms = (now - self.submitted) * 1000
-        return RowDecoded(self.job.page_id, index, row.row, row.entities, at_ms)
+        return RowDecoded(self.job.page_id, row.row, row.entities, at_ms)
 
     def finished(self, reason: FinishReason, now: float) -> PageFinished:
         """The output for its end at ``now``."""

@@ -24,12 +24,10 @@ class Timing:
 class RowDecoded:
     """A finished row, by catalog indices.
 
-    ``index`` is its place on the whole page, rows replayed into the job's grammar included.
     ``at_ms`` is the time since submission.
     """
 
     page_id: str
-    index: int
     row: int
     entities: tuple[int, ...]
     at_ms: float

@@ -17,11 +17,6 @@ class KVShape:
     head_dim: int
     length: int
 
-    @property
-    def bytes_a_token(self) -> int:
-        """Memory that a token takes once it is written."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * 4
-
 
 class KVPool:
     """Keys and values of all slots, ``2 * layers`` arrays (slots, kv heads, length, head dim).

@@ -48,11 +48,6 @@ class Slots:
         return len(self._free)
 
     @property
-    def idle(self) -> bool:
-        """Whether no page is using any slot."""
-        return len(self._free) == len(self._entries)
-
-    @property
     def live_tokens(self) -> int:
         """Tokens held by busy slots."""
         return sum(entry.held for i, entry in enumerate(self._entries) if i not in self._free)

@@ -65,7 +65,6 @@ class TrunkBackend:
         self._seqlens: IntArray = np.zeros(1, np.int32)
         self._total: IntArray = np.zeros((), np.int32)
         self._bindings = [self._bind(session, slot) for slot in range(slots)]
-        self.bytes_a_token = shape.bytes_a_token
 
     def use(self, embeddings: FloatArray) -> None:
         """Take a table that extends the one before; may be called beside a running pass."""

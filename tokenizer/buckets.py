@@ -37,7 +37,6 @@ _GAPS = (
     (",12h", ", in the same sitting"),
     ("", ""),
 )
-FIRST_GAP = len(GAP_EDGES)
 
 
 def _age_names() -> list[tuple[str, str]]:
@@ -68,11 +67,6 @@ def age_bucket(ts: float, anchor: float) -> int:
         return bisect_right(AGE_EDGES, anchor - ts)
     slot = min(int((ts - anchor) // (HOURS_A_SLOT * HOUR)), SLOTS_A_DAY - 1)
     return len(AGE_EDGES) + 1 + slot
-
-
-def gap_bucket(gap: float) -> int:
-    """0..2 for the seconds since the member's previous event."""
-    return bisect_right(GAP_EDGES, gap)
 
 
 # --- for how long (seconds) -----------------------------------------------------------------------

@@ -5,7 +5,7 @@ compares the two), from arrays that are mapped to tokens once::
 
     histories = Histories.of(encoder.vocabulary, user_ids, entity_ids, actions, ts, durations)
     member = histories.member("u17")            # None for a member without events
-    cut = histories.visible(member, at)         # events with ts <= at; or any cut of one's own
+    cut = np.searchsorted(histories.ts[histories.events_of(member)], at, side="right")
     prompt = histories.prompt(encoder, member, cut, at=at, device="tv", profile=p, injection=i)
 
 ``cut`` counts the member's events, oldest first, that the prompt may know. Serving knows the
@@ -104,10 +104,6 @@ class Histories:
     def events_of(self, member: int) -> slice:
         """Where a member's events stand in the columns."""
         return slice(int(self.offsets[member]), int(self.offsets[member + 1]))
-
-    def visible(self, member: int, at: float) -> int:
-        """How many of a member's events a request at ``at`` may see (``ts <= at``)."""
-        return int(np.searchsorted(self.ts[self.events_of(member)], at, side="right"))
 
     def prompt(
         self,

@@ -55,9 +55,6 @@ from tokenizer.window import TOKENS_AN_EVENT, Window
 SegmentName = Literal[
     "profile", "summary", "history", "new", "live", "trending", "request", "next", "page"
 ]
-PROFILE_TOKENS = REQUEST_TOKENS = 5
-# <summary> <history> <new> <live> <trending> <next> <page>
-_OPENERS = 7
 
 
 def first_of(prefix: str) -> int:
@@ -113,11 +110,6 @@ class PromptEncoder:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", Window(self.history_tokens, self.history_block))
-
-    def max_tokens(self, injected: int = 8) -> int:
-        """The longest prompt, with at most ``injected`` titles a kind of injection."""
-        fixed = PROFILE_TOKENS + REQUEST_TOKENS + _OPENERS
-        return fixed + self.summary_entities + self.history_tokens + 3 * injected
 
     def encode(self, context: Context, request: PageRequest, injection: Injection) -> Prompt:
         """The prompt of a request; events later than ``request.at`` stay hidden."""

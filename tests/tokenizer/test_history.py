@@ -62,7 +62,7 @@ def test_twin_of_the_request_encoder(events: list[Row], offset: float) -> None:
     for user_id in ("ann", "bob", "cyd", "nobody"):
         profile = Profile(user_id, "en")
         member = histories.member(user_id)
-        cut = 0 if member is None else histories.visible(member, at)
+        cut = sum(user == user_id and START + ts <= at for user, _, _, ts, _ in events)
         fast = histories.prompt(
             ENCODER, member, cut, at=at, device="tv", profile=profile, injection=INJECTION
         )
@@ -108,7 +108,6 @@ def test_a_cut_hides_what_follows() -> None:
     """Evaluation's cut, strictly before an event, shows nothing of it nor of its equals in time."""
     events: list[Row] = [("ann", f"e{n}", "play", ts, None) for n, ts in enumerate((1, 5, 5, 9))]
     histories = histories_of(events)
-    assert [histories.visible(0, START + at) for at in (0, 1, 5, 8, 9)] == [0, 1, 3, 3, 4]
     prompt = histories.prompt(
         ENCODER, 0, 1, at=START + 5, device="tv", profile=None, injection=Injection()
     )
