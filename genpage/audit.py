@@ -16,7 +16,7 @@ from genpage.page import Page
 from genpage.profile import Profile
 from genpage.request import PageRequest
 from genpage.row import MEMBER_ROW_KINDS, Row, Where
-from genpage.rules import EligibilityRules, Limits, Rules
+from genpage.rules import EligibilityRules, Exclusions, Rules
 from genpage.trends import Trends
 
 
@@ -161,12 +161,12 @@ class _Auditor:
             yield "rejected"
         if entity.id in self._request.exclude:
             yield "excluded"
-        for limits in (
+        for excluded in (
             self._rules.profiles.get(self._profile.profile_type),
             self._rules.devices.get(self._request.device),
         ):
-            if limits is not None:
-                yield from _beyond(entity, limits)
+            if excluded is not None:
+                yield from _beyond(entity, excluded)
 
     def _belongs(self, entity: Entity, row: Row) -> bool:
         if row.entity_ids is not None:
@@ -191,12 +191,12 @@ def _untimely(entity: Entity, rules: EligibilityRules, at: float) -> Iterator[st
         yield "live-too-early"
 
 
-def _beyond(entity: Entity, limits: Limits) -> Iterator[str]:
-    if limits.maximum_maturity is not None and entity.maturity > limits.maximum_maturity:
+def _beyond(entity: Entity, excluded: Exclusions) -> Iterator[str]:
+    if excluded.maximum_maturity is not None and entity.maturity > excluded.maximum_maturity:
         yield "profile-maturity"
-    if set(limits.exclude_genres) & set(entity.genres):
+    if set(excluded.exclude_genres) & set(entity.genres):
         yield "excluded-genre"
-    if entity.kind in limits.exclude_kinds:
+    if entity.kind in excluded.exclude_kinds:
         yield "excluded-kind"
 
 

@@ -10,7 +10,7 @@ from genpage.catalog import BoolArray, Catalog
 from genpage.context import Context
 from genpage.entity import ENTITY_KINDS
 from genpage.request import PageRequest
-from genpage.rules import Limits, Rules
+from genpage.rules import Exclusions, Rules
 
 
 def eligible(catalog: Catalog, rules: Rules, context: Context, request: PageRequest) -> BoolArray:
@@ -26,12 +26,12 @@ def eligible(catalog: Catalog, rules: Rules, context: Context, request: PageRequ
         mask &= catalog.by_country.get(country or "", catalog.everywhere)
     if rules.eligibility.maturity:
         mask &= catalog.maturity <= profile.maturity
-    for limits in (
+    for excluded in (
         rules.profiles.get(profile.profile_type),
         rules.devices.get(request.device),
     ):
-        if limits is not None:
-            mask &= _within(catalog, limits)
+        if excluded is not None:
+            mask &= _within(catalog, excluded)
     if rules.eligibility.rejected:
         mask[list(catalog.indices(rejected(context)))] = False
     mask[list(catalog.indices(request.exclude))] = False
@@ -59,13 +59,13 @@ def _on_offer(catalog: Catalog, rules: Rules, at: float) -> BoolArray:
     return mask
 
 
-def _within(catalog: Catalog, limits: Limits) -> BoolArray:
+def _within(catalog: Catalog, excluded: Exclusions) -> BoolArray:
     mask = np.ones(len(catalog.entities), np.bool_)
-    if limits.maximum_maturity is not None:
-        mask &= catalog.maturity <= limits.maximum_maturity
-    for genre in limits.exclude_genres:
+    if excluded.maximum_maturity is not None:
+        mask &= catalog.maturity <= excluded.maximum_maturity
+    for genre in excluded.exclude_genres:
         if genre in catalog.by_genre:
             mask &= ~catalog.by_genre[genre]
-    for kind in limits.exclude_kinds:
+    for kind in excluded.exclude_kinds:
         mask &= catalog.kind != ENTITY_KINDS.index(kind)
     return mask

@@ -52,7 +52,7 @@ class EligibilityRules:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Exclusions:
     """What a profile type or a device must not be shown."""
 
     __pydantic_config__ = _STRICT
@@ -91,8 +91,8 @@ class Rules:
     page: PageRules = PageRules()
     eligibility: EligibilityRules = EligibilityRules()
     without_profile: WithoutProfile = WithoutProfile()
-    profiles: dict[ProfileType, Limits] = field(default_factory=dict)
-    devices: dict[Device, Limits] = field(default_factory=dict)
+    profiles: dict[ProfileType, Exclusions] = field(default_factory=dict)
+    devices: dict[Device, Exclusions] = field(default_factory=dict)
     row_kinds: dict[str, RowKindRules] = field(default_factory=dict)
     pins: dict[str, Position] = field(default_factory=dict)
     # The file as it was read: what a checkpoint or a bundle carries on, comments and all.

@@ -17,7 +17,7 @@ from runtime.arrays import FloatArray
 from runtime.decoder import Decoder
 from runtime.job import PageJob
 from runtime.limits import Limits
-from runtime.live import LivePage
+from runtime.live import LiveJob
 from runtime.output import Output
 from runtime.scheduler import Scheduler, Work
 
@@ -46,7 +46,7 @@ class Stats:
 class _Scored:
     """A page whose sequence is fed, with the hidden states (1, width) behind its last token."""
 
-    page: LivePage
+    page: LiveJob
     hidden: FloatArray
 
 
@@ -78,7 +78,7 @@ class Engine:
             decoder = Decoder(job)
         except Exception as error:
             raise GenPageError(f"page {job.page_id} cannot be begun. This is a bug.") from error
-        page = LivePage(job, decoder, now if submitted is None else submitted)
+        page = LiveJob(job, decoder, now if submitted is None else submitted)
         self._scheduler.submit(page)
         if page.decoder.reason is not None:
             self._finish(page, page.decoder.reason, now)
@@ -176,7 +176,7 @@ class Engine:
             for item, line in zip(share, scores, strict=True):
                 self._decide(item.page, line, now)
 
-    def _decide(self, page: LivePage, scores: FloatArray, now: float) -> None:
+    def _decide(self, page: LiveJob, scores: FloatArray, now: float) -> None:
         if page.decoding_since is None:
             page.decoding_since = now
         try:
@@ -192,7 +192,7 @@ class Engine:
         else:
             self._refuse_overlong(page)
 
-    def _refuse_overlong(self, page: LivePage) -> None:
+    def _refuse_overlong(self, page: LiveJob) -> None:
         capacity = page.job.model.backend.capacity
         if page.decoder.length > capacity:
             error = InputError(
@@ -201,11 +201,11 @@ class Engine:
             )
             self._fail(page, error)
 
-    def _finish(self, page: LivePage, reason: FinishReason, now: float) -> None:
+    def _finish(self, page: LiveJob, reason: FinishReason, now: float) -> None:
         self._outputs.append(page.finished(reason, now))
         self._scheduler.remove(page)
 
-    def _fail(self, page: LivePage, error: GenPageError) -> None:
+    def _fail(self, page: LiveJob, error: GenPageError) -> None:
         self._outputs.append(page.failed(error))
         # What went wrong may stand in the KV: nobody is to build on it.
         self._scheduler.remove(page, keep=False)

@@ -11,7 +11,7 @@ from runtime.output import PageFailed, PageFinished, RowDecoded, Timing
 
 
 @dataclass(slots=True, eq=False)
-class LivePage:
+class LiveJob:
     """Waiting while ``slot`` is None, in prefill until ``decoding_since`` is set, then decoding.
 
     Times are seconds of the engine's monotonic clock. Mutated by the scheduler (admission) and

@@ -1,6 +1,6 @@
 """Who decodes, who waits, and what each step feeds the trunk.
 
-Pure policy over `LivePage`s and `Slots`; it runs nothing. What it promises:
+Pure policy over `LiveJob`s and `Slots`; it runs nothing. What it promises:
 
 1. Admission is first come, first served: a page gets a slot before any later page of the same
    backend. Pages of another backend (a bundle being swapped in) do not wait behind it.
@@ -19,7 +19,7 @@ from genpage.errors import ConflictError, OverloadedError
 from runtime.backend import Backend
 from runtime.chunk import Chunk
 from runtime.limits import Limits
-from runtime.live import LivePage
+from runtime.live import LiveJob
 from runtime.slots import Slots
 
 
@@ -27,7 +27,7 @@ from runtime.slots import Slots
 class Work:
     """One page's part of a step."""
 
-    page: LivePage
+    page: LiveJob
     chunk: Chunk
 
 
@@ -37,8 +37,8 @@ class Scheduler:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         # Both in order of arrival, by page id.
-        self._waiting: OrderedDict[str, LivePage] = OrderedDict()
-        self._live: OrderedDict[str, LivePage] = OrderedDict()
+        self._waiting: OrderedDict[str, LiveJob] = OrderedDict()
+        self._live: OrderedDict[str, LiveJob] = OrderedDict()
         # A bundle that is swapped out takes its books along once nobody holds its backend.
         self._slots = WeakKeyDictionary[Backend, Slots]()
 
@@ -52,7 +52,7 @@ class Scheduler:
         """Pages with a slot."""
         return len(self._live)
 
-    def pages(self) -> list[LivePage]:
+    def pages(self) -> list[LiveJob]:
         """All pages, the live ones first."""
         return [*self._live.values(), *self._waiting.values()]
 
@@ -60,7 +60,7 @@ class Scheduler:
         """The bookkeeping of every backend in use."""
         return iter(self._slots.values())
 
-    def find(self, page_id: str) -> LivePage | None:
+    def find(self, page_id: str) -> LiveJob | None:
         """The page of this id, None where there is none."""
         return self._live.get(page_id) or self._waiting.get(page_id)
 
@@ -68,7 +68,7 @@ class Scheduler:
         """Whether one more page may come."""
         return len(self._live) + len(self._waiting) < self._limits.pages
 
-    def submit(self, page: LivePage) -> None:
+    def submit(self, page: LiveJob) -> None:
         """Let a page wait for a slot; `OverloadedError` when full, `ConflictError` for a twin."""
         page_id = page.job.page_id
         if self.find(page_id) is not None:
@@ -79,7 +79,7 @@ class Scheduler:
             )
         self._waiting[page_id] = page
 
-    def expired(self, now: float) -> list[LivePage]:
+    def expired(self, now: float) -> list[LiveJob]:
         """The pages, live or waiting, whose deadline has come. Changes nothing."""
         return [page for page in self.pages() if page.expired(now)]
 
@@ -118,7 +118,7 @@ class Scheduler:
         """The work's chunk is in its slot's KV."""
         self._slots_of(work.page).record(work.chunk.slot, work.chunk.start, work.chunk.tokens)
 
-    def remove(self, page: LivePage, *, keep: bool = True) -> None:
+    def remove(self, page: LiveJob, *, keep: bool = True) -> None:
         """A page has ended. ``keep`` False: its slot's KV may not be relied on."""
         if page.slot is None:
             del self._waiting[page.job.page_id]
@@ -143,11 +143,11 @@ class Scheduler:
         if any(page.slot is not None for page in self._waiting.values()):
             raise RuntimeError("a waiting page has a slot. This is a bug.")
 
-    def _work(self, page: LivePage, limit: int) -> Work:
+    def _work(self, page: LiveJob, limit: int) -> Work:
         assert page.slot is not None
         return Work(page, page.decoder.chunk(page.slot, limit))
 
-    def _slots_of(self, page: LivePage) -> Slots:
+    def _slots_of(self, page: LiveJob) -> Slots:
         backend = page.job.model.backend
         slots = self._slots.get(backend)
         if slots is None:

@@ -43,7 +43,9 @@ ENTRIES = (
     Entry(("train", "pretrain"), "train", "Pretrain", "next-token prediction on pages"),
     Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
     Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
-    Entry(("evaluate", "pages"), "pages", "Pages", "audit served pages, compare precisions"),
+    Entry(
+        ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
+    ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
 )
 _EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from runtime.model import LoadedModel
 
 
-class Pages(Command):
+class EvaluatePages(Command):
     """Pages for sampled members: audit them rule by rule, and compare decoders and bundles."""
 
     data: Path = Field(description="the data whose members are sampled")

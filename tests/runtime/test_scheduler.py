@@ -9,13 +9,13 @@ from genpage.errors import ConflictError, OverloadedError
 from runtime.decoder import Decoder
 from runtime.fake import FakeModel
 from runtime.limits import Limits
-from runtime.live import LivePage
+from runtime.live import LiveJob
 from runtime.scheduler import Scheduler
 
 CATALOG = library(100, 5)
 
 
-def page(model: FakeModel, page_id: str, prompt: int = 5, *, member: str | None = None) -> LivePage:
+def page(model: FakeModel, page_id: str, prompt: int = 5, *, member: str | None = None) -> LiveJob:
     """A page in hand whose prompt has this many tokens."""
     of_length = replace(
         plan(CATALOG, rows=2, entities_per_row=5),
@@ -23,10 +23,10 @@ def page(model: FakeModel, page_id: str, prompt: int = 5, *, member: str | None 
         member=member or page_id,
     )
     job = of_length.job(model, page_id)
-    return LivePage(job, Decoder(job), submitted=0.0)
+    return LiveJob(job, Decoder(job), submitted=0.0)
 
 
-def waiting(scheduler: Scheduler, *pages: LivePage) -> None:
+def waiting(scheduler: Scheduler, *pages: LiveJob) -> None:
     """Submit them in this order."""
     for each in pages:
         scheduler.submit(each)
@@ -171,7 +171,7 @@ def test_expiry_concerns_the_waiting_too() -> None:
     scheduler = Scheduler(Limits())
     pages = [page(model, name) for name in "ab"]
     late = Plan(CATALOG, plan(CATALOG).request).job(model, "c", deadline=5.0)
-    pages.append(LivePage(late, Decoder(late), submitted=0.0))
+    pages.append(LiveJob(late, Decoder(late), submitted=0.0))
     waiting(scheduler, *pages)
     scheduler.admit(0.0)
     assert scheduler.expired(4.9) == []
