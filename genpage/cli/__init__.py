@@ -4,6 +4,7 @@ A command's module is imported when it is called, and imports its room when it r
 ``genpage serve`` never loads torch.
 """
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,7 +49,7 @@ ENTRIES = (
     ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
 )
-_EXIT_FAILED, _EXIT_USAGE, _EXIT_INTERRUPTED = 1, 2, 130
+_EXIT_FAILED, _EXIT_USAGE = 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -66,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(_EXIT_FAILED)
         _end(f"genpage: {error}", _EXIT_FAILED)  # a full disk, a folder that may not be written
     except KeyboardInterrupt:
-        _end("genpage: interrupted", _EXIT_INTERRUPTED)
+        _end("genpage: interrupted", _EXIT_FAILED)
 
 
 def run(words: list[str]) -> None:
@@ -93,10 +94,18 @@ def _parse(entry: Entry, flags: list[str]) -> Command:
         return CliApp.run(command, cli_args=flags, cli_cmd_method_name="_parsed")
     except ValidationError as error:
         first = error.errors()[0]
-        flag = "--" + "-".join(str(part) for part in first["loc"]).replace("_", "-")
-        raise UsageError(f"{flag}: {first['msg']}") from error
+        name = "-".join(str(part) for part in first["loc"])
+        raise UsageError(f"{_origin(name, flags)}: {first['msg']}") from error
     except SettingsError as error:
         raise UsageError(str(error)) from error
+
+
+def _origin(name: str, flags: list[str]) -> str:
+    """Where a setting's value came from: its flag, or the variable where that is what is set."""
+    flag = "--" + name.replace("_", "-")
+    variable = f"GENPAGE_{name.replace('-', '_').upper()}"
+    given = any(word == flag or word.startswith(f"{flag}=") for word in flags)
+    return f"the environment variable {variable}" if variable in os.environ and not given else flag
 
 
 def _overview(entries: Sequence[Entry]) -> Table:

@@ -8,6 +8,7 @@ import os
 import re
 import sys
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ import orjson
 from pydantic import Field
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
@@ -26,6 +28,8 @@ from genpage.errors import UsageError
 CONFIG_FILE = "genpage.toml"
 # Read by tests and the importer, not flags of a command; and what Kubernetes sets by itself for a
 # service that is called "genpage".
+# "GENPAGE_PORT=tcp://10.0.0.1:80" is set by it too, and is one of ours by name alone.
+_SERVICE_LINK = re.compile(r"^(tcp|udp|sctp)://")
 _FOREIGN = re.compile(r"^GENPAGE_(REAL_DATA|SERVICE_.*|PORT_\d+_.*)$")
 
 
@@ -73,6 +77,8 @@ class Command(BaseSettings):
             ).items()
             if key in cls.setting_names()
         }
+        if isinstance(env_settings, EnvSettingsSource) and "port" in cls.model_fields:
+            env_settings.env_vars = without_service_link(env_settings.env_vars)
         return init_settings, env_settings, InitSettingsSource(settings_cls, known)
 
     def run(self) -> None:
@@ -100,6 +106,21 @@ def read_config(path: Path, known: frozenset[str]) -> dict[str, object]:
     if unknown := sorted(set(values) - known):
         raise UsageError(f"{path}: unknown key {unknown[0]!r}; `genpage --help` lists the commands")
     return values
+
+
+def without_service_link(variables: Mapping[str, str | None]) -> Mapping[str, str | None]:
+    """The variables without a ``GENPAGE_PORT`` that is Kubernetes' and no port; stderr says so."""
+    own = {
+        name: value
+        for name, value in variables.items()
+        if not (name.lower() == "genpage_port" and value and _SERVICE_LINK.match(value))
+    }
+    if len(own) < len(variables):
+        sys.stderr.write(
+            "genpage: GENPAGE_PORT is passed over: Kubernetes sets it for a service called genpage "
+            "and it is no port; give --port, or set enableServiceLinks to false\n"
+        )
+    return own
 
 
 def refuse_unknown_variables(known: frozenset[str]) -> None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
+from pathlib import Path
 from subprocess import DEVNULL, PIPE
 
 import httpx
@@ -189,6 +190,24 @@ async def test_a_signal_ends_the_process_with_exit_code_0(number: signal.Signals
     assert process.returncode == 0
     lines = [orjson.loads(line) for line in errors.splitlines()]
     assert "draining" in [line["event"] for line in lines]
+
+
+async def test_ctrl_c_ends_the_command_with_exit_code_0(tmp_path: Path) -> None:
+    """``genpage serve`` itself, as a shell sees it."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "genpage", "serve", "--port", "0"),
+        stdin=DEVNULL,
+        stdout=PIPE,
+        stderr=PIPE,
+        cwd=tmp_path,
+    )
+    assert process.stdout is not None
+    assert b"http://127.0.0.1:" in await process.stdout.readline()
+    process.send_signal(signal.SIGINT)
+    _, errors = await process.communicate()
+    assert process.returncode == 0
+    assert "draining" in [orjson.loads(line)["event"] for line in errors.splitlines()]
 
 
 async def test_a_second_signal_ends_it_before_the_grace_is_over() -> None:

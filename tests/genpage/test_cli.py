@@ -6,6 +6,8 @@ import pytest
 
 from genpage.cli import ENTRIES, main
 from genpage.cli.command import Command, read_config
+from genpage.cli.rules import RulesCheck
+from genpage.cli.serve import Serve
 from genpage.errors import UsageError
 
 
@@ -81,6 +83,45 @@ def test_variables_that_others_set_are_let_be(
     monkeypatch.setenv("GENPAGE_PORT_8700_TCP", "x")
     code, _ = ends(["rules", "check", "none.toml"], capsys)
     assert code == 1
+
+
+def test_a_service_link_is_no_port(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What Kubernetes puts into GENPAGE_PORT is passed over with a warning, whatever it links."""
+    monkeypatch.setenv("GENPAGE_PORT", "tcp://10.0.0.1:80")
+    assert Serve().port == 8700
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    assert "GENPAGE_PORT is passed over" in err
+    monkeypatch.setenv("GENPAGE_PORT", "9000")
+    assert Serve().port == 9000
+    assert not capsys.readouterr().err
+
+
+def test_a_wrong_variable_is_named_as_such(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever gave no flag is not sent to look for one."""
+    monkeypatch.setenv("GENPAGE_MAX_BATCH", "many")
+    code, err = ends(["serve"], capsys)
+    assert code == 2
+    assert "the environment variable GENPAGE_MAX_BATCH: " in err
+    code, err = ends(["serve", "--max-batch", "few"], capsys)
+    assert code == 2
+    assert "--max-batch: " in err
+
+
+def test_an_interrupted_command_is_one_line_and_code_1(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Ctrl-C is no traceback, and there are the exit codes 0, 1 and 2 alone."""
+
+    def interrupted(_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RulesCheck, "run", interrupted)
+    assert ends(["rules", "check", "a.toml"], capsys) == (1, "genpage: interrupted\n")
 
 
 def test_an_unknown_key_of_the_file_is_refused_by_name(
