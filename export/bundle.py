@@ -28,6 +28,7 @@ from genpage.errors import UsageError
 from genpage.staging import staged
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
+from model.trained_on import MADE_WITH
 from runtime import golden
 from runtime.bundle import (
     CATALOG,
@@ -216,9 +217,16 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
             "onnxscript": onnxscript.__version__,
             "onnxruntime": runtime_version(),
             "cpu": cpu_note(),
+            **_data_of(checkpoint),
         },
         files={},
     )
+
+
+def _data_of(checkpoint: Checkpoint) -> dict[str, str]:
+    """The days of data that the weights have seen."""
+    days = checkpoint.lineage.trained_on
+    return {} if days is None else {MADE_WITH: days.interval}
 
 
 def _records(folder: Path) -> Iterator[tuple[str, FileRecord]]:

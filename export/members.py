@@ -17,6 +17,7 @@ from genpage.profile import Profile, ProfileType
 from genpage.request import Device, PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
+from model.trained_on import TrainedOn
 from runtime.cases import Member
 
 ROWS = 3
@@ -65,10 +66,10 @@ def made_up_members(
     return tuple(members)
 
 
-def evening_after(catalog: Catalog, trained_on: tuple[str, str] | None) -> float:
+def evening_after(catalog: Catalog, trained_on: TrainedOn | None) -> float:
     """When the members ask: the evening after the last day of training, or the last release."""
     if trained_on is not None:
-        last = datetime.fromisoformat(trained_on[1]).replace(tzinfo=UTC)
+        last = datetime.fromisoformat(trained_on.last).replace(tzinfo=UTC)
     else:
         released = catalog.released_at[np.isfinite(catalog.released_at)]
         last = datetime.fromtimestamp(float(released.max(initial=SECONDS_A_DAY)), UTC)

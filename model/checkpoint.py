@@ -40,6 +40,7 @@ from genpage.staging import staged
 from genpage.trends import Trends
 from model.config import ModelConfig, Size
 from model.network import Network
+from model.trained_on import TrainedOn
 from tokenizer.vocabulary import Vocabulary
 
 SCHEMA = 1
@@ -53,7 +54,7 @@ class Lineage:
     """Where a checkpoint comes from.
 
     ``version`` is unique to each one that is written, ``parent`` the version that training began
-    from. ``trained_on`` are the days of data, first and last. ``random`` weights were never
+    from. ``trained_on`` are the days of data, its parents' included. ``random`` weights were never
     trained, so that their pages mean nothing and gates judge them by logit error alone.
     """
 
@@ -61,7 +62,7 @@ class Lineage:
     version: str
     parent: str | None = None
     created_at: float = 0.0
-    trained_on: tuple[str, str] | None = None
+    trained_on: TrainedOn | None = None
     random: bool = False
 
     @classmethod
@@ -70,7 +71,7 @@ class Lineage:
         size: Size | None,
         *,
         parent: str | None = None,
-        trained_on: tuple[str, str] | None = None,
+        trained_on: TrainedOn | None = None,
         random: bool = False,
     ) -> Self:
         """With a new version: the time of writing and eight random hexadecimal digits."""
@@ -140,14 +141,14 @@ class Checkpoint:
             (unfinished / MANIFEST).write_text(manifest + "\n", "utf-8")
 
     def _document(self, digests: Mapping[str, str]) -> dict[str, object]:
-        lineage = self.lineage
+        lineage, days = self.lineage, self.lineage.trained_on
         return {
             "schema": SCHEMA,
             "version": lineage.version,
             "parent": lineage.parent,
             "size": lineage.size,
             "created_at": lineage.created_at,
-            "trained_on": lineage.trained_on,
+            "trained_on": None if days is None else [days.first, days.last],
             "random": lineage.random,
             "history_tokens": self.history_tokens,
             "config": self.config.to_document(),
@@ -187,7 +188,7 @@ class Checkpoint:
                 version=document["version"],
                 parent=document["parent"],
                 created_at=document["created_at"],
-                trained_on=None if days is None else (days[0], days[1]),
+                trained_on=None if days is None else TrainedOn(*days),
                 random=document["random"],
             ),
             history_tokens=document["history_tokens"],

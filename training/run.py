@@ -14,6 +14,7 @@ from genpage.errors import DatasetError
 from genpage.rules import Rules
 from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
+from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
 from training.batches import BatchStream
 from training.candidates import Candidates
@@ -182,7 +183,7 @@ class Run:
         lineage = Lineage.fresh(
             start.lineage.size,
             parent=None if options.parent is None else start.lineage.version,
-            trained_on=(self.days[0], self.days[-1]),
+            trained_on=TrainedOn(self.days[0], self.days[-1]).and_also(start.lineage.trained_on),
         )
         validation = self._validate()
         replace(

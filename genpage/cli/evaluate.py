@@ -16,9 +16,8 @@ from genpage.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from evaluation.asked import Asked
     from evaluation.metrics import Report, Summary
-    from evaluation.scorer import NextItemScorer
-    from evaluation.source import Period
     from genpage.catalog import Catalog
 
 
@@ -52,7 +51,11 @@ class NextItem(Command):
         period = Period.of(folder, self.first, self.last)
         source = Source.read(folder, period.last)
         targets = targets_between(source.log, period.start, period.end)
-        scorer = self._scorer(source.catalog, period)
+        asked = self._model(source.catalog)
+        scorer = None if asked is None else asked.scorer
+        warning = None if asked is None else asked.warning(period)
+        if warning is not None:
+            sys.stderr.write(f"warning: {warning}\n")
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
             task = progress.add_task("ranking", total=steps(targets, with_model=scorer is not None))
@@ -65,29 +68,36 @@ class NextItem(Command):
             )
         rankers = ({} if found.model is None else {"model": found.model}) | dict(found.baselines)
         title = f"{len(targets)} events, {period.first} to {period.last} (exclusive)"
-        document = found.document() | {"from": period.first, "to": period.last}
+        days = None if asked is None else asked.trained_on
+        document = found.document() | {
+            "from": period.first,
+            "to": period.last,
+            "trained_on": None if days is None else days.document(),
+            "seen": warning is not None,
+        }
         self.emit(document, _table(title, rankers))
 
-    def _scorer(self, catalog: "Catalog", period: "Period") -> "NextItemScorer | None":
+    def _model(self, catalog: "Catalog") -> "Asked | None":
+        from evaluation.asked import Asked
+
         if self.bundle is not None:
             from evaluation.bundle_scorer import BundleScorer
             from genpage.trends import Trends
+            from model.trained_on import MADE_WITH, TrainedOn
             from runtime.model import LoadedModel, LoadSettings
 
             model = LoadedModel.load(self.bundle, LoadSettings(slots=1))
-            return BundleScorer(model.with_catalog(catalog, Trends.none(catalog)))
+            interval = model.manifest.made_with.get(MADE_WITH)
+            return Asked(
+                BundleScorer(model.with_catalog(catalog, Trends.none(catalog))),
+                None if interval is None else TrainedOn.parse(interval),
+            )
         if self.checkpoint is not None:
             from evaluation.checkpoint_scorer import CheckpointScorer
             from model.checkpoint import Checkpoint
 
             checkpoint = Checkpoint.load(self.checkpoint)
-            trained_on = checkpoint.lineage.trained_on
-            if trained_on is not None and trained_on[1] >= period.first:
-                sys.stderr.write(
-                    f"note: {self.checkpoint} was trained on days up to {trained_on[1]}, some of "
-                    "which are asked about: its figures flatter it\n"
-                )
-            return CheckpointScorer(checkpoint, catalog)
+            return Asked(CheckpointScorer(checkpoint, catalog), checkpoint.lineage.trained_on)
         return None
 
 

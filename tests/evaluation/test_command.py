@@ -1,17 +1,22 @@
 """``genpage evaluate next-item`` on a small folder."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import orjson
 import polars as pl
 import pytest
+import torch
+from tiny import tiny_checkpoint
 
 from dataset.day import day_of
 from dataset.write import new_folder
+from export.bundle import export_bundle
 from genpage.cli import main
 from genpage.entity import Entity
 from genpage.row import Row
+from model.trained_on import TrainedOn
 
 DAY = 86_400.0
 FIRST = 1_375_315_200.0  # 2013-08-01
@@ -44,6 +49,19 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
             ]
             writer.events(day_of(start), pl.DataFrame(events))
     return folder
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A checkpoint that says it was trained in August, and its bundle."""
+    torch.set_num_threads(1)
+    folder = tmp_path_factory.mktemp("models")
+    days = TrainedOn("2013-08-01", "2013-08-31")
+    checkpoint = tiny_checkpoint(random=False)
+    checkpoint = replace(checkpoint, lineage=replace(checkpoint.lineage, trained_on=days))
+    checkpoint.save(folder / "checkpoint")
+    export_bundle(checkpoint, folder / "bundle", precision="fp32")
+    return {"checkpoint": folder / "checkpoint", "bundle": folder / "bundle"}
 
 
 def document(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str, object]:
@@ -89,6 +107,38 @@ def test_the_table_names_every_ranker(data: Path, capsys: pytest.CaptureFixture[
     main(["evaluate", "next-item", "--data", str(data)])
     printed = capsys.readouterr().out
     assert all(name in printed for name in ("popularity", "trending_7d", "trending_decay"))
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "seen"),
+    [("2013-09-01", "2013-09-05", False), ("2013-08-31", "2013-09-05", True)],
+)
+@pytest.mark.parametrize("kind", ["checkpoint", "bundle"])
+def test_days_that_the_model_was_trained_on_are_told(
+    models: dict[str, Path],
+    data: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    first: str,
+    last: str,
+    seen: bool,
+) -> None:
+    """A checkpoint and its bundle say the same days; figures over them are marked."""
+    main(
+        [
+            *("evaluate", "next-item", "--data", str(data), f"--{kind}", str(models[kind])),
+            *("--from", first, "--to", last, "--json"),
+        ]
+    )
+    told = capsys.readouterr()
+    found = orjson.loads(told.out.splitlines()[-1])
+    assert found["trained_on"] == {
+        "first": "2013-08-01",
+        "last": "2013-08-31",
+        "until": "2013-09-01",
+    }
+    assert found["seen"] is seen
+    assert ("warning: the model was trained on 2013-08-01 to 2013-08-31" in told.err) is seen
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from genpage.context import apply_event
 from genpage.grammar import PageGrammar
 from genpage.rules import Rules
 from genpage.trends import Trends
+from model.trained_on import TrainedOn
 from runtime.cases import Member
 
 
@@ -69,4 +70,4 @@ def test_an_empty_catalog_has_members_all_the_same() -> None:
 
 def test_they_ask_on_the_evening_after_training() -> None:
     """20 h UTC on the day after the last one."""
-    assert evening_after(tiny_catalog(), ("2013-08-01", "2013-08-31")) == 1_378_065_600.0
+    assert evening_after(tiny_catalog(), TrainedOn("2013-08-01", "2013-08-31")) == 1_378_065_600.0

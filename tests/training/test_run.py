@@ -11,6 +11,7 @@ import torch
 
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
+from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from training.pretrain import Pretraining
 from training.run import Options, Run, Summary
@@ -63,7 +64,7 @@ def test_a_run_ends_in_a_checkpoint(finished: tuple[Path, Summary]) -> None:
     out, summary = finished
     checkpoint = Checkpoint.load(out)
     assert checkpoint.lineage.version == summary.version
-    assert checkpoint.lineage.trained_on == ("2026-01-01", "2026-01-03")
+    assert checkpoint.lineage.trained_on == TrainedOn("2026-01-01", "2026-01-03")
     assert not checkpoint.random
     assert checkpoint.trends.scores.any()
     assert [step for step, _, _ in curve(out)] == list(range(1, STEPS + 1))
@@ -131,10 +132,11 @@ def test_epochs_take_every_page_that_often(service: Path, tmp_path: Path) -> Non
 def test_training_goes_on_from_a_parent(
     finished: tuple[Path, Summary], service: Path, tmp_path: Path
 ) -> None:
-    """A child knows its parent, keeps its vocabulary and starts where it ended."""
+    """A child knows its parent and its parent's days, keeps its vocabulary, starts where it ended."""
     parent_folder, _ = finished
     parent = Checkpoint.load(parent_folder)
     chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent_folder, steps=1)
+    chosen = replace(chosen, to="2026-01-03")
     run = Run(chosen, Pretraining())
     for name, value in run.network.state_dict().items():
         assert torch.equal(value, parent.weights[name]), name
@@ -142,6 +144,7 @@ def test_training_goes_on_from_a_parent(
     child = Checkpoint.load(tmp_path / "c")
     assert child.lineage.parent == parent.lineage.version
     assert child.lineage.size == "tiny"
+    assert child.lineage.trained_on == parent.lineage.trained_on
     assert child.vocabulary == parent.vocabulary
     prompt = np.array([1, 520, 9], np.int32)
     assert not np.array_equal(TorchTwin(child).scores(prompt), TorchTwin(parent).scores(prompt))
