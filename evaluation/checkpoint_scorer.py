@@ -5,7 +5,6 @@ embeddings are their kind's fallback fused with their own content.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -13,8 +12,8 @@ import torch
 from evaluation.scorer import Scores
 from genpage.catalog import Catalog
 from model.checkpoint import Checkpoint
+from model.covering import covering
 from model.packing import Packing
-from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import IntArray
 
@@ -23,11 +22,11 @@ class CheckpointScorer:
     """`evaluation.scorer.NextItemScorer` of a checkpoint over a catalog. E entities, d width."""
 
     def __init__(self, checkpoint: Checkpoint, catalog: Catalog) -> None:
-        covering = covered(checkpoint, catalog)
+        over = covering(checkpoint, catalog)
         self.catalog = catalog
-        self.encoder = PromptEncoder(covering.vocabulary, history_tokens=checkpoint.history_tokens)
-        self._network = covering.network()
-        _, entities = covering.vocabulary.item_tokens(catalog)
+        self.encoder = PromptEncoder(over.vocabulary, history_tokens=checkpoint.history_tokens)
+        self._network = over.network()
+        _, entities = over.vocabulary.item_tokens(catalog)
         with torch.inference_mode():
             table = self._network.output_table()
             self._output = table[torch.from_numpy(entities).long()]  # (E, d)
@@ -41,22 +40,3 @@ class CheckpointScorer:
             hidden = self._network.hidden(tokens, packing)[last]  # (n, d)
             scores: Scores = (hidden @ self._output.T).float().numpy()
         return scores
-
-
-def covered(checkpoint: Checkpoint, catalog: Catalog) -> Checkpoint:
-    """The checkpoint with a token for everything in ``catalog``; new ones as their fallback."""
-    old = checkpoint.vocabulary
-    vocabulary = old.grown(catalog)
-    if vocabulary is old:
-        return checkpoint
-    fallbacks = torch.from_numpy(vocabulary.fallbacks()[old.size :]).long()
-    weights = dict(checkpoint.weights)
-    for name in ("inputs.ids", "outputs.ids"):
-        weights[name] = torch.cat([weights[name], weights[name][fallbacks]])
-    fresh = torch.zeros(len(fallbacks), checkpoint.content.shape[1])
-    new = [entity for entity in catalog.entities if not old.is_known_entity(entity.id)]
-    vectors = content_encoder(checkpoint.encoder).encode(new)
-    places = [vocabulary.entity(entity.id) - old.size for entity in new]
-    fresh[places] = torch.from_numpy(vectors)
-    content = torch.cat([checkpoint.content, fresh])
-    return replace(checkpoint, vocabulary=vocabulary, weights=weights, content=content)

@@ -11,6 +11,7 @@ from genpage.rules import Rules
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig, Size
+from model.covering import covering
 from model.network import Network
 from tokenizer.content import ContentEncoder, content_encoder
 from tokenizer.vocabulary import Vocabulary
@@ -46,23 +47,16 @@ def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
 
     Known tokens keep their IDs' embeddings; a title's content follows its document.
     """
-    vocabulary = parent.vocabulary.grown(catalog)
-    content = content_table(vocabulary, catalog, content_encoder(parent.encoder))
-    # Titles that left the catalog keep what is known of them.
-    gone = np.ones(vocabulary.size, np.bool_)
-    gone[vocabulary.item_tokens(catalog)[1]] = False
-    gone[parent.vocabulary.size :] = False
-    kept = torch.from_numpy(np.flatnonzero(gone))
-    content[kept] = parent.content[kept]
-    weights = dict(parent.weights)
-    fallbacks = torch.from_numpy(vocabulary.fallbacks()[parent.vocabulary.size :]).long()
-    for name in ("inputs.ids", "outputs.ids"):
-        weights[name] = torch.cat([weights[name], weights[name][fallbacks]])
+    over = covering(parent, catalog)
+    content = over.content.clone()
+    if catalog.entities:
+        # Titles that left the catalog keep what is known of them.
+        tokens = torch.from_numpy(over.vocabulary.item_tokens(catalog)[1]).long()
+        encoder = content_encoder(parent.encoder)
+        content[tokens] = torch.from_numpy(encoder.encode(catalog.entities))
     return replace(
-        parent,
-        weights=weights,
+        over,
         content=content,
-        vocabulary=vocabulary,
         catalog=catalog,
         trends=Trends.none(catalog),
         extra={},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from evaluation.checkpoint_scorer import CheckpointScorer, covered
+from evaluation.checkpoint_scorer import CheckpointScorer
 from genpage.catalog import Catalog
 from genpage.entity import ENTITY_KINDS, Entity
 from genpage.row import Row
@@ -12,6 +12,7 @@ from genpage.rules import Rules
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig
+from model.covering import covering
 from model.network import Network
 from model.twin import TorchTwin
 from tokenizer.content import VectorContentEncoder
@@ -73,7 +74,7 @@ def test_twin_of_one_prompt_at_a_time(checkpoint: Checkpoint) -> None:
 
 def test_new_titles_are_their_fallback_with_content(checkpoint: Checkpoint) -> None:
     """A larger catalog changes no known score, and a new title's vectors are fused by hand."""
-    larger = covered(checkpoint, LARGER)
+    larger = covering(checkpoint, LARGER)
     assert larger.vocabulary.extends(checkpoint.vocabulary)
     prompts = some_prompts(checkpoint.vocabulary.size)
     old = CheckpointScorer(checkpoint, CATALOG).scores(prompts)
@@ -96,4 +97,4 @@ def test_new_titles_are_their_fallback_with_content(checkpoint: Checkpoint) -> N
 
 def test_a_known_catalog_changes_nothing(checkpoint: Checkpoint) -> None:
     """With nothing new the checkpoint is used as it is."""
-    assert covered(checkpoint, CATALOG) is checkpoint
+    assert covering(checkpoint, CATALOG) is checkpoint
