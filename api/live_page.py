@@ -138,14 +138,15 @@ class LivePage:
         self.finish_reason, self.state = reason, "finished"
         self.plan = self.plan.decoded()
         spent = self.spent
+        parts = {
+            "queue_ms": round(spent.queue_ms, 3),
+            "prefill_ms": round(spent.prefill_ms, 3),
+            "decode_ms": round(spent.decode_ms, 3),
+        }
         self._end = {
             "finish_reason": reason,
-            "timing": {
-                "queue_ms": round(spent.queue_ms, 3),
-                "prefill_ms": round(spent.prefill_ms, 3),
-                "decode_ms": round(spent.decode_ms, 3),
-                "total_ms": round(spent.total_ms, 3),
-            },
+            # The sum of what is told, so that it adds up to the last digit.
+            "timing": {**parts, "total_ms": round(sum(parts.values()), 3)},
             "prompt_tokens": spent.prompt_tokens or 0,
             "cached_prompt_tokens": spent.cached_prompt_tokens,
             "forward_passes": spent.forward_passes,

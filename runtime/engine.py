@@ -176,15 +176,16 @@ class Engine:
             for item, line in zip(share, scores, strict=True):
                 self._decide(item.page, line, now)
 
-    def _decide(self, page: LiveJob, scores: FloatArray, now: float) -> None:
+    def _decide(self, page: LiveJob, scores: FloatArray, scored_at: float) -> None:
         if page.decoding_since is None:
-            page.decoding_since = now
+            page.decoding_since = scored_at
         try:
             rows = page.decoder.take(scores)
         except Exception as error:  # noqa: BLE001 - one page's fault must not end the others
             bug = GenPageError("this page could not be decoded. This is a bug.")
             self._fail(page, _typed(error, bug))
             return
+        now = self.clock()  # deciding took its time, and that of the pages before this one
         for row in rows:
             self._outputs.append(page.row(row, now))
         if page.decoder.reason is not None:

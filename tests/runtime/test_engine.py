@@ -15,8 +15,10 @@ from genpage.errors import (
     OverloadedError,
     UnavailableError,
 )
+from genpage.grammar import DecodedRow
 from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
+from runtime.decoder import Decoder
 from runtime.engine import Engine
 from runtime.fake import FakeBackend, FakeHead, FakeModel
 from runtime.limits import Limits
@@ -114,6 +116,26 @@ def test_time_is_told_by_phase() -> None:
     timing = finish_of(outputs).timing
     assert timing == Timing(queue_ms=1000.0, prefill_ms=2000.0, decode_ms=4000.0)
     assert row.at_ms == timing.total_ms == 7000.0
+
+
+def test_deciding_counts_into_the_time_of_the_row_and_the_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The clock is read when a row leaves, so that the whole is what its listener waited for."""
+    clock, take = FakeClock(), Decoder.take
+
+    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[DecodedRow, ...]:
+        clock.now += 1.0
+        return take(decoder, scores)
+
+    monkeypatch.setattr(Decoder, "take", slowly)
+    engine = Engine(clock=clock)
+    engine.submit(plan(CATALOG, rows=1, entities_per_row=2).job(FakeModel.of(CATALOG)))
+    outputs = run(engine)
+    (row,) = [output for output in outputs if isinstance(output, RowDecoded)]
+    timing = finish_of(outputs).timing
+    assert timing == Timing(queue_ms=0.0, prefill_ms=0.0, decode_ms=3000.0)  # a row, 2 entities
+    assert row.at_ms == timing.total_ms == 3000.0
 
 
 def test_time_before_the_engine_heard_of_a_page_counts_as_waiting() -> None:
