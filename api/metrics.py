@@ -50,7 +50,9 @@ class Metrics:
         )
         self._prefix_queries = counter("prefix_cache_queries", "Prompt tokens asked for")
         self._prefix_hits = counter("prefix_cache_hits", "Prompt tokens found in the KV cache")
-        self._pages = counter("pages", "Pages by how they ended", "version", "reason")
+        self._pages = counter(
+            "pages", "Pages by how they ended; deserted ones as cancelled", "version", "reason"
+        )
         self._degraded = counter("degraded_pages", "Pages made without a part", "part")
         self.events = counter("events", "Engagement events accepted")
         self.requests = counter("http_requests", "Answers by route", "route", "method", "status")
@@ -91,7 +93,7 @@ class Metrics:
         self._prefix_hits.inc(output.cached_prompt_tokens)
 
     def ended(self, page: LivePage, reason: FinishReason | str) -> None:
-        """A page is over; ``reason`` may be an error's code."""
+        """A page is over or given up; ``reason`` may be an error's code."""
         version = page.plan.model.version
         self._pages.labels(version, reason).inc()
         self._page.labels(version).observe(page.spent.total_ms / 1000)

@@ -146,6 +146,7 @@ class Pages:
         for page, task in self._decoding.items():
             if not page.over:
                 page.finish("draining")
+                self._metrics.ended(page, "draining")
             task.cancel()
 
     async def _plan(self, ask: Ask) -> Plan:
@@ -203,10 +204,11 @@ class Pages:
                 # Somebody came back while the engine was letting go.
                 stream = self._worker.submit(self._job(page))
         except GenPageError as error:
-            page.fail(problem_of(error))
+            self._failed(page, error)
         except Exception:  # noqa: BLE001 - whatever it is, it ends this page only
             self._log.exception("page failed", page_id=page.page_id)
             page.fail(INTERNAL)
+            self._metrics.ended(page, INTERNAL.code)
         finally:
             self.store.stop(page)
 
@@ -233,6 +235,8 @@ class Pages:
         given_up = output.reason == "cancelled" and not page.stopped
         if given_up and not page.watched:
             page.pause()
+            # Now, since nobody may ever come back; one taken up again counts by its next end too.
+            self._metrics.ended(page, "cancelled")
             return False
         if given_up and not self.admission.closed:
             return True

@@ -148,6 +148,58 @@ async def test_a_departure_stops_decoding_and_frees_the_slot(
     await eventually(lambda: fake.server.pages.admission.taken == 0)
 
 
+def counted(fake: FakeServer) -> tuple[float, ...]:
+    """Pages counted as cancelled, pages counted as complete, pages in the histogram."""
+    model = fake.server.models.active
+    assert model is not None
+    version, read = {"version": model.version}, fake.server.metrics.registry.get_sample_value
+    by_reason = [
+        read("genpage_pages_total", {**version, "reason": reason})
+        for reason in ("cancelled", "complete")
+    ]
+    return tuple(
+        value or 0.0 for value in (*by_reason, read("genpage_page_seconds_count", version))
+    )
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_an_abandoned_page_is_counted_as_cancelled(
+    app: FastAPI, fake: FakeServer, eventually: Eventually, accept: str
+) -> None:
+    """Once, when decoding stops; one that is taken up again counts by its next end as well."""
+    fake.backend.hold()
+    call = Call(app, "POST", "/v1/pages", {"user_id": "ada"}, {"accept": accept})
+    await eventually(lambda: fake.server.worker.open == 1)
+    call.leave()
+    await call.task
+    fake.backend.let(1)
+    await eventually(lambda: counted(fake) == (1, 0, 1))
+    (page,) = fake.server.pages.store.of_member("ada")
+    fake.backend.open()
+    await Call(app, "GET", f"/v1/pages/{page.page_id}/events").task
+    assert counted(fake) == (1, 1, 2)
+
+
+async def test_a_deleted_page_is_counted_as_cancelled_once(
+    app: FastAPI, fake: FakeServer, eventually: Eventually
+) -> None:
+    """While it was decoded, or after its client had left."""
+    fake.backend.hold()
+    streamed, deserted = ask(app), ask(app)
+    await eventually(lambda: fake.server.worker.open == 2)
+    deserted.leave()
+    await deserted.task
+    deletes = [Call(app, "DELETE", f"/v1/pages/{call.page_id}") for call in (streamed, deserted)]
+    pages = fake.server.pages.store.of_member("ada")
+    await eventually(lambda: all(page.stopped for page in pages))
+    fake.backend.open()
+    for delete in deletes:
+        await delete.task
+        assert delete.status == 204
+    await streamed.task
+    assert counted(fake) == (2, 0, 2)
+
+
 async def test_a_client_that_is_gone_before_the_answer_leaves_nothing_behind(
     app: FastAPI, fake: FakeServer, eventually: Eventually
 ) -> None:
