@@ -1,5 +1,6 @@
 """Reading a data folder."""
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,22 @@ class DataFolder:
         A page's lines share their ``ts`` and keep the file's order.
         """
         return self._read_days(IMPRESSIONS, first, last, columns)
+
+    def digest(self, last: str | None = None) -> str:
+        """The sha256 of all that a reader of the days up to ``last`` finds: names and contents."""
+        digest = hashlib.sha256()
+        tables = [self.path / f"{table.name}.parquet" for table in (ENTITIES, ROWS, PROFILES)]
+        days = [
+            file
+            for table in (EVENTS, IMPRESSIONS)
+            for file in sorted((self.path / table.name).glob("*.parquet"))
+            if is_day(file.stem) and (last is None or file.stem <= last)
+        ]
+        for file in (*(file for file in tables if file.is_file()), *days):
+            with file.open("rb") as content:
+                found = hashlib.file_digest(content, "sha256").hexdigest()
+            digest.update(f"{file.relative_to(self.path).as_posix()} {found}\n".encode())
+        return digest.hexdigest()
 
     def _read_days(
         self, table: Table, first: str | None, last: str | None, columns: Sequence[str] | None

@@ -1,8 +1,11 @@
 """One training run from a data folder to a checkpoint: the pieces put together."""
 
-from collections.abc import Callable, Mapping
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -87,8 +90,47 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class Speed:
+    """How fast some steps were. ``peak_flops`` is what the machine's matrix products reach."""
+
+    tokens: int
+    seconds: float
+    flops: float
+    peak_flops: float
+
+    @classmethod
+    def of(cls, records: Sequence[Record], peak_flops: float) -> Self:
+        """Of the steps that these tell."""
+        return cls(
+            sum(record.tokens for record in records),
+            sum(record.seconds for record in records),
+            sum(record.flops for record in records),
+            peak_flops,
+        )
+
+    @property
+    def tokens_per_s(self) -> float:
+        """Tokens a second; 0 where no step was taken."""
+        return self.tokens / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_per_s(self) -> float:
+        """The model's FLOP/s."""
+        return self.flops / self.seconds if self.seconds else 0.0
+
+    @property
+    def flops_share(self) -> float:
+        """The model's FLOP/s as a share of the peak."""
+        return self.flops_per_s / self.peak_flops
+
+
+@dataclass(frozen=True, slots=True)
 class Summary:
-    """What came of a run. ``peak_flops`` is what the machine's matrix products reach."""
+    """What came of a run: ``steps``, ``examples``, ``tokens`` and ``seconds`` of all its parts.
+
+    A run that was killed has several parts, on machines that may have been busy with other things:
+    ``speed`` is that of this one, which began after ``resumed_after`` steps.
+    """
 
     version: str
     parameters: int
@@ -99,20 +141,10 @@ class Summary:
     examples: int
     tokens: int
     seconds: float
-    flops: float
-    peak_flops: float
+    resumed_after: int
+    speed: Speed
     losses: dict[str, float]
     validation: Validation | None
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Throughput over the steps that this process took."""
-        return self.tokens / self.seconds if self.seconds else 0.0
-
-    @property
-    def flops_share(self) -> float:
-        """The model's FLOP/s as a share of the peak."""
-        return self.flops / self.seconds / self.peak_flops if self.seconds else 0.0
 
 
 class Run:
@@ -176,10 +208,13 @@ class Run:
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
         trainer = Trainer(self.network, self._objective, self._stream, self.plan, partial)
-        done: list[Record] = []
+        taken: list[Record] = []
         for record in trainer.steps(force=options.force):
-            done.append(record)
+            taken.append(record)
             watch(record)
+        metrics = partial.metrics.read_bytes()
+        # Also of the parts before this one, if the run was killed.
+        every = [Record(**json.loads(line)) for line in metrics.splitlines()]
         lineage = Lineage.fresh(
             start.lineage.size,
             parent=None if options.parent is None else start.lineage.version,
@@ -191,7 +226,7 @@ class Run:
             weights={name: value.cpu() for name, value in self.network.state_dict().items()},
             trends=self._timeline.trends_before(self._until),
             lineage=lineage,
-            extra={"metrics.jsonl": partial.metrics.read_bytes()},
+            extra={"metrics.jsonl": metrics},
         ).save(options.out)
         partial.discard()
         return Summary(
@@ -200,13 +235,13 @@ class Run:
             first_day=self.days[0],
             last_day=self.days[-1],
             pages=self.pages,
-            steps=done[-1].step if done else 0,
-            examples=sum(record.examples for record in done),
-            tokens=sum(record.tokens for record in done),
-            seconds=sum(record.seconds for record in done),
-            flops=sum(record.flops for record in done),
-            peak_flops=self.peak_flops,
-            losses=_recent(done),
+            steps=len(every),
+            examples=sum(record.examples for record in every),
+            tokens=sum(record.tokens for record in every),
+            seconds=sum(record.seconds for record in every),
+            resumed_after=len(every) - len(taken),
+            speed=Speed.of(taken, self.peak_flops),
+            losses=_recent(every),
             validation=validation,
         )
 
@@ -253,10 +288,12 @@ class Run:
             "config": self.start.config.to_document(),
             "parent": None if self._options.parent is None else self.start.lineage.version,
             "vocabulary": self._vocabulary.digest,
-            "catalog": self.catalog.version,
+            "rules": hashlib.sha256(self.start.rules.to_toml().encode()).hexdigest(),
             "days": [self.days[0], self.days[-1]],
-            "pages": self.pages,
-            "events": len(self._timeline.histories.ts),
+            "data": self._folder.digest(self.held_out or self.days[-1]),
+            # Sums in another order round differently.
+            "device": self.device.type,
+            "threads": torch.get_num_threads(),
         }
 
     @torch.inference_mode()

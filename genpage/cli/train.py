@@ -122,10 +122,11 @@ def _document(summary: "Summary") -> dict[str, object]:
         "examples": summary.examples,
         "tokens": summary.tokens,
         "seconds": summary.seconds,
-        "tokens_per_s": summary.tokens_per_s,
-        "flops_per_s": summary.flops / summary.seconds if summary.seconds else 0.0,
-        "matmul_peak_flops_per_s": summary.peak_flops,
-        "flops_share": summary.flops_share,
+        "resumed_after": summary.resumed_after,
+        "tokens_per_s": summary.speed.tokens_per_s,
+        "flops_per_s": summary.speed.flops_per_s,
+        "matmul_peak_flops_per_s": summary.speed.peak_flops,
+        "flops_share": summary.speed.flops_share,
         "losses": summary.losses,
         "validation": None
         if held_out is None
@@ -146,10 +147,11 @@ def _table(summary: "Summary") -> Table:
         f"{summary.steps:,} steps, {summary.examples:,} pages, {summary.tokens:,} tokens in "
         f"{summary.seconds:.0f} s",
     )
+    speed = summary.speed
     table.add_row(
-        "speed",
-        f"{summary.tokens_per_s:,.0f} tokens/s; the model's {summary.flops_share:.0%} of this "
-        f"machine's matmul peak of {summary.peak_flops / 1e9:,.0f} GFLOP/s",
+        f"speed since step {summary.resumed_after}" if summary.resumed_after else "speed",
+        f"{speed.tokens_per_s:,.0f} tokens/s; the model's {speed.flops_share:.0%} of this "
+        f"machine's matmul peak of {speed.peak_flops / 1e9:,.0f} GFLOP/s",
     )
     table.add_row("loss", _nats(summary.losses))
     if summary.validation is not None:

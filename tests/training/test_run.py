@@ -1,11 +1,13 @@
 """A run: to a checkpoint, through a kill to the same losses, on from a parent."""
 
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -76,8 +78,9 @@ def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
     _, summary = finished
     assert summary.steps == STEPS
     assert 0 < summary.tokens <= STEPS * 512
-    assert 0.0 < summary.flops_share < 1.0
-    assert summary.tokens_per_s > 0
+    assert 0.0 < summary.speed.flops_share < 1.0
+    assert summary.speed.tokens_per_s > 0
+    assert (summary.resumed_after, summary.speed.tokens) == (0, summary.tokens)
     assert summary.validation is not None
     assert summary.validation.day == "2026-01-04"
     assert summary.validation.pages == 24
@@ -103,7 +106,16 @@ def test_a_killed_run_goes_on_to_the_same_losses(
     out = tmp_path / "checkpoint"
     killed_after(options(service, out), steps)
     assert not out.exists()
-    trained(options(service, out))
+    summary, whole_summary = trained(options(service, out)), finished[1]
+    assert (summary.steps, summary.examples, summary.tokens) == (
+        whole_summary.steps,
+        whole_summary.examples,
+        whole_summary.tokens,
+    )
+    assert summary.losses == whole_summary.losses
+    # State is saved after every second step; what this part took is told apart from the whole.
+    assert summary.resumed_after == steps - steps % 2
+    assert (summary.speed.tokens < summary.tokens) is (steps > 1)
     assert curve(out) == curve(finished[0])
     resumed, whole = Checkpoint.load(out), Checkpoint.load(finished[0])
     for name, value in whole.weights.items():
@@ -121,6 +133,33 @@ def test_an_unfinished_run_with_other_settings_is_refused(service: Path, tmp_pat
     assert [step for step, _, _ in curve(out)] == [1, 2]
 
 
+def other_data(service: Path, folder: Path) -> Path:
+    """The same pages and as many events, one of which names another title."""
+    shutil.copytree(service, folder)
+    file = folder / "events" / "2026-01-02.parquet"
+    first = pl.int_range(pl.len()) == 0
+    changed = pl.when(first).then(pl.lit("e1")).otherwise("entity_id").alias("entity_id")
+    pl.read_parquet(file).with_columns(changed).write_parquet(file)
+    return folder
+
+
+def test_an_unfinished_run_does_not_go_on_over_other_data(service: Path, tmp_path: Path) -> None:
+    """As many pages and events, of the same days and titles, are not the same data."""
+    chosen = options(service, tmp_path / "checkpoint")
+    killed_after(chosen, 3)
+    with pytest.raises(UsageError, match=r"unfinished run with data ="):
+        trained(replace(chosen, data=other_data(service, tmp_path / "data")))
+
+
+def test_an_unfinished_run_does_not_go_on_with_other_threads(service: Path, tmp_path: Path) -> None:
+    """Its losses would not be the same to the bit."""
+    chosen = options(service, tmp_path / "checkpoint")
+    killed_after(chosen, 3)
+    torch.set_num_threads(2)
+    with pytest.raises(UsageError, match=r"unfinished run with threads = 1, now 2"):
+        trained(chosen)
+
+
 def test_epochs_take_every_page_that_often(service: Path, tmp_path: Path) -> None:
     """One epoch takes at least every page once, and not a batch more than that."""
     chosen = replace(options(service, tmp_path / "c"), steps=None, epochs=1.0, batch_tokens=2048)
@@ -132,7 +171,7 @@ def test_epochs_take_every_page_that_often(service: Path, tmp_path: Path) -> Non
 def test_training_goes_on_from_a_parent(
     finished: tuple[Path, Summary], service: Path, tmp_path: Path
 ) -> None:
-    """A child knows its parent and its parent's days, keeps its vocabulary, starts where it ended."""
+    """A child knows its parent and its days, keeps its vocabulary and starts where it ended."""
     parent_folder, _ = finished
     parent = Checkpoint.load(parent_folder)
     chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent_folder, steps=1)
