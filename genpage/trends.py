@@ -63,18 +63,29 @@ class TrendCounter:
         index = self._catalog.entity_index(entity_id)
         if index is None:
             return
+        weight = 2.0 ** ((ts - self._referred(ts)) / self._half_life_s)
+        self._counts[index] += weight
+
+    def add_all(self, indices: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
+        """Count engagements given in columns (n,), by catalog index, in any order."""
+        if len(indices):
+            weights = np.exp2((ts - self._referred(float(ts.max()))) / self._half_life_s)
+            self._counts += np.bincount(indices, weights, len(self._counts))
+
+    def seed(self, trends: Trends, ts: float) -> None:
+        """Start from counts known at ``ts``; only before the first event."""
+        self._counts[: len(trends.scores)] = trends.scores
+        self._reference = self._newest = ts
+
+    def _referred(self, ts: float) -> float:
+        """The reference to count an engagement by that is as new as ``ts``."""
         if self._reference is None:
             self._reference = ts
         if ts - self._reference > _MOST_HALF_LIVES * self._half_life_s:
             self._counts *= 0.5 ** ((ts - self._reference) / self._half_life_s)
             self._reference = ts
         self._newest = max(self._newest, ts)
-        self._counts[index] += 2.0 ** ((ts - self._reference) / self._half_life_s)
-
-    def seed(self, trends: Trends, ts: float) -> None:
-        """Start from counts known at ``ts``; only before the first event."""
-        self._counts[: len(trends.scores)] = trends.scores
-        self._reference = self._newest = ts
+        return self._reference
 
     def snapshot(self) -> Trends:
         """The counts as they are at the newest event."""
