@@ -21,6 +21,7 @@ from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
 from training.batches import BatchStream
 from training.candidates import Candidates
+from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.machine import matmul_peak, pick_device
 from training.objective import Objective, Part
@@ -221,6 +222,9 @@ class Run:
             trained_on=TrainedOn(self.days[0], self.days[-1]).and_also(start.lineage.trained_on),
         )
         validation = self._validate()
+        if validation is not None:
+            losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
+            check_finite(len(every), self.plan.lr, losses)
         replace(
             start,
             weights={name: value.cpu() for name, value in self.network.state_dict().items()},

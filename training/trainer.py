@@ -10,6 +10,7 @@ import torch
 
 from model.network import Network
 from training.batches import Batch, BatchStream
+from training.divergence import check_finite
 from training.machine import training_flops
 from training.objective import Objective
 from training.partial import PartialRun, State
@@ -104,19 +105,24 @@ class Trainer:
         device = batch.tokens.device.type
         with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
             loss = self._objective.loss(self._network, batch)
+        total = float(loss.total.detach())
+        check_finite(step, self._plan.lr, {"loss": total})
         self._optimiser.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip)
+        clipped = torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip)
+        norm = float(clipped)
+        # Before the step: the weights, and with them what is saved, stay numbers.
+        check_finite(step, self._plan.lr, {"gradient's norm": norm})
         self._optimiser.step()
         candidates = len(batch.candidates.entities)
         targets = len(batch.entities.positions) + len(batch.titles.positions)
         return Record(
             step=step,
             progress=progress,
-            loss=float(loss.total.detach()),
+            loss=total,
             parts={name: float(part.detached().mean) for name, part in loss.parts.items()},
             lr=lr,
-            gradient=float(norm),
+            gradient=norm,
             examples=examples,
             tokens=batch.packing.tokens,
             flops=training_flops(self._network.config, batch.packing, targets, candidates),

@@ -3,7 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,13 @@ import torch
 
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
+from model.network import Network
 from model.trained_on import TrainedOn
 from model.twin import TorchTwin
+from training.batches import Batch
+from training.divergence import TrainingError
+from training.objective import Loss
+from training.partial import PartialRun
 from training.pretrain import Pretraining
 from training.run import Options, Run, Summary
 from training.trainer import Record
@@ -131,6 +136,58 @@ def test_an_unfinished_run_with_other_settings_is_refused(service: Path, tmp_pat
         trained(other)
     trained(replace(other, force=True))
     assert [step for step, _, _ in curve(out)] == [1, 2]
+
+
+@dataclass
+class Diverging:
+    """Pretraining whose loss, or whose gradient alone, is no number from a step on."""
+
+    after: int
+    gradient_only: bool
+    steps: int = 0
+
+    def loss(self, network: Network, batch: Batch) -> Loss:
+        """The usual one, until it is not."""
+        loss = Pretraining().loss(network, batch)
+        self.steps += 1
+        if self.steps <= self.after:
+            return loss
+        if not self.gradient_only:
+            return Loss(loss.total * float("nan"), loss.parts)
+        # The root of nought is nought, its slope infinite.
+        return Loss(
+            loss.total
+            + network.outputs.gate_bias.sub(network.outputs.gate_bias.detach()).sqrt().sum(),
+            loss.parts,
+        )
+
+
+@pytest.mark.parametrize("gradient_only", [False, True])
+def test_a_loss_that_is_no_number_ends_the_run(
+    service: Path, tmp_path: Path, gradient_only: bool
+) -> None:
+    """No checkpoint; the saved state is the last good one, and the error says what to do."""
+    out = tmp_path / "checkpoint"
+    run = Run(options(service, out), Diverging(3, gradient_only))
+    with pytest.raises(TrainingError, match=r"step 4: .* lower --lr \(it is 0\.003 here\)"):
+        run.train(lambda _: None)
+    assert not out.exists()
+    state = PartialRun(out, {}).folder
+    saved = torch.load(state / "state.pt", weights_only=True)
+    assert saved["step"] == 2
+    assert all(value.isfinite().all() for value in saved["network"].values())
+    assert len((state / "metrics.jsonl").read_text("utf-8").splitlines()) == 3
+
+
+def test_weights_that_blew_up_in_the_last_step_are_not_written(
+    service: Path, tmp_path: Path
+) -> None:
+    """The held-out day shows it, before anything is written."""
+    out = tmp_path / "checkpoint"
+    chosen = replace(options(service, out), steps=1, lr=1e30)
+    with pytest.raises(TrainingError, match="held-out loss"):
+        trained(chosen)
+    assert not out.exists()
 
 
 def other_data(service: Path, folder: Path) -> Path:
