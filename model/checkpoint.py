@@ -15,10 +15,9 @@ Loading checks every digest and the config; a folder is written whole or not at 
 """
 
 import hashlib
-import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -39,12 +38,11 @@ from genpage.rules import Rules
 from genpage.staging import staged
 from genpage.trends import Trends
 from model.config import ModelConfig, Size
+from model.manifest import MANIFEST, SCHEMA, Manifest
 from model.network import Network
 from model.trained_on import TrainedOn
 from tokenizer.vocabulary import Vocabulary
 
-SCHEMA = 1
-MANIFEST = "checkpoint.json"
 _CONTENT = "content"
 _HASH_CHUNK = 1 << 22
 
@@ -137,32 +135,33 @@ class Checkpoint:
             ):
                 (unfinished / name).write_bytes(content)
             digests = {path.name: file_digest(path) for path in sorted(unfinished.iterdir())}
-            manifest = json.dumps(self._document(digests), indent=2, sort_keys=True)
-            (unfinished / MANIFEST).write_text(manifest + "\n", "utf-8")
+            (unfinished / MANIFEST).write_bytes(self._manifest(digests).to_json())
 
-    def _document(self, digests: Mapping[str, str]) -> dict[str, object]:
+    def _manifest(self, digests: Mapping[str, str]) -> Manifest:
         lineage, days = self.lineage, self.lineage.trained_on
-        return {
-            "schema": SCHEMA,
-            "version": lineage.version,
-            "parent": lineage.parent,
-            "size": lineage.size,
-            "created_at": lineage.created_at,
-            "trained_on": None if days is None else [days.first, days.last],
-            "random": lineage.random,
-            "history_tokens": self.history_tokens,
-            "config": self.config.to_document(),
-            "vocabulary": self.vocabulary.digest,
-            "catalog": self.catalog.version,
-            "parameters": self.parameters,
-            "files": digests,
-        }
+        return Manifest(
+            schema=SCHEMA,
+            version=lineage.version,
+            parent=lineage.parent,
+            size=lineage.size,
+            created_at=lineage.created_at,
+            trained_on=None if days is None else (days.first, days.last),
+            random=lineage.random,
+            history_tokens=self.history_tokens,
+            config=dict(self.config.to_document()),
+            vocabulary=self.vocabulary.digest,
+            catalog=self.catalog.version,
+            parameters=self.parameters,
+            files=dict(digests),
+        )
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read a checkpoint; `CheckpointError` where a digest, the config or a file is wrong."""
-        document = _manifest(folder)
-        _check_digests(folder, document["files"])
+        manifest = Manifest.read(folder)
+        if missing := sorted(_OWN_FILES - set(manifest.files)):
+            raise CheckpointError(f"{folder / MANIFEST}: files lists no {missing[0]}.")
+        _check_digests(folder, manifest.files)
         try:
             weights = load_tensors(folder / "weights.safetensors")
             encoder = load_arrays(folder / "encoder.safetensors")
@@ -173,9 +172,8 @@ class Checkpoint:
             content = weights.pop(_CONTENT)
         except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
-        days = document["trained_on"]
         return cls(
-            config=ModelConfig.from_document(document["config"]),
+            config=manifest.shape,
             weights=weights,
             content=content,
             vocabulary=vocabulary,
@@ -184,24 +182,20 @@ class Checkpoint:
             rules=rules,
             trends=Trends(np.asarray(scores, np.float32)),
             lineage=Lineage(
-                size=document["size"],
-                version=document["version"],
-                parent=document["parent"],
-                created_at=document["created_at"],
-                trained_on=None if days is None else TrainedOn(*days),
-                random=document["random"],
+                size=manifest.size,
+                version=manifest.version,
+                parent=manifest.parent,
+                created_at=manifest.created_at,
+                trained_on=manifest.days,
+                random=manifest.random,
             ),
-            history_tokens=document["history_tokens"],
+            history_tokens=manifest.history_tokens,
             extra={
                 name: (folder / name).read_bytes()
-                for name in document["files"]
+                for name in manifest.files
                 if name not in _OWN_FILES
             },
         )
-
-    def with_lineage(self, lineage: Lineage) -> "Checkpoint":
-        """The same model under another version."""
-        return replace(self, lineage=lineage)
 
 
 _OWN_FILES = frozenset(
@@ -214,39 +208,12 @@ _OWN_FILES = frozenset(
         "rules.toml",
     }
 )
-_KEYS = frozenset(
-    {
-        *("schema", "version", "parent", "size", "created_at", "trained_on", "random"),
-        *("history_tokens", "config", "vocabulary", "catalog", "parameters", "files"),
-    }
-)
-
-
-# A JSON document: its values are whatever JSON holds.
-def _manifest(folder: Path) -> dict[str, Any]:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise CheckpointError(f"{folder} is no checkpoint: it has no {MANIFEST}.")
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except (ValueError, OSError) as error:
-        raise CheckpointError(f"{path} is unreadable: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        raise CheckpointError(
-            f"{path} is not of schema {SCHEMA}: another version of GenPage wrote it; use that one."
-        )
-    if wrong := sorted(_KEYS ^ set(document)):
-        state = "missing" if wrong[0] in _KEYS else "unknown"
-        raise CheckpointError(f"{path}: {state} key {wrong[0]!r}.")
-    if missing := sorted(_OWN_FILES - set(document["files"])):
-        raise CheckpointError(f"{path}: files lists no {missing[0]}.")
-    return document
 
 
 def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:
     for name, digest in digests.items():
         path = folder / name
-        if Path(name).name != name or not path.is_file():
+        if not path.is_file():
             raise CheckpointError(f"{folder} is incomplete: {name} is missing; copy it again.")
         if file_digest(path) != digest:
             raise CheckpointError(f"{path} differs from its recorded digest; copy it again.")

@@ -1,15 +1,25 @@
 """A checkpoint survives the disk, and is refused when anything about it is wrong."""
 
 import json
+import shutil
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from random import Random
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from genpage.errors import CheckpointError
 from genpage.staging import staged
-from model.checkpoint import MANIFEST, Checkpoint, Lineage
+from model.checkpoint import Checkpoint, Lineage
+from model.manifest import MANIFEST
+
+from .conftest import MakeCheckpoint
 
 
 def change_manifest(folder: Path, **changes: object) -> None:
@@ -18,6 +28,14 @@ def change_manifest(folder: Path, **changes: object) -> None:
     document.update(changes)
     kept = {key: value for key, value in document.items() if value != "REMOVE"}
     (folder / MANIFEST).write_text(json.dumps(kept), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def saved(make_checkpoint: MakeCheckpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint on disk; read only."""
+    folder = tmp_path_factory.mktemp("saved") / "checkpoint"
+    make_checkpoint().save(folder)
+    return folder
 
 
 def test_round_trip(checkpoint: Checkpoint, tmp_path: Path) -> None:
@@ -44,7 +62,8 @@ def test_saving_replaces_and_leaves_nothing_else(checkpoint: Checkpoint, tmp_pat
     """A second save takes the first one's place; no temporary folder stays behind."""
     folder = tmp_path / "checkpoint"
     checkpoint.save(folder)
-    newer = checkpoint.with_lineage(Lineage.fresh("tiny", parent=checkpoint.lineage.version))
+    lineage = Lineage.fresh("tiny", parent=checkpoint.lineage.version)
+    newer = replace(checkpoint, lineage=lineage)
     newer.save(folder)
     assert Checkpoint.load(folder).lineage == newer.lineage
     assert [path.name for path in tmp_path.iterdir()] == ["checkpoint"]
@@ -107,6 +126,19 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path: Path) -> None:
         ({"surprise": 1}, "surprise"),
         ({"version": "REMOVE"}, "version"),
         ({"files": {}}, "files"),
+        ({"files": ["weights.safetensors"]}, "files"),
+        ({"files": {"../weights.safetensors": "0" * 64}}, "files"),
+        ({"files": {"weights.safetensors": 7}}, "files"),
+        ({"trained_on": "2026-01-01"}, "trained_on"),
+        ({"trained_on": ["2026-01-01"]}, "trained_on"),
+        ({"trained_on": ["yesterday", "today"]}, "trained_on"),
+        ({"config": 5}, "config"),
+        ({"config": {}}, "config"),
+        ({"version": None}, "version"),
+        ({"size": "huge"}, "size"),
+        ({"random": "no"}, "random"),
+        ({"history_tokens": 0.5}, "history_tokens"),
+        ({"created_at": float("nan")}, "created_at"),
     ],
 )
 def test_a_manifest_of_another_shape_is_refused(
@@ -117,6 +149,36 @@ def test_a_manifest_of_another_shape_is_refused(
     change_manifest(tmp_path / "c", **changes)
     with pytest.raises(CheckpointError, match=names):
         Checkpoint.load(tmp_path / "c")
+
+
+@given(random=st.randoms(use_true_random=False))
+@settings(max_examples=60, deadline=None)
+def test_a_damaged_manifest_is_never_a_traceback(saved: Path, random: Random) -> None:
+    """Cut short, or with bytes of it changed: it loads as it was, or is a typed error."""
+    damaged = bytearray((saved / MANIFEST).read_bytes())
+    if random.random() < 0.3:
+        del damaged[random.randrange(len(damaged)) :]
+    for _ in range(random.randrange(1, 4)):
+        if damaged:
+            damaged[random.randrange(len(damaged))] = random.choice(b'0159-"[]{},:.nulltrue\xff')
+    with TemporaryDirectory() as folder:
+        for path in saved.iterdir():
+            Path(folder, path.name).symlink_to(path)
+        Path(folder, MANIFEST).unlink()
+        Path(folder, MANIFEST).write_bytes(damaged)
+        with suppress(CheckpointError):
+            Checkpoint.load(Path(folder))
+
+
+@pytest.mark.parametrize("wrong", [None, [], "", 3, {"a": 1}, True, -1, 1e400])
+def test_any_key_of_any_type_is_refused_or_read(saved: Path, tmp_path: Path, wrong: object) -> None:
+    """Each key in turn holds something else."""
+    for key in json.loads((saved / MANIFEST).read_bytes()):
+        folder = tmp_path / key
+        shutil.copytree(saved, folder)
+        change_manifest(folder, **{key: wrong})
+        with suppress(CheckpointError):
+            Checkpoint.load(folder)
 
 
 def test_an_unknown_config_key_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
