@@ -119,7 +119,8 @@ class LivePage:
 
     def add_row(self, row: DecodedRow, at_ms: float) -> None:
         """A row was decoded, ``at_ms`` after the page was asked for."""
-        document = self._cards.row(len(self.rows), row.row, row.entities, at_ms)
+        because = self.plan.because(row.row)
+        document = self._cards.row(len(self.rows), row.row, row.entities, at_ms, because)
         self.rows.append(row)
         self._row_documents.append(document)
         self._say("row", document)

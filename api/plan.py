@@ -7,7 +7,10 @@ import numpy as np
 
 from api.served import Served
 from genpage.context import Context
+from genpage.eligibility import eligible
+from genpage.entity import Entity
 from genpage.grammar import DecodedRow, PageGrammar
+from genpage.member_rows import because_of
 from genpage.page import PageRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
@@ -77,6 +80,20 @@ class Plan:
         )
         grammar.replay((*self.earlier, *rows))
         return grammar
+
+    def because(self, row: int) -> Entity | None:
+        """The title that a "because you watched" row refers to; None for any other row.
+
+        None too where the member may not be shown that title now.
+        """
+        catalog, held = self.model.catalog, self.model.catalog.rows[row]
+        if held.kind != "because" or held.entity_ids is not None:
+            return None
+        context = self.context.before(self.request.at)
+        index = because_of(catalog, context)
+        if index is None or not eligible(catalog, self.model.rules, context, self.request)[index]:
+            return None
+        return catalog.entities[index]
 
     def page_rows(self, rows: Sequence[DecodedRow]) -> list[PageRow]:
         """Rows by ids."""

@@ -51,12 +51,22 @@ class ContextReply(Reply):
     known: bool
 
 
+class Because(Reply):
+    """The title that a row refers to."""
+
+    id: str
+    title: str
+
+
 class RowHead(Reply):
     """A row's own data."""
 
     id: str
-    title: str
+    title: str = Field(description="the catalog's")
     kind: str
+    because: Because | None = Field(
+        default=None, description='of a "because you watched" row, what was watched; else left out'
+    )
 
 
 class CardReply(Reply):

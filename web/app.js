@@ -17,7 +17,7 @@ import { Settings } from "./settings.js";
 import { lasting, pause } from "./stream.js";
 import { Timing } from "./timing.js";
 import { Versions } from "./versions.js";
-import { counted, sentence } from "./words.js";
+import { counted, sentence, titleOf } from "./words.js";
 
 /** @typedef {import("./page.js").PageRow} PageRow */
 /** @typedef {import("./details.js").Place} Place */
@@ -200,7 +200,7 @@ class Homepage {
       this.#timing.row(row.atMs);
       this.#rows.put(row, change(row, this.#before));
       if (place === 0) this.#hero.show(row, this.#whole(row.entities[0].id));
-      this.#announcer.say(`${row.row.title}, ${counted(row.entities.length, "title")}`);
+      this.#announcer.say(`${titleOf(row.row)}, ${counted(row.entities.length, "title")}`);
     } else if (event === "page.end") {
       this.#finish(document, page);
     } else if (event === "error") {

@@ -3,7 +3,7 @@
 import { byId, element } from "./element.js";
 import { icon } from "./icon.js";
 import { poster } from "./poster.js";
-import { facts } from "./words.js";
+import { facts, titleOf } from "./words.js";
 
 /** @typedef {import("./poster.js").Entity} Entity */
 /** @typedef {import("./page.js").PageRow} PageRow */
@@ -121,7 +121,7 @@ export class Details {
         element("p", { class: "cast" }),
         element("p", {
           class: "place",
-          text: `Row ${row.place + 1}, “${row.row.title}”, place ${column + 1}`,
+          text: `Row ${row.place + 1}, “${titleOf(row.row)}”, place ${column + 1}`,
         }),
       ),
     );

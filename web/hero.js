@@ -3,7 +3,7 @@
 import { byId, element } from "./element.js";
 import { icon } from "./icon.js";
 import { poster } from "./poster.js";
-import { facts } from "./words.js";
+import { facts, titleOf } from "./words.js";
 
 /** @typedef {import("./poster.js").Entity} Entity */
 /** @typedef {import("./page.js").PageRow} PageRow */
@@ -42,7 +42,7 @@ export class Hero {
       element(
         "div",
         { class: "hero-text" },
-        element("p", { class: "eyebrow" }, "First on this page · ", row.row.title),
+        element("p", { class: "eyebrow" }, "First on this page · ", titleOf(row.row)),
         element("h2", { text: entity.title }),
         meta,
         synopsis,

@@ -7,7 +7,7 @@
  * @property {string} pageId the page it came with: a continuation is a page of its own
  * @property {number} index its place on that page
  * @property {number} place its place on the whole homepage
- * @property {{id: string, title: string, kind: string}} row
+ * @property {{id: string, title: string, kind: string, because?: {id: string, title: string}}} row
  * @property {Entity[]} entities
  * @property {number} atMs since the request was admitted
  */

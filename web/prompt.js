@@ -20,6 +20,22 @@ import { counted } from "./words.js";
 /** An event is exactly four tokens: what, how, when, how long. */
 const EVENT_TOKENS = 4;
 
+/** What a segment is called on the screen; another one goes by its name.
+ * @type {Record<string, string>}
+ */
+const HEADINGS = {
+  profile: "Who watches",
+  summary: "Engaged with most, before",
+  history: "The history",
+  new: "New titles",
+  live: "Live now",
+  trending: "Trending now",
+  request: "The request",
+  next: "What is watched next",
+  page: "The page begins",
+  "page so far": "The page so far",
+};
+
 export class PromptPanel {
   #panel = byId("prompt");
 
@@ -62,7 +78,7 @@ function segments(words, cached) {
         element(
           "h3",
           {},
-          name,
+          HEADINGS[name] ?? name,
           element("span", { class: "count", text: counted(end - start, "token") }),
         ),
         name === "history" ? events(chips) : element("p", { class: "tokens" }, ...chips),

@@ -3,7 +3,7 @@
 import { card } from "./card.js";
 import { element } from "./element.js";
 import { icon } from "./icon.js";
-import { ms } from "./words.js";
+import { ms, titleOf } from "./words.js";
 
 /** @typedef {import("./page.js").PageRow} PageRow */
 /** @typedef {import("./page.js").Change} Change */
@@ -43,7 +43,7 @@ export function rowSection(row, change, onOpen) {
     element(
       "div",
       { class: "row-head" },
-      element("h2", { id: headingId, text: row.row.title }),
+      element("h2", { id: headingId, text: titleOf(row.row) }),
       moved(change),
       element("span", {
         class: "at",

@@ -75,6 +75,14 @@ export function counted(count, noun, many = `${noun}s`) {
 }
 
 /**
+ * @param {import("./page.js").PageRow["row"]} row
+ * @returns {string} "Because You Watched Rocky"
+ */
+export function titleOf({ title, because }) {
+  return because ? `${title} ${because.title}` : title;
+}
+
+/**
  * @param {import("./poster.js").Entity} entity
  * @returns {string[]} year, kind, genres, age, length: what is known of it
  */

@@ -11,10 +11,13 @@ import pytest
 from httpx_sse import ServerSentEvent, aconnect_sse
 
 from api.accept import wants_stream
-from api.fake import FakeServer
+from api.fake import FakeServed, FakeServer
 from api.replies import PageReply
+from genpage.catalog import Catalog
+from genpage.entity import Entity
 from genpage.event import Event
 from genpage.profile import Profile
+from genpage.row import Row
 
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
@@ -89,6 +92,34 @@ async def test_a_page_says_what_made_it(client: httpx.AsyncClient, fake: FakeSer
     assert page["timing"]["total_ms"] == pytest.approx(
         sum(page["timing"][f"{part}_ms"] for part in ("queue", "prefill", "decode")), abs=0.01
     )
+
+
+@pytest.mark.parametrize(
+    ("profile", "named"),
+    [
+        (Profile("ada", ts=1.0), {"id": "e0", "title": "Noir 0"}),
+        (Profile("ada", None, "kid"), None),
+    ],
+)
+async def test_a_row_says_what_was_watched(
+    start: Start, profile: Profile, named: dict[str, str] | None
+) -> None:
+    """By name, unless the member may not be shown that name; no other row says anything."""
+    noirs = [
+        Entity(f"e{n}", "film", f"Noir {n}", genres=("Noir",), maturity=0 if n else 16)
+        for n in range(20)
+    ]
+    rows = [Row("because", "because", "Because You Watched"), Row("all", "browse", "All")]
+    fake = FakeServer.of(served=FakeServed.of(Catalog.build(noirs, rows)))
+    client = await start(fake)
+    await fake.contexts.put_profile(profile)
+    await fake.contexts.apply([Event("1", "ada", "e0", "play", 2.0)])
+    page = (await client.post("/v1/pages", json={**PAGE, "rows": 2})).json()
+    PageReply.model_validate(page)
+    heads = {row["row"]["id"]: row["row"] for row in page["rows"]}
+    assert heads["because"]["title"] == "Because You Watched"
+    assert heads["because"].get("because") == named
+    assert "because" not in heads["all"]
 
 
 async def test_a_warm_prompt_is_found_in_the_kv_cache(client: httpx.AsyncClient) -> None:

@@ -78,9 +78,13 @@ def catalog() -> Catalog:
     return Catalog.build([hostile, *entities[1:]], rows)
 
 
-def website(*, options: Options | None = None, limits: Limits | None = None) -> FakeServer:
-    """A server over that catalog, not started."""
-    return FakeServer.of(options=options, limits=limits, served=FakeServed.of(catalog()))
+def website(
+    *, options: Options | None = None, limits: Limits | None = None, more: tuple[Row, ...] = ()
+) -> FakeServer:
+    """A server over that catalog, with ``more`` rows, not started."""
+    whole = catalog()
+    whole = Catalog.build(whole.entities, (*whole.rows, *more))
+    return FakeServer.of(options=options, limits=limits, served=FakeServed.of(whole))
 
 
 async def remember(fake: FakeServer, *events: tuple[str, Action], since: float = -3600.0) -> None:

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime
 
 import pytest
-from homepage import MEMBER, Visit, remember, served, visiting, website
+from homepage import HOSTILE, MEMBER, Visit, remember, served, visiting, website
 from playwright.async_api import Browser, expect
 
 from api.fake import FakeServer
+from genpage.row import Row
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -156,6 +157,31 @@ async def test_the_panel_shows_what_the_model_saw(fake: FakeServer, visit: Visit
     await expect(visit.page.locator(".token.cached")).to_have_count(0)
     await visit.page.get_by_role("button", name="Refresh the page").click()
     await expect(visit.page.locator(".token.cached").first).to_be_visible()
+
+
+async def test_the_panel_names_the_page_so_far(visit: Visit) -> None:
+    """A continued page's prompt goes on with the rows shown, under a heading that says so."""
+    await visit.open(f"{SMALL}&auto=off")
+    await visit.whole_page(5)
+    await visit.page.get_by_role("button", name="More rows").click()
+    await visit.whole_page(10)
+    await visit.page.get_by_role("button", name="Behind the page").click()
+    await visit.page.get_by_role("tab", name="What the model saw").click()
+    headings = visit.page.locator("#prompt .segment h3")
+    await expect(headings.first).to_contain_text("Who watches")
+    await expect(headings.last).to_contain_text("The page so far")
+
+
+async def test_a_row_names_the_title_that_it_is_about(browser: Browser) -> None:
+    """Because You Watched what; the name is text, whatever is in it."""
+    row = Row("because", "because", "Because You Watched", pinned_position=1)
+    fake = website(more=(row,))
+    await remember(fake, ("e8", "play"), ("e0", "play"))
+    async with served(fake) as address, visiting(browser, address) as visit:
+        await visit.open(SMALL)
+        await visit.whole_page(5)
+        heading = visit.page.locator("[data-row=because] h2")
+        await expect(heading).to_have_text(f"Because You Watched {HOSTILE}")
 
 
 async def test_more_rows_follow_with_what_was_done(visit: Visit) -> None:
