@@ -1,5 +1,6 @@
 """The shape of a network, and the sizes that have a name."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
@@ -14,6 +15,8 @@ SIZES: tuple[Size, ...] = get_args(Size)
 # exported trunk rest on it).
 WIDTH_STEP = 64
 HEAD_DIMS = (32, 64)
+# No size that anybody trains comes near it.
+MOST = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +26,8 @@ class ModelConfig:
     ``width`` is the residual stream's, ``ffn`` the hidden width of SwiGLU. ``heads`` query heads
     share ``kv_heads`` key-value heads (grouped-query attention, Ainslie et al. 2023); head ``h``
     reads key-value head ``h // (heads // kv_heads)``. ``positions`` is the longest sequence that
-    the rotary tables cover. A value that cannot be raises CheckpointError naming the field.
+    the rotary tables cover: more than a KV slot of an exported bundle holds. A value that cannot be
+    raises CheckpointError naming the field.
     """
 
     width: int
@@ -32,16 +36,16 @@ class ModelConfig:
     kv_heads: int
     head_dim: int
     ffn: int
-    positions: int = 4096
+    positions: int = 8192
     rope_theta: float = 10_000.0
     norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         for name in ("width", "layers", "heads", "kv_heads", "ffn", "positions"):
             value: object = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if type(value) is not int or not 1 <= value <= MOST:
                 raise CheckpointError(
-                    f"model config: {name} must be a positive whole number, not {value!r}."
+                    f"model config: {name} must be a whole number from 1 to {MOST}, not {value!r}."
                 )
         if self.head_dim not in HEAD_DIMS:
             raise CheckpointError(
@@ -62,8 +66,9 @@ class ModelConfig:
                 f"model config: heads ({self.heads}) must be a multiple of kv_heads "
                 f"({self.kv_heads})."
             )
-        if not self.rope_theta > 0 or not self.norm_eps > 0:
-            raise CheckpointError("model config: rope_theta and norm_eps must be above 0.")
+        for name in ("rope_theta", "norm_eps"):
+            if not 0.0 < getattr(self, name) < math.inf:
+                raise CheckpointError(f"model config: {name} must be finite and above 0.")
 
     @property
     def query_width(self) -> int:

@@ -7,6 +7,7 @@ want different logits). The trunk in between knows no vocabulary; the two fused 
 import torch
 from torch import nn
 
+from genpage.errors import InputError
 from model.config import ModelConfig
 from model.fusion import FusedTable, unit_std
 from model.packing import Packing
@@ -50,6 +51,11 @@ class Network(nn.Module):
         self, tokens: torch.Tensor, packing: Packing, identity: torch.Tensor | None = None
     ) -> torch.Tensor:
         """Hidden states of packed documents."""  # (T,) -> (T, d)
+        if packing.longest > self.config.positions:
+            raise InputError(
+                f"a sequence of {packing.longest} tokens is longer than the model's "
+                f"{self.config.positions} positions; take a shorter history, or smaller pages"
+            )
         embeddings = self.inputs.rows(tokens, self.content, identity)
         hidden: torch.Tensor = self.trunk(embeddings[None], packing)
         return hidden[0]

@@ -28,7 +28,13 @@ from training.objective import Objective, Part
 from training.pages import Pages
 from training.partial import PartialRun
 from training.schedule import Budget
-from training.start import check_size, continued_checkpoint, fresh_checkpoint
+from training.start import (
+    bounded_history,
+    check_history,
+    check_size,
+    continued_checkpoint,
+    fresh_checkpoint,
+)
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
 
@@ -59,7 +65,7 @@ RECIPES: Mapping[Size, Recipe] = {
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a run is asked for; None is the size's own recipe.
+    """What a run is asked for; None is the size's own recipe, or what ``parent`` has.
 
     ``to`` is the first day that the run does not see, so that it can be evaluated on it.
     """
@@ -73,7 +79,7 @@ class Options:
     batch_tokens: int | None = None
     lr: float | None = None
     seed: int = 0
-    history_tokens: int = 512
+    history_tokens: int | None = None
     save_every: int = 50
     rules: Path | None = None
     to: str | None = None
@@ -258,11 +264,12 @@ class Run:
                 options.size or "tiny",
                 rules=rules or Rules.default(),
                 seed=options.seed,
-                history_tokens=options.history_tokens,
+                history_tokens=bounded_history(options.history_tokens),
             )
         else:
             parent = Checkpoint.load(options.parent)
             check_size(parent, options.size)
+            check_history(parent, options.history_tokens)
             start = continued_checkpoint(parent, catalog)
             if rules is not None:
                 start = replace(start, rules=rules)

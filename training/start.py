@@ -17,9 +17,12 @@ from tokenizer.content import ContentEncoder, content_encoder
 from tokenizer.vocabulary import Vocabulary
 from training.content import fit_content_encoder
 
+HISTORY_TOKENS = 512
+HISTORY_LEAST, HISTORY_MOST = 128, 4096
+
 
 def fresh_checkpoint(
-    catalog: Catalog, size: Size, *, rules: Rules, seed: int, history_tokens: int = 512
+    catalog: Catalog, size: Size, *, rules: Rules, seed: int, history_tokens: int = HISTORY_TOKENS
 ) -> Checkpoint:
     """Random weights over a catalog, its content encoder fitted to it."""
     encoder = fit_content_encoder(catalog.entities)
@@ -54,8 +57,11 @@ def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
         tokens = torch.from_numpy(over.vocabulary.item_tokens(catalog)[1]).long()
         encoder = content_encoder(parent.encoder)
         content[tokens] = torch.from_numpy(encoder.encode(catalog.entities))
+    # A checkpoint of an earlier version has shorter rotary tables; they hold no weights.
+    positions = max(parent.config.positions, ModelConfig.of_size("tiny").positions)
     return replace(
         over,
+        config=replace(parent.config, positions=positions),
         content=content,
         catalog=catalog,
         trends=Trends.none(catalog),
@@ -80,3 +86,23 @@ def check_size(parent: Checkpoint, size: Size | None) -> None:
             f"--size {size} differs from the checkpoint that --from names; grow it first: "
             f"genpage init --size {size} --grow-from CKPT --out LARGER"
         )
+
+
+def check_history(parent: Checkpoint, asked: int | None) -> None:
+    """Refuse a ``--history-tokens`` that the parent was not trained with."""
+    if asked is not None and asked != parent.history_tokens:
+        raise UsageError(
+            f"--history-tokens {asked} differs from the {parent.history_tokens} of the checkpoint "
+            "that --from names, and a run that goes on keeps them; leave the flag out."
+        )
+
+
+def bounded_history(asked: int | None) -> int:
+    """How much history a fresh model's prompts hold; `UsageError` out of bounds."""
+    chosen = HISTORY_TOKENS if asked is None else asked
+    if not HISTORY_LEAST <= chosen <= HISTORY_MOST:
+        raise UsageError(
+            f"--history-tokens must be from {HISTORY_LEAST} to {HISTORY_MOST}, not {chosen}: a "
+            "page must still fit behind the prompt, in the model's positions and a server's slots."
+        )
+    return chosen

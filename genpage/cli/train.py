@@ -39,7 +39,9 @@ class Pretrain(Command):
     lr: float | None = Field(default=None, gt=0, description="peak learning rate")
     to: str | None = Field(default=None, description="first day not to train on; 2013-09-03")
     seed: int = Field(default=0, ge=0, description="of weights, order and drop-out")
-    history_tokens: int = Field(default=512, ge=128, description="of history in a prompt")
+    history_tokens: int | None = Field(
+        default=None, description="of history in a prompt; 512 by default, or as --from has"
+    )
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
     rules: Path | None = Field(default=None, description="the page's rules; a TOML file")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")

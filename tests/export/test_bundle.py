@@ -10,7 +10,9 @@ from export.bundle import CAPACITY, STEPS, Step, export_bundle
 from genpage.cli import main
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
+from model.config import SIZES, ModelConfig, Size
 from runtime.bundle import Bundle
+from runtime.trunk import SPARE_TOKENS
 
 
 def test_the_manifest_tells_where_it_comes_from(checkpoint: Checkpoint, int8_bundle: Path) -> None:
@@ -101,3 +103,9 @@ def test_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
         main(["export", str(tmp_path), "--out", str(tmp_path / "bundle")])
     assert caught.value.code == 1
     assert "is no checkpoint" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_network_reaches_as_far_as_a_slot(size: Size) -> None:
+    """What a server may hold in a KV slot, training and the slow twin can compute too."""
+    assert ModelConfig.of_size(size).positions >= CAPACITY + SPARE_TOKENS

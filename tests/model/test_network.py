@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from genpage.errors import GenPageError
+from genpage.errors import GenPageError, InputError
 from model.attention import AttentionCore, mix_documents, mix_grid
 from model.config import ModelConfig
 from model.network import Network
@@ -156,3 +156,12 @@ def test_an_empty_document_is_a_bug() -> None:
     """A document of no tokens cannot be packed."""
     with pytest.raises(GenPageError, match="bug"):
         Packing((3, 0))
+
+
+def test_a_sequence_beyond_the_positions_is_a_typed_error() -> None:
+    """Not an index out of range somewhere in the rotary tables."""
+    built, most = network(), SHAPE.positions
+    with torch.inference_mode():
+        built.hidden(torch.zeros(most, dtype=torch.long), Packing.single(most))
+        with pytest.raises(InputError, match=f"{most + 1} tokens .* {most} positions"):
+            built.hidden(torch.zeros(most + 1, dtype=torch.long), Packing.single(most + 1))

@@ -255,6 +255,24 @@ def test_a_parent_of_another_size_is_refused(
         Run(chosen, Pretraining())
 
 
+@pytest.mark.parametrize("tokens", [127, 4097])
+def test_a_history_out_of_bounds_is_refused(service: Path, tmp_path: Path, tokens: int) -> None:
+    """Too short for a block of events, or so long that no page fits behind it."""
+    chosen = replace(options(service, tmp_path / "c"), history_tokens=tokens)
+    with pytest.raises(UsageError, match=f"--history-tokens must be .* not {tokens}"):
+        Run(chosen, Pretraining())
+
+
+def test_a_parents_history_is_kept(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path
+) -> None:
+    """Another one is refused instead of being dropped; the same one may be repeated."""
+    chosen = replace(options(service, tmp_path / "c"), size=None, parent=finished[0])
+    with pytest.raises(UsageError, match="--history-tokens 256 differs from the 512"):
+        Run(replace(chosen, history_tokens=256), Pretraining())
+    assert Run(replace(chosen, history_tokens=512), Pretraining()).start.history_tokens == 512
+
+
 def test_data_without_pages_is_refused(service: Path, tmp_path: Path) -> None:
     """Days without any page are a data error before anything is trained."""
     bare = tmp_path / "data"

@@ -72,3 +72,13 @@ def test_content_follows_the_document(parent: Checkpoint, catalog: Catalog) -> N
     token = parent.vocabulary.entity(changed.id)
     assert not torch.equal(child.content[token], parent.content[token])
     assert torch.equal(child.content[token + 1], parent.content[token + 1])
+
+
+def test_a_parent_of_an_earlier_version_gets_longer_tables(
+    parent: Checkpoint, catalog: Catalog
+) -> None:
+    """Its weights are the same, and it may see sequences that a server's slot holds."""
+    old = replace(parent, config=replace(parent.config, positions=4096))
+    child = continued_checkpoint(old, catalog)
+    assert child.config == parent.config
+    assert child.weights.keys() == parent.weights.keys()
