@@ -121,6 +121,12 @@ class Catalog:
         return np.stack(list(self.by_genre.values()), axis=1).astype(np.float32)
 
     @cached_property
+    def genre_counts(self) -> NDArray[np.float32]:
+        """(E,) how many genres each entity has."""
+        counts: NDArray[np.float32] = self.genre_matrix.sum(axis=1)
+        return counts
+
+    @cached_property
     def membership(self) -> BoolArray:
         """(R, E) who may stand in which row by the catalog alone.
 

@@ -7,7 +7,7 @@ evaluations choose inside that set and report the choice back. It knows no token
 Shape legend: R catalog rows, E catalog entities.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,7 +107,7 @@ class PageGrammar:
         ):
             return np.array([pinned], np.int32)
         fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
-        return np.flatnonzero(fits).astype(np.int32)
+        return fits.nonzero()[0].astype(np.int32)
 
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
@@ -121,22 +121,38 @@ class PageGrammar:
         """Sorted catalog indices of the entities that may come next in the open row."""
         if self._open is None:
             return np.array([], np.int32)
-        return np.flatnonzero(self._members[self._open]).astype(np.int32)
+        allowed: IntArray = self._members[self._open].nonzero()[0].astype(np.int32)
+        return allowed
 
     def add(self, entity: int) -> None:
         """Place an entity; the row closes when it is full."""
         self.extend((entity,))
 
-    def extend(self, entities: Iterable[int]) -> None:
-        """Place entities in order; `ValueError` where one is not allowed. This is a bug."""
-        for entity in entities:
-            if self._open is None or not self._members[self._open, entity]:
-                raise ValueError(f"entity {entity} may not stand here. This is a bug.")
-            self._placed.append(entity)
-            self._use(entity, everywhere=self._rules.page.unique_entities)
-            self._room -= 1
-            if self._room == 0:
-                self._close(self._open)
+    def extend(self, entities: Sequence[int]) -> None:
+        """Place entities in order; `ValueError` where one is not allowed. This is a bug.
+
+        The row closes when it is full.
+        """
+        if not entities:
+            return
+        row = self._open
+        chosen = np.array(entities, np.intp)
+        if (
+            row is None
+            or len(chosen) > self._room
+            or len(set(entities)) < len(chosen)
+            or not self._members[row].take(chosen).all()
+        ):
+            raise ValueError(f"entities {list(entities)} may not stand here. This is a bug.")
+        self._placed += entities
+        if self._rules.page.unique_entities:
+            self._use(chosen)
+        else:
+            self._left[row] -= len(chosen)
+            self._members[row, chosen] = False
+        self._room -= len(chosen)
+        if self._room == 0:
+            self._close(row)
 
     def replay(self, rows: Iterable[DecodedRow]) -> None:
         """Put rows on the page that were shown before, whatever the rules say of them now.
@@ -145,9 +161,8 @@ class PageGrammar:
         them still counts as used.
         """
         for shown in rows:
-            for entity in shown.entities:
-                if self._rules.page.unique_entities:
-                    self._use(entity, everywhere=True)
+            if self._rules.page.unique_entities:
+                self._use(np.unique(np.array(shown.entities, np.intp)))
             self._placed = list(shown.entities)
             self._close(shown.row)
 
@@ -159,10 +174,15 @@ class PageGrammar:
             setattr(twin, name, getattr(self, name).copy())
         return twin
 
-    def _use(self, entity: int, *, everywhere: bool) -> None:
-        rows = slice(None) if everywhere else self._open
-        self._left[rows] -= self._members[rows, entity]
-        self._members[rows, entity] = False
+    def _use(self, entities: NDArray[np.intp]) -> None:
+        """Take entities, each named once, out of all rows."""
+        if len(entities) == 1:  # a view, five times faster than a list of one
+            column = self._members[:, entities[0]]
+            self._left -= column
+            column[:] = False
+        else:
+            self._left -= self._members.take(entities, axis=1).sum(axis=1, dtype=np.int32)
+            self._members[:, entities] = False
 
     def _close(self, row: int) -> None:
         kind = self.catalog.rows[row].kind

@@ -8,6 +8,7 @@ import numpy as np
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.entity import Entity
+from genpage.highest import highest
 from genpage.row import MemberRowKind
 from genpage.trends import Trends
 
@@ -84,7 +85,7 @@ def related(catalog: Catalog, context: Context) -> tuple[int, ...]:
         return ()
     genres = catalog.genre_matrix  # (E, G)
     shared = genres @ genres[anchor]
-    similarity = shared / np.maximum(1.0, genres.sum(axis=1) + genres[anchor].sum() - shared)
+    counts = catalog.genre_counts
+    similarity = shared / np.maximum(1.0, counts + counts[anchor] - shared)
     similarity[list(catalog.indices(event.entity_id for event in context.events))] = 0.0
-    order = np.argsort(-similarity, kind="stable")[:BECAUSE_LIMIT]
-    return tuple(int(index) for index in order if similarity[index] > 0)
+    return highest(similarity, BECAUSE_LIMIT)

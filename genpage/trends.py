@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genpage.catalog import SECONDS_A_DAY, Catalog
+from genpage.highest import highest
 
 HALF_LIFE_S = 1.5 * SECONDS_A_DAY
 _MOST_HALF_LIVES = 500.0
@@ -33,14 +34,7 @@ class Trends:
 
         Ties stand in catalog order.
         """
-        counted = np.flatnonzero(self.scores > 0)
-        scores = self.scores[counted]
-        if len(counted) > count > 0:
-            # All that tie with the last one stay in, so that the order among them is the catalog's.
-            contenders = scores >= np.partition(scores, -count)[-count]
-            counted, scores = counted[contenders], scores[contenders]
-        order = np.argsort(-scores, kind="stable")[:count]
-        return tuple(counted[order].tolist())
+        return highest(self.scores, count)
 
 
 class TrendCounter:

@@ -179,6 +179,41 @@ def test_a_continued_page_goes_on_as_if_never_broken(world: World) -> None:
     assert np.array_equal(again.allowed_rows(), grammar.allowed_rows())
 
 
+@given(worlds(), st.sampled_from(RULES))
+def test_many_at_once_are_one_after_another(world: World, rules: Rules) -> None:
+    """`extend` leaves the page as `add` of each leaves it, row after row."""
+    at_once, singly = start(world, rules), start(world, rules)
+    for _ in range(6):
+        if not len(at_once.allowed_rows()):
+            break
+        row = int(world.chance.choice(at_once.allowed_rows().tolist()))
+        for grammar in (at_once, singly):
+            grammar.open_row(row)
+        fill = world.chance.sample(at_once.allowed_entities().tolist(), at_once.room)
+        at_once.extend(fill)
+        for entity in fill:
+            singly.add(entity)
+        assert at_once.rows == singly.rows
+        assert at_once.room == singly.room == 0
+        assert np.array_equal(at_once.allowed_rows(), singly.allowed_rows())
+
+
+@given(worlds())
+def test_more_than_a_row_takes_is_refused(world: World) -> None:
+    """Neither a title twice nor one more than there is room for; nothing at all is nothing."""
+    grammar = start(world)
+    if not len(grammar.allowed_rows()):
+        return
+    grammar.open_row(int(grammar.allowed_rows()[0]))
+    allowed = grammar.allowed_entities().tolist()
+    wrong = [[allowed[0]] * 2, [*allowed[: grammar.room], allowed[0]], [*allowed, *allowed]]
+    for entities in wrong:
+        with pytest.raises(ValueError, match="bug"):
+            grammar.extend(entities)
+    grammar.extend([])
+    assert grammar.allowed_entities().tolist() == allowed
+
+
 @given(worlds())
 def test_a_choice_outside_the_allowed_is_refused(world: World) -> None:
     """The grammar itself refuses what it did not offer."""

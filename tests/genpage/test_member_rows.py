@@ -1,10 +1,20 @@
 """The rows that a member fills."""
 
+from typing import Literal
+from unittest.mock import patch
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from strategies import World, worlds
+
 from genpage.catalog import Catalog
 from genpage.context import Context, apply_event
 from genpage.entity import Entity
 from genpage.event import Action, Event
-from genpage.member_rows import because_of, member_row
+from genpage.member_rows import because_of, member_row, related
 from genpage.trends import Trends
 
 HOUR = 3600.0
@@ -75,3 +85,38 @@ def test_a_member_without_history_has_empty_rows() -> None:
     """Cold start fills none of them."""
     for kind in ("continue", "my_list", "because", "trending"):
         assert row(kind, Context("nobody")) == []
+
+
+@given(worlds(), st.integers(1, 8))
+def test_related_titles_are_those_of_a_full_sort(world: World, limit: int) -> None:
+    """By shared genres over all genres of either, ties in catalog order, however many are kept."""
+    catalog, known = world.catalog, {event.entity_id for event in world.context.events}
+    anchor = because_of(catalog, world.context)
+    expected: list[int] = []
+    if anchor is not None:
+        genres = [set(entity.genres) for entity in catalog.entities]
+        near = {
+            index: np.float32(len(theirs & genres[anchor])) / len(theirs | genres[anchor])
+            for index, theirs in enumerate(genres)
+            if theirs & genres[anchor] and catalog.entities[index].id not in known
+        }
+        expected = sorted(near, key=lambda index: (-near[index], index))[:limit]
+    with patch("genpage.member_rows.BECAUSE_LIMIT", limit):
+        assert list(related(catalog, world.context)) == expected
+
+
+def test_related_titles_are_not_all_sorted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a large catalog only what can be among the nearest is put in order."""
+    many = [Entity(f"{n}", "film", "x", genres=("a", "b", "c")[: 1 + n % 3]) for n in range(3_000)]
+    catalog = Catalog.build(many, [])
+    context = apply_event(Context("m"), Event("v", "m", "2", "play", 1.0))
+    sizes = []
+    sort = np.argsort
+
+    def watched(values: NDArray[np.float32], kind: Literal["stable"]) -> NDArray[np.intp]:
+        sizes.append(len(values))
+        return sort(values, kind=kind)
+
+    monkeypatch.setattr(np, "argsort", watched)
+    assert len(related(catalog, context)) == 100
+    assert sizes == [999]
