@@ -6,15 +6,23 @@ against another bundle's, int8 beside fp32.
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from typing import ClassVar
 
+from export.agreement import Agreement
 from genpage.audit import violations
+from genpage.errors import GenPageError
 from genpage.page import Page
 from runtime.cases import Member
 from runtime.offline import PageModel
 
-# Two logits this close are a tie: either choice is right.
-TIE = 1e-4
+__all__ = ["Agreement", "WrongPagesError", "broken_rules", "refuse_wrong_pages"]
+
+
+class WrongPagesError(GenPageError):
+    """A page breaks a rule, or is not the one that the model gives."""
+
+    code: ClassVar[str] = "wrong-pages"
 
 
 def broken_rules(model: PageModel, member: Member, page: Page) -> Counter[str]:
@@ -25,51 +33,21 @@ def broken_rules(model: PageModel, member: Member, page: Page) -> Counter[str]:
     return Counter(violation.rule for violation in found)
 
 
-@dataclass(slots=True)
-class Agreement:
-    """Two decoders' pages over the same members. Mutated by `add`."""
+def refuse_wrong_pages(
+    broken: Mapping[str, int], twin: Agreement | None, *, tie_margin: float, random: bool
+) -> None:
+    """`WrongPagesError` where a rule was broken, or a page differs from its twin's beyond a tie.
 
-    pages: int = 0
-    identical: int = 0
-    ties: int = 0
-    # Logit gaps of the first choices that differ by more than a tie.
-    apart: list[float] = field(default_factory=list)
-    same_positions: int = 0
-    positions: int = 0
-    shared_entities: int = 0
-    entities: int = 0
-
-    def add(self, left: Page, right: Page, gap: float | None = None) -> None:
-        """One page of each. ``gap`` is how far apart their first differing choices lie."""
-        self.pages += 1
-        self.identical += left == right
-        if gap is not None and gap <= TIE:
-            self.ties += 1
-        elif gap is not None:
-            self.apart.append(gap)
-        ours, theirs = _places(left), _places(right)
-        self.positions += max(len(ours), len(theirs))
-        self.same_positions += sum(a == b for a, b in zip(ours, theirs, strict=False))
-        mine, others = _titles(left), _titles(right)
-        self.entities += max(len(mine), len(others))
-        self.shared_entities += len(mine & others)
-
-    def document(self) -> dict[str, object]:
-        """The result as JSON."""
-        return {
-            "pages": self.pages,
-            "identical": self.identical,
-            "ties": self.ties,
-            "apart": [round(gap, 6) for gap in self.apart],
-            "same_positions": round(self.same_positions / max(1, self.positions), 4),
-            "same_entities": round(self.shared_entities / max(1, self.entities), 4),
-        }
-
-
-def _places(page: Page) -> list[str]:
-    """The page as it is decoded: each row, then its entities."""
-    return [token for row in page.rows for token in (row.row_id, *row.entity_ids)]
-
-
-def _titles(page: Page) -> set[str]:
-    return {entity_id for row in page.rows for entity_id in row.entity_ids}
+    ``tie_margin`` is the bundle's own: what rounding cost it when it was exported. Pages of
+    ``random`` weights mean nothing, and only their rules are judged.
+    """
+    if broken:
+        counts = ", ".join(f"{rule} {count} times" for rule, count in sorted(broken.items()))
+        raise WrongPagesError(f"pages break rules: {counts}. This is a bug.")
+    apart = [] if twin is None or random else twin.apart(tie_margin)
+    if apart and twin is not None:
+        raise WrongPagesError(
+            f"{len(apart)} of {twin.pages} pages differ from PyTorch's by choices up to "
+            f"{max(apart):.2g} apart, where {tie_margin:.2g} counts as a tie; export the "
+            "checkpoint again, or with --precision fp32."
+        )

@@ -16,10 +16,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
+from export.agreement import FP32_TIE_MARGIN, Agreement
 from genpage.catalog import Catalog
-from genpage.errors import ArtefactError, ParityError
+from genpage.errors import ArtefactError, CheckpointError, ParityError
 from genpage.grammar import DecodedRow
 from genpage.page import Page, PageRow
 from model.checkpoint import Checkpoint
@@ -35,7 +35,6 @@ from runtime.offline import generate, grammar_of, prompt_of
 from tokenizer.page import PageCodec
 
 FP32_TOLERANCE = 1e-3
-FP32_TIE_MARGIN = 1e-4
 INT8_MEAN_TOLERANCE = 0.1
 _BEST = 20
 
@@ -49,22 +48,22 @@ class Judgement:
 
 
 class Reference:
-    """A checkpoint in PyTorch: logits of whole sequences, pages by the plain decoder."""
+    """A checkpoint in PyTorch: its twin's logits, and pages by the plain decoder.
+
+    `CheckpointError` where it is asked for the pages of another checkpoint's bundle.
+    """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.twin = TorchTwin(checkpoint)
-        rows, entities = checkpoint.vocabulary.item_tokens(checkpoint.catalog)
-        items = torch.from_numpy(np.concatenate([rows, entities])).long()
-        with torch.inference_mode():
-            self._vectors = checkpoint.network().output_table()[items].numpy()  # (R + E, d)
-
-    def logits(self, tokens: IntArray) -> FloatArray:
-        """(n,) -> (n, R + E)."""
-        logits: FloatArray = self.twin.hidden(tokens) @ self._vectors.T
-        return logits
 
     def page(self, model: LoadedModel, member: Member) -> Page:
         """The member's page; ``model`` tells the prompt and the rules, not one score."""
+        exported, own = model.manifest.checkpoint, self.twin.checkpoint.lineage.version
+        if exported != own:
+            raise CheckpointError(
+                f"the bundle was exported from the checkpoint {exported}, this one is {own}; "
+                "compare it with its own."
+            )
         rows = decode_page(
             self.twin,
             prompt_of(model, member.context, member.request).tokens,
@@ -119,8 +118,8 @@ def _compare(
     *,
     random: bool,
     done: Callable[[float], None],
-) -> "tuple[_Logits, _Pages]":
-    logits, pages = _Logits(), _Pages()
+) -> "tuple[_Logits, Agreement]":
+    logits, pages = _Logits(), Agreement()
     codec = PageCodec(model.vocabulary)
     given_pages = generate(model, members)
     for number, (member, given) in enumerate(zip(members, given_pages, strict=True)):
@@ -128,7 +127,7 @@ def _compare(
         expected = given if random else reference.page(model, member)
         prompt = prompt_of(model, member.context, member.request).tokens
         tokens = np.concatenate([prompt, codec.encode(expected)]).astype(np.int32)
-        logits.add(reference.logits(tokens), _served_logits(model, tokens))
+        logits.add(reference.twin.logits(tokens), _served_logits(model, tokens))
         if not random:
             pages.add(expected, given, reference.gap(model, member, expected, given))
         done((number + 1) / len(members))
@@ -174,28 +173,8 @@ class _Logits:
         return self.errors / self.values
 
 
-class _Pages:
-    """Pages compared: ``distances`` of the first choices that differ."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.distances: list[float] = []
-        self.shared = 0.0
-
-    def add(self, expected: Page, given: Page, distance: float | None) -> None:
-        self.count += 1
-        if distance is not None:
-            self.distances.append(distance)
-        left, right = _titles(expected), _titles(given)
-        self.shared += len(left & right) / max(1, len(left), len(right)) if left or right else 1.0
-
-
 def _highest(logits: FloatArray, best: int) -> IntArray:
     return np.argpartition(logits, -best, axis=1)[:, -best:].astype(np.int32)
-
-
-def _titles(page: Page) -> set[str]:
-    return {entity_id for row in page.rows for entity_id in row.entity_ids}
 
 
 def _gate(precision: Precision, logits: _Logits) -> Gate:
@@ -206,8 +185,7 @@ def _gate(precision: Precision, logits: _Logits) -> Gate:
     return Gate(logits.largest, logits.largest)
 
 
-def _report(logits: _Logits, pages: _Pages, gate: Gate) -> Parity:
-    tied = sum(distance <= gate.tie_margin for distance in pages.distances)
+def _report(logits: _Logits, pages: Agreement, gate: Gate) -> Parity:
     return Parity(
         positions=logits.positions,
         logit_std=logits.spread,
@@ -215,14 +193,14 @@ def _report(logits: _Logits, pages: _Pages, gate: Gate) -> Parity:
         mean_logit_error=logits.mean_error,
         top1=logits.top1 / logits.positions,
         top20=logits.top20 / logits.positions,
-        pages=pages.count,
-        pages_equal=pages.count - len(pages.distances),
-        pages_tied=tied,
-        titles_shared=pages.shared / max(1, pages.count),
+        pages=pages.pages,
+        pages_equal=pages.identical,
+        pages_tied=pages.ties(gate.tie_margin),
+        titles_shared=pages.titles_shared,
     )
 
 
-def _refuse(judgement: Judgement, pages: _Pages, precision: Precision) -> None:
+def _refuse(judgement: Judgement, pages: Agreement, precision: Precision) -> None:
     parity, gate = judgement.parity, judgement.gate
     if precision == "fp32":
         error, limit, what = parity.max_logit_error, gate.score_tolerance, "largest"
@@ -236,7 +214,7 @@ def _refuse(judgement: Judgement, pages: _Pages, precision: Precision) -> None:
             f"where {limit:.2g} is allowed (the logits' spread is {parity.logit_std:.2g}); nothing "
             "was written. Try --precision fp32."
         )
-    wrong = [distance for distance in pages.distances if distance > gate.tie_margin]
+    wrong = pages.apart(gate.tie_margin)
     if precision == "fp32" and wrong:
         raise ParityError(
             f"{len(wrong)} of {parity.pages} fp32 pages differ from PyTorch's by choices up to "

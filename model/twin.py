@@ -37,6 +37,11 @@ class TorchTwin:
             states = self._network.hidden(sequence, Packing.single(len(sequence)))
             return states.float().numpy()
 
+    def logits(self, tokens: IntArray) -> FloatArray:
+        """Logits after every token, in catalog order: (n,) -> (n, R + E)."""
+        with torch.inference_mode():
+            return (torch.from_numpy(self.hidden(tokens)) @ self._output.T).numpy()
+
     def scores(self, tokens: IntArray) -> FloatArray:
         """Logits after the last token, rows then entities in catalog order: (n,) -> (R + E,)."""
         with torch.inference_mode():

@@ -8,10 +8,11 @@ import pytest
 import torch
 from tiny import tiny_checkpoint
 
+from export.agreement import FP32_TIE_MARGIN
 from export.bundle import export_bundle
 from export.members import evening_after, made_up_members
-from export.parity import FP32_TIE_MARGIN, Reference, judge
-from genpage.errors import ParityError
+from export.parity import Reference, judge
+from genpage.errors import CheckpointError, ParityError
 from model.checkpoint import Checkpoint
 from runtime.cases import Member
 from runtime.model import LoadedModel, LoadSettings
@@ -96,6 +97,14 @@ def test_a_page_that_differs_is_refused_unless_the_weights_are_random(
     with pytest.raises(ParityError, match="fp32 pages differ from PyTorch's"):
         judge(reference, model, members_of(model), random=False)
     assert judge(reference, model, members_of(model), random=True).parity.pages == 0
+
+
+def test_another_checkpoints_bundle_is_refused(checkpoint: Checkpoint, fp32_bundle: Path) -> None:
+    """Its pages would differ for no fault of anybody's."""
+    other = replace(checkpoint, lineage=replace(checkpoint.lineage, version="another"))
+    model = load(fp32_bundle)
+    with pytest.raises(CheckpointError, match=r"exported from the checkpoint tiny-0, .* another"):
+        Reference(other).page(model, members_of(model)[0])
 
 
 def test_nothing_is_written_where_parity_fails(tmp_path: Path) -> None:
