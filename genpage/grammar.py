@@ -148,10 +148,12 @@ class PageGrammar:
         if self._rules.page.unique_entities:
             self._use(chosen)
         else:
-            self._left[row] -= len(chosen)
             self._members[row, chosen] = False
         self._room -= len(chosen)
         if self._room == 0:
+            if not self._rules.page.unique_entities:
+                # Once in a row, but the row may come again with them.
+                self._members[row, self._placed] = True
             self._close(row)
 
     def replay(self, rows: Iterable[DecodedRow]) -> None:
