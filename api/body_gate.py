@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.problems import Problem
 
 _JSON = "application/json"
+_DIGITS = 20
 _WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 
 
@@ -51,7 +52,8 @@ class BodyGate:
 
     def _problem(self, method: str, headers: Headers) -> Problem | None:
         length = headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self._limit:
+        # What is no number, or an endless one, is left to the count of what is read.
+        if length.isdecimal() and int(length[:_DIGITS]) > self._limit:
             return Problem(413, "too-large", self._detail)
         if method in _WITH_BODY and "origin" in headers and not _is_json(headers):
             return Problem(

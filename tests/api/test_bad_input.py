@@ -394,3 +394,50 @@ async def test_a_long_body_behind_a_stream_ends_it_quietly(client: httpx.AsyncCl
     for path in (f"/v1/pages/{page_id}/events", f"/v1/pages/{page_id}"):
         answer = await client.request("GET", path, content=endless())
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("length", [b"\xb2", b"9" * 5_000, b"-1", b"1e9", b" "])
+async def test_a_strange_content_length_breaks_nothing(
+    client: httpx.AsyncClient, length: bytes
+) -> None:
+    """Digits that are no decimal, more of them than a number may have, and no number at all."""
+    headers = [(b"content-length", length), (b"content-type", b"application/json")]
+    answer = await client.post("/v1/pages", content=orjson.dumps(PAGE), headers=headers)
+    assert answer.status_code in {200, 413}
+    assert answer.status_code == 200 or problem(answer, 413, "too-large")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(b"1" + b"0" * n for n in (400, 5_000)),
+        *(b"-0", b"5e-324", b"true", b"null", b"[[[1]]]", b"[" * 100_000, b'{"a":' * 2_000),
+        *(b'"\\ud800"', b'"\\u0000"', b'"\xff"', b'"\xed\xa0\x80"'),
+    ],
+    ids=lambda value: str(value[:12]),
+)
+async def test_nothing_that_json_can_say_breaks_the_server(
+    client: httpx.AsyncClient, value: bytes
+) -> None:
+    """In any field, under a name that is no text, as an element and as the whole body."""
+    fields = [*PAGE, "at", "exclude", "engagements", "seed", "temperature", "deadline_ms"]
+    fields += [*EVENT, "ts", "duration_s", "row_pos", "\\ud800"]
+    for path, whole in (("/v1/pages", PAGE), ("/v1/events", EVENT)):
+        bodies = [value, b"[%b]" % value]
+        for name in fields:
+            rest = orjson.dumps({key: held for key, held in whole.items() if key != name})
+            bodies.append(b'%b,"%b":%b}' % (rest[:-1], name.encode(), value))
+        for body in bodies:
+            answer = await client.post(path, content=body, headers=JSON)
+            assert answer.status_code in {200, 202, 400, 422}, body[:200]
+
+
+@pytest.mark.parametrize("given", [b"\xb2", b":", b"\xff\xfe:1", b"x:-1", b"9" * 5_000, b"a:b:c"])
+async def test_garbage_for_a_last_event_id_is_refused(
+    client: httpx.AsyncClient, given: bytes
+) -> None:
+    """Whatever bytes a header can carry."""
+    page = (await client.post("/v1/pages", json=PAGE)).json()["page_id"]
+    for value in (given, page.encode() + given):
+        answer = await client.get(f"/v1/pages/{page}/events", headers={b"last-event-id": value})
+        problem(answer, 422, "invalid-input")
