@@ -27,6 +27,8 @@ from runtime.noise import gumbel
 from runtime.selection import Values, top
 
 _NOTHING: IntArray = np.array([], np.int32)
+# A float32 score divided by less would overflow; this cold, noise decides between equals alone.
+_COLDEST = 1e-200
 
 
 class Decoder:
@@ -113,7 +115,7 @@ class Decoder:
         if job.temperature == 0.0:
             return values
         noise = gumbel(job.seed, self._position, len(scores), allowed)
-        return values.astype(np.float64) / job.temperature + noise
+        return values.astype(np.float64) / max(job.temperature, _COLDEST) + noise
 
     def _feed(self, tokens: IntArray) -> None:
         self.pending = tokens

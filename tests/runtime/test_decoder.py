@@ -131,7 +131,8 @@ def test_temperature_samples_by_seed() -> None:
 
     assert sampled(1.0, 1) == sampled(1.0, 1)
     assert sampled(1.0, 1) != sampled(1.0, 2)
-    assert sampled(1e-9, 1) == decode(page.job(model), model)[0]
+    for cold in (1e-9, 5e-324):
+        assert sampled(cold, 1) == decode(page.job(model), model)[0]
 
 
 def test_scores_that_are_no_numbers_are_refused() -> None:
