@@ -18,8 +18,15 @@ from pathlib import Path
 
 import httpx
 
-FIRST_RUN_S = 15 * 60.0  # includes what the machine's neighbours cost; the figure is printed
+# What is promised, and twice that: a machine with neighbours is slower by as much, and a check that
+# fails for them is soon ignored. The figure is printed beside the promise.
+FIRST_RUN_S = 4 * 60.0
+FIRST_RUN_MOST_S = 8 * 60.0
 SECOND_RUN_S = 5.0
+# A demo that is still not up by then hangs.
+HANGS_S = 15 * 60.0
+# What make reports of an interrupted run, and of one whose command ended well all the same.
+ENDED_WELL = {0, 2, 128 + signal.SIGINT}
 ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
 
 
@@ -32,7 +39,7 @@ class Running:
 
 
 @contextmanager
-def demo(limit_s: float) -> Iterator[Running]:
+def demo() -> Iterator[Running]:
     """``make demo`` until it prints its address; interrupted like Ctrl-C at the end."""
     begun = time.monotonic()
     process = subprocess.Popen(
@@ -43,16 +50,32 @@ def demo(limit_s: float) -> Iterator[Running]:
         start_new_session=True,
         env={**os.environ, "GENPAGE_PORT": "0"},
     )
-    guard = threading.Timer(limit_s, os.killpg, (process.pid, signal.SIGKILL))
+    guard = threading.Timer(HANGS_S, os.killpg, (process.pid, signal.SIGKILL))
     guard.start()
+    assert process.stdout is not None
+    # Nobody reads what comes after the address, and a full pipe would stop the demo.
+    rest = threading.Thread(target=process.stdout.read, daemon=True)
     try:
-        yield Running(_address(process), time.monotonic() - begun)
+        running = Running(_address(process), time.monotonic() - begun)
+        rest.start()
+        yield running
     finally:
         guard.cancel()
-        if process.poll() is None:
+        ended_before = process.poll() is not None
+        if not ended_before:
             os.killpg(process.pid, signal.SIGINT)
             process.wait(20)
         _nothing_left(process.pid)
+        if rest.is_alive():
+            rest.join()
+        process.stdout.close()
+    if ended_before or exit_status(process.returncode) not in ENDED_WELL:
+        raise SystemExit(f"make demo ended with {exit_status(process.returncode)}")
+
+
+def exit_status(returncode: int) -> int:
+    """As a shell tells it: 128 and the number of the signal that ended a process."""
+    return returncode if returncode >= 0 else 128 - returncode
 
 
 def _address(process: "subprocess.Popen[str]") -> str:
@@ -60,7 +83,6 @@ def _address(process: "subprocess.Popen[str]") -> str:
     for line in process.stdout:
         sys.stdout.write(line)
         if found := ADDRESS.search(line):
-            threading.Thread(target=process.stdout.read, daemon=True).start()
             return found.group()
     raise SystemExit("make demo ended without printing an address")
 
@@ -85,17 +107,25 @@ def page(address: str) -> None:
 
 def main() -> None:
     """Both runs, and their times."""
-    with demo(FIRST_RUN_S) as first:
+    with demo() as first:
         page(first.address)
-    with demo(FIRST_RUN_S) as second:
+    with demo() as second:
         page(second.address)
     expected = {"data", "checkpoint", "bundle"}
     kept = expected | {f"{name}.inputs" for name in expected}
     leftovers = [str(path) for path in Path("var/demo").iterdir() if path.name not in kept]
     assert not leftovers, leftovers
-    sys.stdout.write(f"first run {first.seconds:.0f} s, second run {second.seconds:.1f} s\n")
+    sys.stdout.write(
+        f"first run {first.seconds:.0f} s of {FIRST_RUN_S:.0f}, "
+        f"second run {second.seconds:.1f} s of {SECOND_RUN_S:.0f}\n"
+    )
+    if first.seconds > FIRST_RUN_MOST_S:
+        raise SystemExit(
+            f"the first run took {first.seconds:.0f} s, over twice the {FIRST_RUN_S:.0f}"
+        )
     if second.seconds > SECOND_RUN_S:
         raise SystemExit(f"the second run took {second.seconds:.1f} s, over {SECOND_RUN_S:.0f}")
 
 
-main()
+if __name__ == "__main__":
+    main()
