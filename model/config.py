@@ -4,12 +4,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from types import MappingProxyType
-from typing import Literal, Self, get_args
+from typing import Literal, Self
 
 from genpage.errors import CheckpointError
 
 Size = Literal["tiny", "small", "120m", "200m", "450m", "900m"]
-SIZES: tuple[Size, ...] = get_args(Size)
 
 # Vectorised tails round differently where a width is no multiple of this (bitwise promises of the
 # exported trunk rest on it).

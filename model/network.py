@@ -39,10 +39,6 @@ class Network(nn.Module):
         """Number of tokens V."""
         return self.inputs.ids.shape[0]
 
-    def input_table(self, identity: torch.Tensor | None = None) -> torch.Tensor:
-        """Fused input embeddings of all tokens; ``identity`` as in `FusedTable.rows`."""  # (V, d)
-        return self.inputs.table(self.content, identity)
-
     def output_table(self, identity: torch.Tensor | None = None) -> torch.Tensor:
         """Fused output vectors of all tokens; ``identity`` as in `FusedTable.rows`."""  # (V, d)
         return self.outputs.table(self.content, identity)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genpage.profile import PROFILE_TYPES, ProfileType
-from genpage.request import DEVICES
 from simulation.library import GENRES
 from simulation.settings import Settings
 from simulation.truth import Floats, Ints
@@ -119,11 +118,6 @@ def daypart_tastes() -> Floats:
 def weekend_taste() -> Floats:
     """(D,) how the weekend moves every taste."""
     return _leaning(_WEEKEND)
-
-
-def device_name(device: int) -> str:
-    """The device at a position of `DEVICES`."""
-    return DEVICES[device]
 
 
 def _languages(country: tuple[str, ...], household: Ints, random: np.random.Generator) -> Ints:

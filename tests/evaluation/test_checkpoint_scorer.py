@@ -88,7 +88,7 @@ def test_new_titles_are_their_fallback_with_content(checkpoint: Checkpoint) -> N
     vector = np.array(LARGER.entities[0].vector)
     content = torch.from_numpy(vector / np.linalg.norm(vector)).float()[None]
     for table, fused in (
-        (network.inputs, network.input_table()),
+        (network.inputs, network.inputs.table(network.content)),
         (network.outputs, network.output_table()),
     ):
         by_hand = table.fuse(table.ids[fallback][None], content)[0]

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tiny import tiny_bundle
@@ -10,7 +11,7 @@ from export.bundle import CAPACITY, STEPS, Step, export_bundle
 from genpage.cli import main
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
-from model.config import SIZES, ModelConfig, Size
+from model.config import ModelConfig, Size
 from runtime.bundle import Bundle
 from runtime.trunk import SPARE_TOKENS
 
@@ -105,7 +106,7 @@ def test_no_checkpoint_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "is no checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", get_args(Size))
 def test_the_network_reaches_as_far_as_a_slot(size: Size) -> None:
     """What a server may hold in a KV slot, training and the slow twin can compute too."""
     assert ModelConfig.of_size(size).positions >= CAPACITY + SPARE_TOKENS

@@ -56,7 +56,7 @@ def test_the_graph_is_the_emulation(checkpoint: Checkpoint, int8_bundle: Path) -
     network = checkpoint.network()
     trunk = emulated(network.trunk)
     with torch.inference_mode():
-        embedded = network.input_table()[torch.from_numpy(tokens).long()]
+        embedded = network.inputs.table(network.content)[torch.from_numpy(tokens).long()]
         expected = trunk(embedded[None], Packing.single(120))[0].numpy()
         plain = checkpoint.network().trunk(embedded[None], Packing.single(120))[0].numpy()
     error, cost = np.abs(given_states - expected), np.abs(given_states - plain)

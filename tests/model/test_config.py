@@ -1,18 +1,19 @@
 """The named sizes hold their names, and a config refuses what cannot be."""
 
 import re
+from typing import get_args
 
 import pytest
 
 from genpage.errors import CheckpointError
-from model.config import SIZES, WIDTH_STEP, ModelConfig, Size
+from model.config import WIDTH_STEP, ModelConfig, Size
 
 VOCABULARY = 20_480
 CONTENT = 128
 TINY = ModelConfig.of_size("tiny").to_document()
 
 
-@pytest.mark.parametrize("size", [size for size in SIZES if re.fullmatch(r"\d+m", size)])
+@pytest.mark.parametrize("size", [size for size in get_args(Size) if re.fullmatch(r"\d+m", size)])
 def test_parameter_counts_are_within_5_percent_of_the_name(size: Size) -> None:
     """A size called 120m has 114 to 126 million parameters with a 20,480-token vocabulary."""
     named = int(size.removesuffix("m")) * 1_000_000
@@ -20,7 +21,7 @@ def test_parameter_counts_are_within_5_percent_of_the_name(size: Size) -> None:
     assert abs(counted / named - 1) < 0.05
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", get_args(Size))
 def test_widths_are_multiples_of_64(size: Size) -> None:
     """No width leaves a vectorised tail."""
     config = ModelConfig.of_size(size)
@@ -30,7 +31,7 @@ def test_widths_are_multiples_of_64(size: Size) -> None:
 
 def test_sizes_grow() -> None:
     """Each named size has more parameters than the one before."""
-    counts = [ModelConfig.of_size(size).parameters(VOCABULARY) for size in SIZES]
+    counts = [ModelConfig.of_size(size).parameters(VOCABULARY) for size in get_args(Size)]
     assert counts == sorted(set(counts))
 
 

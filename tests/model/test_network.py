@@ -142,7 +142,7 @@ def test_a_token_that_wears_a_fallback_keeps_its_own_content() -> None:
     identity = torch.arange(VOCABULARY)
     identity[token] = worn
     for side, table in (
-        (model.inputs, model.input_table(identity)),
+        (model.inputs, model.inputs.table(model.content, identity)),
         (model.outputs, model.output_table(identity)),
     ):
         expected = side.fuse(side.ids[[worn]], model.content[[token]])[0]
