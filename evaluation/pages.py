@@ -7,22 +7,13 @@ against another bundle's, int8 beside fp32.
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import ClassVar
 
 from export.agreement import Agreement
 from genpage.audit import violations
-from genpage.errors import GenPageError
+from genpage.errors import WrongPagesError
 from genpage.page import Page
 from runtime.cases import Member
 from runtime.offline import PageModel
-
-__all__ = ["Agreement", "WrongPagesError", "broken_rules", "refuse_wrong_pages"]
-
-
-class WrongPagesError(GenPageError):
-    """A page breaks a rule, or is not the one that the model gives."""
-
-    code: ClassVar[str] = "wrong-pages"
 
 
 def broken_rules(model: PageModel, member: Member, page: Page) -> Counter[str]:

@@ -11,6 +11,8 @@
     │   ├── CheckpointError   unreadable, unknown config, other lineage
     │   ├── BundleError       a digest, a shape or a golden page differs
     │   └── ParityError       an export strays past its tolerance
+    ├── TrainingError         training diverged
+    ├── WrongPagesError       evaluated pages break a rule or are not the model's
     ├── NotFoundError         no such page, member or version                         404
     ├── ConflictError         the thing is in another state than the request needs    409
     ├── OverloadedError       the queue is full; try again later                      429
@@ -79,6 +81,18 @@ class ParityError(ArtefactError):
     """An export's results stray from PyTorch's by more than the tolerance."""
 
     code = "parity"
+
+
+class TrainingError(GenPageError):
+    """Training cannot go on. What was saved before it is whole, and nothing was written after."""
+
+    code = "training"
+
+
+class WrongPagesError(GenPageError):
+    """A page breaks a rule, or is not the one that the model gives."""
+
+    code = "wrong-pages"
 
 
 class NotFoundError(GenPageError):

@@ -2,15 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
 
-from genpage.errors import GenPageError
-
-
-class TrainingError(GenPageError):
-    """Training cannot go on. What was saved before it is whole, and nothing was written after."""
-
-    code: ClassVar[str] = "training"
+from genpage.errors import TrainingError
 
 
 def check_finite(step: int, lr: float, values: Mapping[str, float]) -> None:

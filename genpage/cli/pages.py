@@ -15,7 +15,7 @@ from genpage.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from evaluation.pages import Agreement
+    from export.agreement import Agreement
     from genpage.page import Page
     from runtime.cases import Member
     from runtime.model import LoadedModel
@@ -38,7 +38,7 @@ class EvaluatePages(Command):
 
     def run(self) -> None:
         """Print how many rules were broken and how many pages agree."""
-        from evaluation.pages import broken_rules
+        from evaluation.pages import broken_rules, refuse_wrong_pages
         from evaluation.sample import sample_members
         from runtime.model import LoadedModel
 
@@ -60,17 +60,20 @@ class EvaluatePages(Command):
             "broken_rules": dict(broken),
             "distinct_entities": len({e for p in pages for r in p.rows for e in r.entity_ids}),
         }
+        margin, twin = model.manifest.gate.tie_margin, None
         if self.checkpoint is not None:
             twins = self.twin_pages
-            document["twin"] = self._twin(model, members[:twins], pages[:twins]).document()
+            twin = self._twin(model, members[:twins], pages[:twins])
+            document["twin"] = twin.document(margin)
         if self.against is not None:
             document["against"] = self._against(model, members, pages).document()
         self.emit(document, _table(document))
+        refuse_wrong_pages(broken, twin, tie_margin=margin, random=model.manifest.random)
 
     def _twin(
         self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
     ) -> "Agreement":
-        from evaluation.pages import Agreement
+        from export.agreement import Agreement
         from export.parity import Reference
         from model.checkpoint import Checkpoint
 
@@ -85,7 +88,7 @@ class EvaluatePages(Command):
     def _against(
         self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
     ) -> "Agreement":
-        from evaluation.pages import Agreement
+        from export.agreement import Agreement
         from runtime.model import LoadedModel
 
         assert self.against is not None

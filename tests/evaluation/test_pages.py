@@ -4,8 +4,9 @@ from collections import Counter
 
 import pytest
 
-from evaluation.pages import WrongPagesError, refuse_wrong_pages
+from evaluation.pages import refuse_wrong_pages
 from export.agreement import FP32_TIE_MARGIN, Agreement
+from genpage.errors import WrongPagesError
 from genpage.page import Page, PageRow
 
 PAGE = Page((PageRow("r", ("a", "b")), PageRow("s", ("c", "d"))))

@@ -11,13 +11,12 @@ import polars as pl
 import pytest
 import torch
 
-from genpage.errors import DatasetError, UsageError
+from genpage.errors import DatasetError, TrainingError, UsageError
 from model.checkpoint import Checkpoint
 from model.network import Network
 from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from training.batches import Batch
-from training.divergence import TrainingError
 from training.objective import Loss
 from training.partial import PartialRun
 from training.pretrain import Pretraining
