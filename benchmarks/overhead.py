@@ -131,7 +131,7 @@ async def connection() -> AsyncIterator[Way]:
     reader, writer = await asyncio.open_connection(address.hostname, address.port)
 
     async def request(method: str, path: str, accept: str, body: bytes) -> bytes:
-        head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nAccept: {accept}\r\n"
+        head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nAccept: {accept}\r\n"
         head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
         writer.write(head.encode() + body)
         return await _read(reader)
@@ -150,6 +150,7 @@ async def connection() -> AsyncIterator[Way]:
 async def _read(reader: asyncio.StreamReader) -> bytes:
     """An answer's body, of declared length or in chunks."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
+    assert head.startswith(b"http/1.1 200"), head
     if b"content-length:" in head:
         return await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
     parts = []

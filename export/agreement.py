@@ -48,14 +48,19 @@ class Agreement:
         """The mean share of a page's titles that the other page shows too."""
         return self._shared / max(1, self.pages)
 
-    def document(self, tie_margin: float = FP32_TIE_MARGIN) -> dict[str, object]:
-        """The result as JSON."""
+    def document(self, tie_margin: float | None = None) -> dict[str, object]:
+        """The result as JSON; ties are told where gaps were measured, against ``tie_margin``."""
+        parted: dict[str, object] = {}
+        if tie_margin is not None:
+            parted = {
+                "tie_margin": tie_margin,
+                "ties": self.ties(tie_margin),
+                "apart": [round(gap, 6) for gap in self.apart(tie_margin)],
+            }
         return {
             "pages": self.pages,
             "identical": self.identical,
-            "tie_margin": tie_margin,
-            "ties": self.ties(tie_margin),
-            "apart": [round(gap, 6) for gap in self.apart(tie_margin)],
+            **parted,
             "same_positions": round(self._same_positions / max(1, self._positions), 4),
             "same_entities": round(self.titles_shared, 4),
         }

@@ -25,7 +25,7 @@ def agreement(*gaps: float) -> Agreement:
 def test_pages_are_counted() -> None:
     """Equal ones, ties, what is further apart, and what is shared."""
     found = agreement(FP32_TIE_MARGIN / 2, 0.5)
-    assert found.document() == {
+    assert found.document(FP32_TIE_MARGIN) == {
         "pages": 3,
         "identical": 1,
         "tie_margin": FP32_TIE_MARGIN,
