@@ -16,7 +16,7 @@ _PATTERNS: dict[EntityKind, tuple[str, ...]] = {
         "{noun} in {place}",
         "The Last {noun}",
         "{noun} and {other}",
-        "A {noun} for {place}",
+        "One {noun} for {place}",
         "The {noun} That Stayed",
         "Goodbye, {adjective} {noun}",
         "{place}, by {noun}",
