@@ -77,8 +77,9 @@ class Demo(Command):
 
     def run(self) -> None:
         """Make each stage that is not current, then serve until interrupted."""
-        from genpage.cli.serve import Serve
+        from genpage.cli.serve import Serve, listening_socket
 
+        listening_socket("127.0.0.1", self.port).close()  # a taken port is told now, not in minutes
         console = Console(stderr=True)
         remade = False
         for number, stage in enumerate(self.stages(), start=1):

@@ -1,5 +1,6 @@
 """The command line's conventions: flags, environment, file, exit codes."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -167,3 +168,16 @@ def test_flags_win_over_variables_and_variables_over_the_file(
     monkeypatch.setenv("GENPAGE_FOUR", "3")
     probe = Probe(four=4)
     assert (probe.one, probe.two, probe.three, probe.four) == (1, 2, 3, 4)
+
+
+def test_a_demo_on_a_taken_port_says_so_before_it_makes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits minutes for that."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert ends(["demo", "--port", port], capsys) == (
+            2,
+            f"genpage: cannot listen on 127.0.0.1:{port}: Address already in use; --port?\n",
+        )
+    assert not list(tmp_path.iterdir())
