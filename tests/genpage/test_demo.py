@@ -23,7 +23,9 @@ def test_a_signal_ends_the_running_stage_too(tmp_path: Path, number: int) -> Non
     stage.chmod(0o755)
     command = (sys.executable, "-c", _DEMO, "demo", "--dir", str(tmp_path / "demo"), "--port", "0")
     pipe = subprocess.PIPE
-    with subprocess.Popen((*command, str(stage)), stdout=pipe, stderr=pipe, cwd=tmp_path) as demo:
+    with subprocess.Popen(  # noqa: S603 - our own command
+        (*command, str(stage)), stdout=pipe, stderr=pipe, cwd=tmp_path
+    ) as demo:
         assert demo.stdout is not None
         assert demo.stdout.readline() == b"begun\n"
         demo.send_signal(number)
