@@ -76,7 +76,10 @@ class _Ground:
 
 
 class Planner:
-    """Makes plans. Owned by the event loop; reads the stores and fills the prompt cache."""
+    """Makes plans. Owned by the event loop; reads the stores and fills the prompt cache.
+
+    ``degraded`` changes with each plan.
+    """
 
     def __init__(
         self,
@@ -92,6 +95,8 @@ class Planner:
         self._prompting = prompting
         self._trends = trends
         self._clock = clock
+        # What the newest plan had to do without, as its page tells.
+        self.degraded: tuple[str, ...] = ()
 
     async def first(self, ask: Ask) -> Plan:
         """The plan of a new page."""
@@ -160,10 +165,12 @@ class Planner:
         )
 
     async def _context(self, user_id: str) -> tuple[Context | None, tuple[str, ...]]:
+        held: Context | None = None
         try:
-            return await self._store.get(user_id), ()
+            held, self.degraded = await self._store.get(user_id), ()
         except UnavailableError:
-            return None, ("context-store",)
+            self.degraded = ("context-store",)
+        return held, self.degraded
 
 
 def _inherited(ask: Ask, before: PageRequest) -> PageRequest:

@@ -32,14 +32,17 @@ async def live() -> LiveReply:
     responses={200: {"model": ReadyReply}, **problems(503)},
 )
 async def ready(request: Request, server: Running) -> Response:
-    """The state of each part. 503 only without a bundle, while draining, or with a dead engine."""
-    parts = {
+    """The state of each part. 503 only without a bundle, while draining, or with a dead engine.
+
+    A part is `degraded` where the newest page went without it; pages are still made then.
+    """
+    needed = {
         "bundle": "none" if server.models.active is None else "ok",
         "engine": "ok" if server.worker.alive else "dead",
         "admission": "draining" if server.draining else "ok",
-        "context-store": "ok",
     }
-    wrong = [f"{part}: {state}" for part, state in parts.items() if state != "ok"]
+    parts = needed | {"context-store": "ok"} | dict.fromkeys(server.planner.degraded, "degraded")
+    wrong = [f"{part}: {state}" for part, state in needed.items() if state != "ok"]
     if not wrong:
         return JSONResponse({"status": "ready", "parts": parts})
     code = "draining" if server.draining else "not-ready"
