@@ -1,5 +1,6 @@
 """Bad input, line by line: a typed answer, no traceback in the log, and the server serves on."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ from api.replies import ProblemReply
 from genpage.catalog import Catalog
 from genpage.entity import Entity
 
+Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 JSON = {"content-type": "application/json"}
 PAGE = {"user_id": "ada", "rows": 2, "entities_per_row": 3}
@@ -324,6 +326,23 @@ async def test_a_strange_last_event_id_is_refused(client: httpx.AsyncClient, val
     headers = {"last-event-id": value.format(id=page_id)}
     answer = await client.get(f"/v1/pages/{page_id}/events", headers=headers)
     assert "Last-Event-ID" in problem(answer, 422, "invalid-input")["detail"]
+
+
+async def test_an_event_that_a_running_page_has_not_said_is_refused(
+    client: httpx.AsyncClient, fake: FakeServer, eventually: Eventually
+) -> None:
+    """Nobody can have seen it, and the stream behind it would end without its page's end."""
+    fake.backend.hold()
+    asked = asyncio.ensure_future(client.post("/v1/pages", json=PAGE))
+    await eventually(lambda: fake.backend.begun > 0)
+    (page,) = fake.server.pages.store.running()
+    for number in (1, 2, 1_000):
+        headers = {"last-event-id": f"{page.page_id}:{number}"}
+        answer = await client.get(f"/v1/pages/{page.page_id}/events", headers=headers)
+        assert f"{page.page_id}:0" in problem(answer, 422, "invalid-input")["detail"]
+    fake.backend.open()
+    fake.backend.let(1_000)
+    await asked
 
 
 @pytest.mark.parametrize(
