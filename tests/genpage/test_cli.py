@@ -113,6 +113,19 @@ def test_a_wrong_variable_is_named_as_such(
     assert "--max-batch: " in err
 
 
+def test_a_wrong_value_of_the_file_is_named_by_file_and_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where the file is what counts: variables and flags go before it."""
+    (tmp_path / "genpage.toml").write_text("max-batch = 'many'\n")
+    monkeypatch.setenv("GENPAGE_MAX_BATCH", "")
+    code, err = ends(["serve"], capsys)
+    assert (code, err.partition(": Input")[0]) == (2, "genpage: genpage.toml: max_batch")
+    monkeypatch.setenv("GENPAGE_MAX_BATCH", "some")
+    assert "variable GENPAGE_MAX_BATCH: " in ends(["serve"], capsys)[1]
+    assert "genpage: --max-batch: " in ends(["serve", "--max-batch", "few"], capsys)[1]
+
+
 def test_an_interrupted_command_is_one_line_and_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
