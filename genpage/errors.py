@@ -54,7 +54,7 @@ class DatasetError(InputError):
 
 
 class RulesError(InputError):
-    """A rules file breaks its schema, or names a row that the catalog lacks."""
+    """A rules file breaks its schema, or names what the catalog lacks."""
 
     code = "invalid-rules"
 
