@@ -63,8 +63,8 @@ def test_keys_come_by_environment_and_by_file(
     file = tmp_path / "keys"
     file.write_text("# the old one\nold-key\n\n  new-key  \n")
     monkeypatch.setenv("GENPAGE_API_KEYS", "env-key")
-    serve = Serve(api_keys_file=file, admin_keys="root-key")
-    assert serve.settings().options.keys == Keys.of(["env-key", "old-key", "new-key"], ["root-key"])
+    serve = Serve(api_keys_file=file)
+    assert serve.settings().options.keys == Keys.of(["env-key", "old-key", "new-key"])
     assert "env-key" not in repr(serve)
 
 
