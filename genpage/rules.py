@@ -9,7 +9,7 @@ name of the default rules is no misspelling, whether or not a catalog has it: th
 """
 
 import tomllib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
@@ -193,15 +193,14 @@ class Rules:
 
 def _excluded(rules: Rules) -> dict[str, str]:
     """Where each excluded genre stands -> the genre."""
-    tables: dict[str, Mapping[str, Exclusions]] = {
-        "profiles": dict(rules.profiles),
-        "devices": dict(rules.devices),
-    }
+    limits: list[tuple[str, Exclusions]] = [
+        *((f"profiles.{name}", excluded) for name, excluded in rules.profiles.items()),
+        *((f"devices.{name}", excluded) for name, excluded in rules.devices.items()),
+    ]
     return {
-        f"{table}.{name}.exclude_genres.{place}": genre
-        for table, limits in tables.items()
-        for name, exclusions in limits.items()
-        for place, genre in enumerate(exclusions.exclude_genres)
+        f"{key}.exclude_genres.{place}": genre
+        for key, excluded in limits
+        for place, genre in enumerate(excluded.exclude_genres)
     }
 
 
