@@ -7,6 +7,7 @@ every line that fails one; `folder` reads no further than the first.
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from unicodedata import category
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from genpage.profile import PROFILE_TYPES
 from genpage.request import DEVICES
 
 _LONGEST_ID = 128
+IDENTIFIER = f"1 to {_LONGEST_ID} printable characters"
 _OLDEST_YEAR, _NEWEST_YEAR, _OLDEST_AGE = 1870, 2100, 120
 # 5138-11-16; a larger number counts milliseconds or less.
 _LATEST_SECOND = 1e11
@@ -75,7 +77,13 @@ def _identifier(column: str) -> Check:
     value = pl.col(column)
     bad = (value.str.len_chars() == 0) | (value.str.len_chars() > _LONGEST_ID)
     bad |= value.str.contains(r"\p{C}")
-    return Check("bad-id", column, bad, f"is not 1 to {_LONGEST_ID} printable characters")
+    return Check("bad-id", column, bad, f"is not {IDENTIFIER}")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can be an id: the same condition for one value."""
+    other = (category(letter).startswith("C") for letter in text)
+    return 0 < len(text) <= _LONGEST_ID and not any(other)
 
 
 def _unique(column: str) -> Check:
