@@ -4,6 +4,7 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,12 @@ from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
 from runtime.sessions import SessionSettings
 from runtime.worker import Worker
+from streaming.applier import Forget
+from streaming.broker import Broker
 from streaming.direct import DirectSink
+from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.ports import ContextStore
 from streaming.trending import LiveTrends
 
 
@@ -38,6 +43,7 @@ class Settings:
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
+    kafka: Broker | None = None
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -118,4 +124,13 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
         trends=trends.snapshot,
         directory=contexts,
         newest=filled.newest,
+        event_log=_event_log(settings.kafka, contexts, trends, log),
     )
+
+
+def _event_log(
+    broker: Broker | None, store: ContextStore, trends: LiveTrends, log: FilteringBoundLogger
+) -> Callable[[Forget], EventLog] | None:
+    if broker is None:
+        return None
+    return lambda forget: EventLog(broker, store, trends, log, forget=forget)

@@ -86,12 +86,14 @@ class Planner:
         trends: TrendSource,
         *,
         clock: Clock = time.time,
+        degraded: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._models = models
         self._store = store
         self._prompting = prompting
         self._trends = trends
         self._clock = clock
+        self._degraded = degraded
 
     async def first(self, ask: Ask) -> Plan:
         """The plan of a new page."""
@@ -139,6 +141,7 @@ class Planner:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
         held, degraded = await self._context(request.user_id)
+        degraded += self._degraded()
         context = held or Context(request.user_id)
         if before is not None:
             # What came with the earlier pages still holds and is in that context already, as is

@@ -33,6 +33,12 @@ class Serve(Command):
     rules: Path | None = Field(default=None, description="rules in place of the bundle's")
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8700, ge=0, le=65535, description="port to listen on; 0: any")
+    kafka: str | None = Field(
+        default=None, description="the broker of the event log, HOST:PORT; several by commas"
+    )
+    kafka_group: str = Field(
+        default="genpage", min_length=1, description="consumer group that the replicas share"
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
@@ -73,6 +79,7 @@ class Serve(Command):
         from api.compose import Settings
         from api.server import Options
         from runtime.limits import Limits
+        from streaming.broker import Broker
 
         keys = self._keys()
         local = is_loopback(self.host)
@@ -98,6 +105,7 @@ class Serve(Command):
                 grace_s=self.grace,
                 console=local and self.console != "off",
             ),
+            kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
         )
 
     def _keys(self) -> "Keys":
