@@ -1,0 +1,152 @@
+"""Contexts in Redis. One script call applies a member's events; one GET reads a member."""
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+
+from redis.asyncio import RedisCluster
+
+from genpage.context import HISTORY_LIMIT, Context
+from genpage.errors import UnavailableError
+from genpage.event import Event
+from genpage.profile import Profile
+from streaming import context_value, redis_keys
+from streaming.recent import Recent
+from streaming.redis_client import Commands, RedisClient
+from streaming.redis_script import Script, Value
+
+# What nobody touches for so long is let go; a tenth more or less, so that what came together does
+# not go together. Seconds.
+KEPT_S = 90 * 86_400
+JITTER = 0.1
+# How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
+ERASED_S = 90 * 86_400
+
+_DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+
+
+class RedisContextStore:
+    """A `ContextStore`; what it reads is `Recent`'s from then on."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        recent: Recent,
+        *,
+        history: int = HISTORY_LIMIT,
+        kept_s: int = KEPT_S,
+        erased_s: int = ERASED_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._recent = recent
+        self._history = history
+        self._kept_s = kept_s
+        self._erased_s = erased_s
+        self._clock = clock
+        self._apply = Script.named("apply")
+        self._profile = Script.named("profile")
+        self._erase = Script.named("erase")
+        self._drop = Script(_DROP)
+
+    async def get(self, user_id: str) -> Context | None:
+        """What is held of a member, None for one nobody knows."""
+        erasures = self._recent.erasures
+        key = redis_keys.context(user_id)
+        values = await self._client.values(key)
+        return await self.known(user_id, values[0], erasures=erasures)
+
+    async def known(self, user_id: str, value: bytes | None, *, erasures: int) -> Context | None:
+        """The context in a value that was read when `Recent` had seen so many ``erasures``."""
+        if value is None:
+            self._recent.forget(user_id)
+            return None
+        header = context_value.header_of(value)
+        context = self._recent.unchanged(user_id, header)
+        if context is not None:
+            self._recent.put(header, context, erasures=erasures)
+            return context
+        context = context_value.decode(value, user_id)
+        if context is not None:
+            self._recent.put(header, context, erasures=erasures)
+            return context
+        self._recent.forget(user_id)
+        if context_value.damaged(value):
+            # So that the next event begins anew, in place of standing behind what nobody can read.
+            key = redis_keys.context(user_id)
+            with contextlib.suppress(UnavailableError):
+                await self._client.call(lambda redis: self._drop.run(redis, [key], [value]))
+        return None
+
+    async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Fold events in; those that changed something. On one server all of them or none."""
+        members: dict[str, list[int]] = {}
+        for number, event in enumerate(events):
+            members.setdefault(event.user_id, []).append(number)
+        if not members:
+            return []
+        calls = [
+            (self._keys(user_id), self._arguments(user_id, [events[n] for n in numbers]))
+            for user_id, numbers in members.items()
+        ]
+        answers = await self._client.call(lambda redis: self._together(redis, calls))
+        changed = sorted(
+            numbers[place]
+            for numbers, places in zip(members.values(), answers, strict=True)
+            for place in places
+        )
+        return [events[number] for number in changed]
+
+    async def put_profile(self, profile: Profile) -> None:
+        """Fold a profile in."""
+        user_id = profile.user_id
+        arguments: list[Value] = [
+            context_value.user_text(user_id),
+            self._ttl(),
+            context_value.profile_text(profile),
+            context_value.time_text(profile.ts),
+        ]
+        keys = self._keys(user_id)
+        await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
+
+    async def erase(self, user_id: str, at: float | None = None) -> bool:
+        """Forget a member, the encoded prompts included; whether there was anything to forget."""
+        arguments: list[Value] = [
+            context_value.user_text(user_id),
+            self._ttl(),
+            self._erased_s,
+            context_value.time_text(self._clock() if at is None else at),
+            int(at is None),
+            redis_keys.prompt(user_id, ""),
+        ]
+        keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
+        self._recent.erase(user_id)
+        there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
+        self._recent.erase(user_id)
+        return bool(there)
+
+    async def _together(
+        self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
+    ) -> Sequence[Sequence[int]]:
+        answers: list[Sequence[int]]
+        if len(calls) > 1 and not isinstance(redis, RedisCluster):
+            answers = await self._apply.run_together(redis, calls)
+        else:
+            every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
+            answers = await asyncio.gather(*every)
+        return answers
+
+    def _arguments(self, user_id: str, events: Sequence[Event]) -> list[Value]:
+        arguments: list[Value] = [context_value.user_text(user_id), self._history, self._ttl()]
+        for event in events:
+            event_id, ts, between = context_value.event_texts(event)
+            arguments += (event_id, ts, between)
+        return arguments
+
+    def _keys(self, user_id: str) -> list[str]:
+        return [redis_keys.context(user_id), redis_keys.erased(user_id)]
+
+    def _ttl(self) -> int:
+        return max(1, round(self._kept_s * random.uniform(1 - JITTER, 1 + JITTER)))
