@@ -31,7 +31,7 @@ from genpage.errors import InputError, NotFoundError, UnavailableError
 from genpage.grammar import DecodedRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
-from streaming.ports import ContextStore
+from streaming.ports import CachedHistory, Members
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
@@ -55,6 +55,7 @@ class _Ground:
     note: ContextNote
     trends: Trends
     degraded: tuple[str, ...]
+    encoded: CachedHistory | None
     recorded: bool
 
     def plan(self, prompt: Prompt) -> Plan:
@@ -81,7 +82,7 @@ class Planner:
     def __init__(
         self,
         models: Models,
-        store: ContextStore,
+        members: Members,
         prompting: Prompting,
         trends: TrendSource,
         *,
@@ -89,7 +90,7 @@ class Planner:
         degraded: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._models = models
-        self._store = store
+        self._members = members
         self._prompting = prompting
         self._trends = trends
         self._clock = clock
@@ -140,8 +141,9 @@ class Planner:
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
-        held, degraded = await self._context(request.user_id)
-        degraded += self._degraded()
+        member = await self._members.read(request.user_id, model.encoder.vocabulary.digest)
+        held = member.context
+        degraded = (() if member.current else ("context-store",)) + self._degraded()
         context = held or Context(request.user_id)
         if before is not None:
             # What came with the earlier pages still holds and is in that context already, as is
@@ -154,19 +156,26 @@ class Planner:
         trends = self._trends(request.at if ask.clocked else None)
         recorded = before is None and not request.engagements
         return _Ground(
-            ask, model, request, context, self.note(held), trends, degraded, recorded=recorded
+            ask,
+            model,
+            request,
+            context,
+            self.note(held),
+            trends,
+            degraded,
+            member.encoded,
+            recorded=recorded,
         )
 
     async def _prompt(self, ground: _Ground) -> Prompt:
         return await self._prompting.prompt(
-            ground.model, ground.context, ground.request, ground.trends, recorded=ground.recorded
+            ground.model,
+            ground.context,
+            ground.request,
+            ground.trends,
+            ground.encoded,
+            recorded=ground.recorded,
         )
-
-    async def _context(self, user_id: str) -> tuple[Context | None, tuple[str, ...]]:
-        try:
-            return await self._store.get(user_id), ()
-        except UnavailableError:
-            return None, ("context-store",)
 
 
 def _inherited(ask: Ask, before: PageRequest) -> PageRequest:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -19,8 +19,9 @@ from api.served import Models
 from genpage.errors import UsageError
 from runtime.worker import Worker
 from streaming.applier import Forget
+from streaming.beside import Beside
 from streaming.event_log import EventLog
-from streaming.ports import ContextStore, Directory, EventSink, PromptCache
+from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +42,22 @@ class Options:
             raise UsageError(f"--grace must not be negative, not {self.grace_s}")
 
 
+class Connection(AbstractAsyncContextManager["Connection"], Protocol):
+    """To a store outside of this process; entered whether or not that is there."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it answered lately."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
     """Where members' data is, and where their events go. ``directory`` lists members.
 
-    ``event_log`` makes the log that feeds the store, given what forgets a member; events then go
-    there instead of to ``sink``.
+    ``members`` reads both at once, where that is better than one after the other; ``connection``
+    is held while the server runs. ``event_log`` makes the log that feeds the store, given what
+    forgets a member; events then go there instead of to ``sink``.
     """
 
     contexts: ContextStore
@@ -57,6 +68,8 @@ class Stores:
     # The newest event that was there at the start, Unix seconds: the clock of old data.
     newest: float | None = None
     event_log: Callable[[Forget], EventLog] | None = None
+    members: Members | None = None
+    connection: Connection | None = None
 
 
 class Server:
@@ -83,7 +96,11 @@ class Server:
         self._running = AsyncExitStack()
         prompting = Prompting(stores.prompts)
         self.planner = Planner(
-            models, stores.contexts, prompting, stores.trends, degraded=self.degraded
+            models,
+            stores.members or Beside(stores.contexts, stores.prompts),
+            prompting,
+            stores.trends,
+            degraded=self.degraded,
         )
         self.pages = Pages(
             worker,
@@ -97,6 +114,8 @@ class Server:
     async def __aenter__(self) -> Self:
         self.worker.start()
         await self.pages.__aenter__()
+        if self.stores.connection is not None:
+            await self._running.enter_async_context(self.stores.connection)
         if self.event_log is not None:
             await self._running.enter_async_context(self.event_log)
         return self

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 
 from cachetools import LRUCache
 
@@ -64,6 +63,10 @@ class MemoryContextStore:
         for context in contexts:
             self._hold(context)
 
+    def held(self) -> Sequence[Context]:
+        """Everybody who is held."""
+        return [*self._members.values(), *self._profiles.values()]
+
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
         held = self._members.get(user_id)
@@ -109,8 +112,9 @@ class MemoryContextStore:
 
     async def busiest(self, limit: int) -> Sequence[Context]:
         """At most ``limit`` members, those with the most events first, then by id."""
-        held = chain(self._members.values(), self._profiles.values())
-        return heapq.nsmallest(limit, held, key=lambda c: (-c.dropped - len(c.events), c.user_id))
+        return heapq.nsmallest(
+            limit, self.held(), key=lambda c: (-c.dropped - len(c.events), c.user_id)
+        )
 
     def _newcomer(self, user_id: str) -> Context:
         return Context(user_id, revision=self._revision)

@@ -4,7 +4,10 @@ import asyncio
 import contextlib
 import random
 import time
-from collections.abc import Callable, Sequence
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 
 from redis.asyncio import RedisCluster
 
@@ -23,6 +26,9 @@ KEPT_S = 90 * 86_400
 JITTER = 0.1
 # How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
 ERASED_S = 90 * 86_400
+
+# Values that are set at a time, each over a connection of its own.
+_TOGETHER = 16
 
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
@@ -99,6 +105,26 @@ class RedisContextStore:
         )
         return [events[number] for number in changed]
 
+    async def fill(self, contexts: Sequence[Context]) -> bool:
+        """Take contexts that were folded elsewhere, into a store that nothing was ever in.
+
+        False where something was: then nothing is taken. Nobody's context is overwritten.
+        """
+        if (await self._client.values(redis_keys.EPOCH))[0] is not None:
+            return False
+        first = int(self._clock() * 1e6)  # as in lua/context.lua, "newcomer"
+        for chunk in range(0, len(contexts), _TOGETHER):
+            values = {
+                redis_keys.context(context.user_id): context_value.encode(
+                    replace(context, revision=first + context.revision)
+                )
+                for context in contexts[chunk : chunk + _TOGETHER]
+            }
+            await self._client.call(partial(self._set_new, values=values))
+        epoch = uuid.uuid4().hex
+        await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
+        return True
+
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
         user_id = profile.user_id
@@ -126,6 +152,10 @@ class RedisContextStore:
         there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
         self._recent.erase(user_id)
         return bool(there)
+
+    async def _set_new(self, redis: Commands, values: Mapping[str, bytes]) -> None:
+        every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
+        await asyncio.gather(*every)
 
     async def _together(
         self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]

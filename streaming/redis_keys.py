@@ -4,6 +4,9 @@ The hash tag ``{u:<user id>}`` keeps them on one slot of a cluster, so that a sc
 together. A user id with a brace in it ends the tag early, for all of its keys alike.
 """
 
+# Set once a store is in use: its absence tells an emptied one.
+EPOCH = "genpage:epoch"
+
 
 def context(user_id: str) -> str:
     """History and profile."""

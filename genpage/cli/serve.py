@@ -33,6 +33,12 @@ class Serve(Command):
     rules: Path | None = Field(default=None, description="rules in place of the bundle's")
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8700, ge=0, le=65535, description="port to listen on; 0: any")
+    redis_url: str | None = Field(
+        default=None,
+        description="where contexts and prompts are: redis://, rediss://, unix://, "
+        "redis+sentinel://, redis+cluster://",
+        repr=False,
+    )
     kafka: str | None = Field(
         default=None, description="the broker of the event log, HOST:PORT; several by commas"
     )
@@ -105,6 +111,7 @@ class Serve(Command):
                 grace_s=self.grace,
                 console=local and self.console != "off",
             ),
+            redis_url=self.redis_url,
             kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
         )
 

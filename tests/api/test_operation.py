@@ -130,7 +130,8 @@ async def test_a_store_that_is_away_degrades_the_page_and_says_so(start: Start) 
         async def apply(self, _: list[Event]) -> None:
             raise UnavailableError("the context store is away; try again")
 
-    for holder, name in ((fake.server.planner, "_store"), (fake.server.stores.sink, "_store")):
+    reader, sink = fake.server.planner._members, fake.server.stores.sink
+    for holder, name in ((reader, "_contexts"), (sink, "_store")):
         setattr(holder, name, Away())
     client = await start(fake)
     page = (await client.post("/v1/pages", json=PAGE)).json()

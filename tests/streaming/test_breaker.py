@@ -13,6 +13,11 @@ class Clock:
         return self.now
 
 
+def state(breaker: Breaker) -> str:
+    """The state, which mypy would take for unchanging."""
+    return breaker.state
+
+
 def opened(clock: Clock) -> Breaker:
     """A breaker that has just opened."""
     breaker = Breaker(failures=2, pause_s=5.0, clock=clock)
@@ -27,9 +32,9 @@ def test_failures_in_a_row_open_it() -> None:
     breaker.failed()
     breaker.succeeded()
     breaker.failed()
-    assert breaker.state == "closed"
+    assert state(breaker) == "closed"
     breaker.failed()
-    assert breaker.state == "open"
+    assert state(breaker) == "open"
 
 
 def test_one_probe_a_pause_goes_through() -> None:
@@ -40,7 +45,7 @@ def test_one_probe_a_pause_goes_through() -> None:
     assert not breaker.probes()
     clock.now = 5.0
     assert breaker.probes()
-    assert breaker.state == "half-open"
+    assert state(breaker) == "half-open"
     assert not breaker.probes()
 
 
@@ -52,7 +57,7 @@ def test_a_probe_that_fails_begins_another_pause() -> None:
     assert breaker.probes()
     breaker.failed()
     clock.now = 9.9
-    assert (breaker.state, breaker.probes()) == ("open", False)
+    assert (state(breaker), breaker.probes()) == ("open", False)
     clock.now = 10.0
     assert breaker.probes()
 
@@ -66,11 +71,11 @@ def test_a_probe_that_succeeds_closes_it() -> None:
     breaker.succeeded()
     assert not breaker.probes()
     breaker.failed()
-    assert breaker.state == "closed"
+    assert state(breaker) == "closed"
 
 
 def test_a_late_success_closes_it_without_a_probe() -> None:
     """Somebody who asked before it opened was answered after all."""
     breaker = opened(Clock())
     breaker.succeeded()
-    assert breaker.state == "closed"
+    assert state(breaker) == "closed"
