@@ -56,10 +56,11 @@ format: setup ## put the sources in shape
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: setup ## the benchmarks that need no trained model
+bench: setup setup-services ## the benchmarks that need no trained model
 	$(BIN)/python benchmarks/prompts.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/overhead.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/context_store.py
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

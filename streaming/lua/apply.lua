@@ -19,34 +19,51 @@ local function place(events, ts)
   return from, before
 end
 
+-- The ids of the lines in the tail: as a set, and in their order.
+local new, ids = {}, {}
+
+-- Lets the oldest line go.
+local function drop(context)
+  if context.from <= #context.value then
+    context.from = string.find(context.value, '\n', context.from + 1, true) or #context.value + 1
+  else
+    table.remove(context.tail, 1)
+    new[table.remove(ids, 1)] = nil
+  end
+  context.count = context.count - 1
+  context.dropped = context.dropped + 1
+end
+
+-- Takes a line in, unless it is older than all of a full history; nil where a line has no time.
+local function take(context, id, line, ts, number)
+  if context.count == 0 or number >= tonumber(context.newest) then
+    context.tail[#context.tail + 1] = line
+    ids[#ids + 1], new[id] = id, true
+    context.newest = ts
+    return true
+  end
+  local events = gathered(context)
+  local from, before = place(events, number)
+  if not from then return nil end
+  if before == 0 and context.count >= limit then return false end
+  context.value = string.sub(events, 1, from - 1) .. line .. string.sub(events, from)
+  context.from, context.tail, new, ids = 1, {}, {}, {}
+  return true
+end
+
 local function apply(context)
   local changed = {}
+  new, ids = {}, {}
   for i = 4, #ARGV, 3 do
     local id, ts, number = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 1])
     local line = '\n[' .. id .. ',' .. ARGV[i + 2] .. ',' .. ts .. ']'
-    local seen = string.find(context.events, '\n[' .. id .. ',', 1, true)
+    local seen = new[id] or string.find(context.value, '\n[' .. id .. ',', context.from, true)
     if number > since and not seen then
-      local taken = true
-      if context.count == 0 or number >= tonumber(context.newest) then
-        context.events = context.events .. line
-        context.newest = ts
-      else
-        local from, before = place(context.events, number)
-        if not from then return nil end
-        taken = before > 0 or context.count < limit
-        if taken then
-          context.events = string.sub(context.events, 1, from - 1) .. line ..
-            string.sub(context.events, from)
-        end
-      end
+      local taken = take(context, id, line, ts, number)
+      if taken == nil then return nil end
       if taken then
         context.count = context.count + 1
-        while context.count > limit do
-          local second = string.find(context.events, '\n', 2, true) or #context.events + 1
-          context.events = string.sub(context.events, second)
-          context.count = context.count - 1
-          context.dropped = context.dropped + 1
-        end
+        while context.count > limit do drop(context) end
         touch(context, ts)
         changed[#changed + 1] = (i - 4) / 3
       end

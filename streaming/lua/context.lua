@@ -6,6 +6,8 @@
 --   <profile as JSON, or null>
 --   ["<event id>",...,<ts>]                  an event; oldest first, one line each
 --
+-- A full history is 60 KB, and each copy of it costs more than all else: in the table that `read`
+-- gives, the lines stay where they are, in `value` from byte `from` on, with new ones in `tail`.
 -- Times stay the text that they came as ("-": none), since Lua would print them with fewer digits.
 local function read(key, user)
   local value = redis.pcall('GET', key)
@@ -21,7 +23,7 @@ local function read(key, user)
   return {
     revision = tonumber(revision), dropped = tonumber(dropped), count = tonumber(count),
     updated = updated, newest = newest,
-    profile = string.sub(value, profile, cut - 1), events = string.sub(value, cut),
+    profile = string.sub(value, profile, cut - 1), value = value, from = cut, tail = {},
   }
 end
 
@@ -43,7 +45,7 @@ local function newcomer(floor)
   local now = redis.call('TIME')
   return {
     revision = math.max(tonumber(now[1]) * 1000000 + tonumber(now[2]), floor), dropped = 0,
-    count = 0, updated = '-', newest = '-', profile = 'null', events = '',
+    count = 0, updated = '-', newest = '-', profile = 'null', value = '', from = 1, tail = {},
   }
 end
 
@@ -55,8 +57,15 @@ local function touch(context, ts)
 end
 
 local function write(key, user, context, ttl)
-  local rest = user .. '\n' .. context.profile .. context.events
+  local tail = table.concat(context.tail)
+  local bytes = #user + 1 + #context.profile + #context.value - context.from + 1 + #tail
   local head = string.format('1 %.0f %.0f %.0f %s %s %.0f\n', context.revision, context.dropped,
-    context.count, context.updated, context.newest, #rest)
-  redis.call('SET', key, head .. rest, 'EX', ttl)
+    context.count, context.updated, context.newest, bytes)
+  redis.call('SET', key, head .. user .. '\n' .. context.profile ..
+    string.sub(context.value, context.from) .. tail, 'EX', ttl)
+end
+
+-- All lines as one string, to be looked through or rewritten.
+local function gathered(context)
+  return string.sub(context.value, context.from) .. table.concat(context.tail)
 end

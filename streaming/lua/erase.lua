@@ -12,7 +12,7 @@ end
 
 local kept, count, profile = {}, 0, 'null'
 if context then
-  for line in string.gmatch(context.events, '\n[^\n]+') do
+  for line in string.gmatch(gathered(context), '\n[^\n]+') do
     local known = time_of(line)
     if known and known > tonumber(ts) then
       count = count + 1
@@ -31,7 +31,8 @@ else
   floor = math.max(floor, tonumber(now[1]) * 1000000 + tonumber(now[2]))
   if context then floor = math.max(floor, context.revision) end
   if count > 0 or profile ~= 'null' then
-    context.events, context.count, context.dropped = table.concat(kept), count, 0
+    context.value, context.from, context.tail = '', 1, kept
+    context.count, context.dropped = count, 0
     context.profile, context.revision = profile, floor + 1
     if count == 0 then context.newest = '-' end
     write(KEYS[1], user, context, ttl)

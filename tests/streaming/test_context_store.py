@@ -151,7 +151,7 @@ async def test_times_are_exact(store: ContextStore, ts: float) -> None:
 @given(
     order=st.lists(
         st.tuples(
-            st.integers(0, 20), st.integers(0, 50), st.sampled_from(["ada", "bob"]), st.booleans()
+            st.integers(0, 20), st.integers(0, 12), st.sampled_from(["ada", "bob"]), st.booleans()
         ),
         max_size=40,
     ),
