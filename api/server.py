@@ -152,8 +152,8 @@ class Server:
         await self.sink.erase(user_id)
         await self.forget(user_id)
 
-    async def forget(self, user_id: str) -> None:
-        """Forget a member here, as somebody else has said on the event log."""
-        await self.stores.contexts.erase(user_id)
+    async def forget(self, user_id: str, at: float | None = None) -> None:
+        """Forget a member here; ``at`` is when the event log says so, and what is newer stays."""
+        await self.stores.contexts.erase(user_id, at)
         await self.stores.prompts.erase(user_id)
         await self.pages.erase(user_id)

@@ -7,11 +7,10 @@ from genpage.profile import Profile
 from streaming.messages import Erasure
 from streaming.ports import ContextStore
 from streaming.run import Step
-from streaming.topics import EVENTS
 from streaming.trending import LiveTrends
 
-# Forgets a member in every store, cache and memory of this server.
-Forget = Callable[[str], Awaitable[None]]
+# Forgets a member in every store, cache and memory of this server, as of a time (Unix seconds).
+Forget = Callable[[str, float | None], Awaitable[None]]
 
 
 class Applier:
@@ -22,10 +21,10 @@ class Applier:
         self._trends = trends
         self._forget = forget
 
-    async def apply(self, topic: str, step: Step) -> None:
-        """Apply one step of ``topic``; `UnavailableError` while the store is away."""
+    async def apply(self, step: Step) -> None:
+        """Apply one step; `UnavailableError` while the store is away."""
         if isinstance(step.what, Erasure):
-            await self._erase(topic, step.what.user_id)
+            await self._forget(step.what.user_id, step.what.at)
             return
         events = tuple(each for each in step.what if isinstance(each, Event))
         if events:
@@ -35,11 +34,3 @@ class Applier:
         for each in step.what:
             if isinstance(each, Profile):
                 await self._store.put_profile(each)
-
-    async def _erase(self, topic: str, user_id: str) -> None:
-        """Topics are not ordered among each other: a profile's end spares who came back since."""
-        if topic != EVENTS.name:
-            context = await self._store.get(user_id)
-            if context is None or context.events:
-                return
-        await self._forget(user_id)

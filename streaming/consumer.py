@@ -35,8 +35,10 @@ COMMIT_S: Final = 0.1
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
 REVOKED_S: Final = 3.0
 CLOSE_S: Final = 2.0
-# Sessions in a row that end for a reason of our own, before the consumer has ended.
+# Sessions in a row that end for a reason of our own, before the consumer has ended. One that went
+# well for `STEADY_S` begins the count anew.
 TRIES: Final = 5
+STEADY_S: Final = 60.0
 AGAIN_S: Final = 0.5
 _MOST_RECORDS: Final = 1_000
 
@@ -137,14 +139,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         tries = 0
         while not self._closing.is_set():
             await self._producer.until_up()
-            done = self.tally.applied
+            begun = time.monotonic()
             try:
                 await self._session()
             except (Exception, ExceptionGroup) as error:
                 if _foreseen(error):
                     self._log.warning("the consumer lost its session", why=_why(error))
                 else:
-                    tries = 1 if self.tally.applied > done else tries + 1
+                    tries = 1 if time.monotonic() - begun > STEADY_S else tries + 1
                     self._log.exception("the consumer failed", tries=tries, of=TRIES)
                     if tries >= TRIES:
                         raise

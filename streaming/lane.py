@@ -95,10 +95,13 @@ class Lane:
             await asyncio.sleep(0)  # pages are served by the same loop
 
     async def _finish(self, records: Sequence[Record]) -> None:
-        messages = [Message(self._topic, r.key, r.value, tuple(r.headers)) for r in records]
+        messages = [
+            Message(self._topic, r.key, r.value, tuple(r.headers), r.timestamp / 1000)
+            for r in records
+        ]
         run = read_run(self._topic, messages)
         for step in run.steps:
-            await self._insist(partial(self._applier.apply, self._topic, step))
+            await self._insist(partial(self._applier.apply, step))
         for poisoned in run.poison:
             record, message = records[poisoned.index], messages[poisoned.index]
             await self._insist(partial(self._bury, record, message, poisoned))

@@ -42,19 +42,24 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """One message, on its way in or out. ``value`` None is Kafka's deletion marker."""
+    """One message, on its way in or out. ``value`` None is Kafka's deletion marker.
+
+    ``ts`` is when it was written (Unix seconds), known of those that come in.
+    """
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: tuple[tuple[str, bytes | None], ...] = ()
+    ts: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A member is to be forgotten."""
+    """A member is to be forgotten, as of ``at`` (Unix seconds): what is newer may stay."""
 
     user_id: str
+    at: float | None = None
 
 
 def of_event(event: Event) -> Message:
@@ -78,7 +83,7 @@ def of_erasure(user_id: str, now: float) -> tuple[Message, Message]:
 def read_event(message: Message, *, clock: Clock = time.time) -> Event | Erasure:
     """What a message on ``genpage.events`` says; `PoisonError` where it can never be applied."""
     if message.value is None:
-        return Erasure(_user_id(_key(message)))
+        return Erasure(_user_id(_key(message)), message.ts)
     document = _document(message)
     if document.get("action") not in ACTIONS:
         raise _poison("unknown-action", f"event: action: must be one of {', '.join(ACTIONS)}")
@@ -93,21 +98,25 @@ def read_profile(message: Message) -> Profile | Erasure:
     if message.value is None:
         if attribute(message.headers, "ce_type") != ERASED:
             raise _poison("null", f"{message.topic} takes no null; erase on {EVENTS.name}")
-        return Erasure(_user_id(_key(message)))
+        return Erasure(_user_id(_key(message)), message.ts)
     return _noun(Profile, _document(message), message)
 
 
 def to_dead_letters(
     message: Message, topic: str, partition: int, offset: int, error: PoisonError
 ) -> Message:
-    """The message as it came, for the dead-letter topic; headers say whence and why."""
+    """The message as it came, for the dead-letter topic; headers say whence and why.
+
+    A message with neither key nor value gets an empty value: the client sends no such thing.
+    """
+    value = b"" if message.key is None and message.value is None else message.value
     why: Headers = (
         ("topic", topic.encode()),
         ("partition", str(partition).encode()),
         ("offset", str(offset).encode()),
         ("error", f"{error.kind}: {error}".encode(errors="replace")),
     )
-    return Message(f"{topic}.dlq", message.key, message.value, (*message.headers, *why))
+    return Message(f"{topic}.dlq", message.key, value, (*message.headers, *why))
 
 
 def _document(message: Message) -> Document:

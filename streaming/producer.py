@@ -45,6 +45,7 @@ class Producer:
         self._producer: AIOKafkaProducer | None = None
         self._keeper: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
+        self._sending: set[asyncio.Timeout] = set()
 
     async def __aenter__(self) -> Self:
         self._keeper = asyncio.create_task(self._keep(), name="kafka-producer")
@@ -82,8 +83,10 @@ class Producer:
         producer = self._producer
         if producer is None:
             raise UnavailableError("The event log is away and nothing was taken; send it again.")
+        limit = asyncio.timeout(within_s)
+        self._sending.add(limit)
         try:
-            async with asyncio.timeout(within_s):
+            async with limit:
                 sent = [
                     await producer.send(m.topic, m.value, m.key, headers=list(m.headers))
                     for m in messages
@@ -97,6 +100,8 @@ class Producer:
             raise UnavailableError(
                 "The event log did not acknowledge; send it again with the same event_id."
             ) from error
+        finally:
+            self._sending.discard(limit)
 
     async def _keep(self) -> None:
         said = ""
@@ -137,6 +142,9 @@ class Producer:
         finally:
             self._producer = None
             self._up.clear()
+            for limit in self._sending:
+                with suppress(RuntimeError):  # it is over already
+                    limit.reschedule(0)
             ending = asyncio.create_task(_give_up(producer))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
@@ -166,14 +174,12 @@ async def _probe(client: AIOKafkaClient) -> None:
 
 
 async def _give_up(producer: AIOKafkaProducer) -> None:
-    """End a producer and fail what it holds: its own end would wait for the broker."""
-    lost = KafkaConnectionError("the broker was lost")
-    try:
+    """End a producer and drop what it holds.
+
+    There is no public way: its own `stop` would wait until the broker takes all of it.
+    """
+    producer._closed = True  # noqa: SLF001
+    with suppress(KafkaError, TimeoutError):
         async with asyncio.timeout(2 * SEND_S):
-            await producer._sender.close()  # noqa: SLF001 - there is no public way to drop messages
-    except (KafkaError, TimeoutError):
-        pass
-    finally:
-        producer._message_accumulator.fail_all(lost)  # noqa: SLF001 - the same
-        with suppress(KafkaError):
-            await producer.stop()
+            await producer._sender.close()  # noqa: SLF001
+    await producer.client.close()
