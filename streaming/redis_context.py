@@ -27,7 +27,7 @@ JITTER = 0.1
 # How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
 ERASED_S = 90 * 86_400
 
-# Values that are set at a time, each over a connection of its own.
+# Commands at a time, where each has a connection of its own.
 _TOGETHER = 16
 
 # Members whose events are applied in one transaction: some 20 ms of Redis at most.
@@ -105,8 +105,10 @@ class RedisContextStore:
             for user_id, numbers in members.items()
         ]
         answers: list[Sequence[int]] = []
-        for first in range(0, len(calls), _AT_ONCE):
-            chunk = calls[first : first + _AT_ONCE]
+        # A cluster takes each call over a connection of its own.
+        at_once = _TOGETHER if self._client.cluster else _AT_ONCE
+        for first in range(0, len(calls), at_once):
+            chunk = calls[first : first + at_once]
             answers += await self._client.call(partial(self._together, calls=chunk))
         changed = sorted(
             numbers[place]

@@ -44,6 +44,11 @@ def connect(url: str, waiting: Waiting) -> Redis | RedisCluster:
         ) from error
 
 
+def check(url: str) -> None:
+    """`UsageError` for a URL that `connect` would refuse."""
+    connect(url, Waiting())
+
+
 def _connect(url: str, split: SplitResult, waiting: Waiting) -> Redis | RedisCluster:
     kind, _, how = split.scheme.partition("+")
     # No retries: the breaker decides when to try again. RESP2: nothing is pushed into a reply.

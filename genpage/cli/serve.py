@@ -86,6 +86,7 @@ class Serve(Command):
         from api.server import Options
         from runtime.limits import Limits
         from streaming.broker import Broker
+        from streaming.redis_url import check
 
         keys = self._keys()
         local = is_loopback(self.host)
@@ -96,6 +97,8 @@ class Serve(Command):
             )
         if not local and self.console == "on":
             raise UsageError("--console lists members, so it works on loopback only")
+        if self.redis_url is not None:
+            check(self.redis_url)
         return Settings(
             bundle=self.bundle,
             data=self.data,

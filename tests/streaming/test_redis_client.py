@@ -116,6 +116,22 @@ async def test_one_that_hangs_is_as_good_as_away(lost: tuple[RedisServer, RedisC
     await asyncio.gather(*(client.values("a") for _ in range(20)))
 
 
+async def test_closing_waits_for_no_redis(lost: tuple[RedisServer, RedisClient]) -> None:
+    """One that hangs, with a call on its way, holds the end up for its wait alone."""
+    server, _ = lost
+    loop = asyncio.get_running_loop()
+    async with RedisClient(server.url, waiting=HASTY) as client:
+        await client.values("a")
+        server.pause()
+        task = asyncio.ensure_future(client.values("a"))
+        await asyncio.sleep(0)
+        begun = loop.time()
+    assert loop.time() - begun < 2.0
+    with pytest.raises(UnavailableError):
+        await task
+    server.go_on()
+
+
 async def test_a_refused_write_is_unavailable_and_reading_goes_on(
     lost: tuple[RedisServer, RedisClient],
 ) -> None:
@@ -181,7 +197,9 @@ async def test_a_cluster_gets_no_call_over_two_slots(tmp_path: Path) -> None:
         await node.aclose()
         async with RedisClient(f"redis+cluster://127.0.0.1:{server.port}") as client:
             store, cache = redis_store(client), RedisPromptCache(client)
-            events = [Event(f"e{n}", f"user {n % 7}", "film", "play", float(n)) for n in range(30)]
+            events = [
+                Event(f"e{n}", f"user {n % 50}", "film", "play", float(n)) for n in range(200)
+            ]
             assert client.cluster
             assert list(await store.apply(events)) == events
             assert list(await store.apply(events)) == []
