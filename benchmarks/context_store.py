@@ -120,6 +120,14 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
             recent.forget("ada")
             await members.read("ada", VOCABULARY)
 
+        numbers = iter(range(HISTORY_LIMIT, 10 * ROUNDS))
+
+        async def after() -> float:
+            await store.apply([event("ada", next(numbers))])
+            begun = time.perf_counter()
+            await members.read("ada", VOCABULARY)
+            return time.perf_counter() - begun
+
         async def one() -> None:
             await store.apply([event(f"new{time.perf_counter_ns()}", 1)])
 
@@ -127,6 +135,7 @@ async def measure(url: str) -> dict[str, dict[str, float]]:
             "PING": await timed(lambda: client.call(lambda redis: redis.ping())),
             "page's read, unchanged": await timed(lambda: members.read("ada", VOCABULARY)),
             "page's read, decoded": await timed(cold),
+            "page's read, after an event": summary([await after() for _ in range(ROUNDS)]),
             "one event": await timed(one),
             **coded(context),
             **{f"apply {n}": await applied(store, n) for n in HISTORIES},

@@ -1,10 +1,11 @@
 """A member's context as Redis holds it: text lines that the scripts in ``lua/`` edit unread.
 
 JSON by orjson: one pass in C reads all lines of a history, where a packed format of our own would
-be unpacked event by event in Python. The layout stands in ``lua/context.lua``.
+be unpacked event by event in Python; and a line that was read before need not be read again. The layout stands in ``lua/context.lua``.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import repeat
 from typing import Any
 
@@ -16,7 +17,8 @@ from genpage.profile import PROFILE_TYPES, Profile
 
 _SCHEMA = b"1"
 _HEADER_FIELDS = 7
-_FIELDS = 9
+# Lines before the events.
+_PREAMBLE = 3
 # What may stand in each field of an event's line.
 _Types = frozenset[type]
 _TEXT: _Types = frozenset({str})
@@ -61,11 +63,6 @@ def profile_text(profile: Profile) -> bytes:
     return orjson.dumps(fields)[:-1] + b"," + time_text(profile.ts) + b"]"
 
 
-def header_of(value: bytes) -> bytes:
-    """The first line. Two values of one member with equal first lines are equal."""
-    return value[: value.find(b"\n")]
-
-
 def encode(context: Context) -> bytes:
     """A whole value, as the scripts would have left it."""
     profile = b"null" if context.profile is None else profile_text(context.profile)
@@ -80,8 +77,19 @@ def encode(context: Context) -> bytes:
     return b"%b %d %d %d %b %b %d\n%b" % (_SCHEMA, *counts, updated, newest, len(rest), rest)
 
 
-def decode(value: bytes, user_id: str) -> Context | None:
-    """The context; None for a value that is not this member's, of another schema or damaged."""
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A value and what it says."""
+
+    value: bytes
+    context: Context
+
+
+def decode(value: bytes, user_id: str, before: Decoded | None = None) -> Context | None:
+    """The context; None for a value that is not this member's, of another schema or damaged.
+
+    Lines that stood in the member's value ``before`` are not read again: their events are the same.
+    """
     header, _, rest = value.partition(b"\n")
     fields = header.split(b" ")
     if len(fields) != _HEADER_FIELDS or fields[0] != _SCHEMA:
@@ -89,14 +97,14 @@ def decode(value: bytes, user_id: str) -> Context | None:
     try:
         revision, dropped, count, size = (int(fields[n]) for n in (1, 2, 3, 6))
         updated = None if fields[4] == b"-" else float(fields[4])
-        user, profile, *events = orjson.loads(b"[" + rest.replace(b"\n", b",") + b"]")
+        user, profile, *lines = rest.split(b"\n")
+        if orjson.loads(user) != user_id or size != len(rest) or count != len(lines):
+            return None
+        who = _profile(user_id, orjson.loads(profile))
+        events = _events(user_id, lines, before)
     except ValueError:
         return None
-    if user != user_id or size != len(rest) or count != len(events):
-        return None
-    if not _typed(events, _TYPES):
-        return None
-    return _context(user_id, profile, events, revision, dropped, updated)
+    return Context(user_id, who, events, dropped, revision, updated)
 
 
 def schema_of(value: bytes) -> bytes:
@@ -109,27 +117,33 @@ def damaged(value: bytes) -> bool:
     return schema_of(value) == _SCHEMA
 
 
-def _context(
-    user_id: str,
-    profile: Any,  # noqa: ANN401 - JSON; looked at here
-    events: Sequence[Sequence[Any]],
-    revision: int,
-    dropped: int,
-    updated: float | None,
-) -> Context | None:
-    columns = list(zip(*events, strict=True)) or [()] * _FIELDS
-    ids, entities, actions, durations, pages, rows, row_places, places, times = columns
-    if not set(actions) <= set(ACTIONS) or list(times) != sorted(times):
+def _profile(user_id: str, fields: Any) -> Profile | None:  # noqa: ANN401 - JSON; looked at here
+    if fields is None:
         return None
-    who = None
-    if profile is not None:
-        if not _typed([profile], _PROFILE_TYPES) or profile[1] not in PROFILE_TYPES:
-            return None
-        who = Profile(user_id, *profile)
-    whose = repeat(user_id)
-    on_page = (pages, rows, row_places, places)
-    made = map(Event, ids, whose, entities, actions, times, durations, *on_page)
-    return Context(user_id, who, tuple(made), dropped, revision, updated)
+    if not _typed([fields], _PROFILE_TYPES) or fields[1] not in PROFILE_TYPES:
+        raise ValueError("no profile")
+    return Profile(user_id, *fields)
+
+
+def _events(user_id: str, lines: Sequence[bytes], before: Decoded | None) -> tuple[Event, ...]:
+    known: dict[bytes, Event] = {}
+    if before is not None:
+        known = dict(zip(before.value.split(b"\n")[_PREAMBLE:], before.context.events, strict=True))
+    new = [line for line in lines if line not in known]
+    rows = orjson.loads(b"[" + b",".join(new) + b"]")
+    if len(rows) != len(new) or not _typed(rows, _TYPES):
+        raise ValueError("no events")
+    if rows:
+        ids, entities, actions, durations, *page, times = zip(*rows, strict=True)
+        if not set(actions) <= set(ACTIONS):
+            raise ValueError("no such action")
+        made = map(Event, ids, repeat(user_id), entities, actions, times, durations, *page)
+        known.update(zip(new, made, strict=True))
+    events = tuple(known[line] for line in lines)
+    order = [event.ts for event in events]
+    if order != sorted(order):
+        raise ValueError("out of order")
+    return events
 
 
 def _typed(rows: Sequence[Any], types: Sequence[_Types]) -> bool:

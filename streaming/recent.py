@@ -6,24 +6,17 @@ another server is not kept for long.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cachetools import TTLCache
 
-from genpage.context import Context
+from streaming.context_value import Decoded
 
-# Some 500 bytes each.
+# Some 700 bytes each.
 EVENTS = 200_000
 KEPT_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    header: bytes
-    context: Context
-
-
-def _size(seen: _Seen) -> int:
+def _size(seen: Decoded) -> int:
     return 1 + len(seen.context.events)
 
 
@@ -33,25 +26,18 @@ class Recent:
     def __init__(
         self, *, events: int = EVENTS, clock: Callable[[], float] = time.monotonic
     ) -> None:
-        self._held: TTLCache[str, _Seen] = TTLCache(events, KEPT_S, clock, _size)
+        self._held: TTLCache[str, Decoded] = TTLCache(events, KEPT_S, clock, _size)
         # Counts erasures: what was read before one is not remembered after it.
         self.erasures = 0
 
-    def get(self, user_id: str) -> Context | None:
+    def get(self, user_id: str) -> Decoded | None:
         """What was read last."""
-        seen = self._held.get(user_id)
-        return None if seen is None else seen.context
+        return self._held.get(user_id)
 
-    def unchanged(self, user_id: str, header: bytes) -> Context | None:
-        """The context, where what was read last began with this line."""
-        seen = self._held.get(user_id)
-        return seen.context if seen is not None and seen.header == header else None
-
-    def put(self, header: bytes, context: Context, *, erasures: int) -> None:
+    def put(self, seen: Decoded, *, erasures: int) -> None:
         """Remember what was read when there had been so many ``erasures``."""
-        seen = _Seen(header, context)
         if erasures == self.erasures and _size(seen) <= self._held.maxsize:
-            self._held[context.user_id] = seen
+            self._held[seen.context.user_id] = seen
 
     def forget(self, user_id: str) -> None:
         """The store has nothing of this member."""

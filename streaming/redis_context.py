@@ -72,14 +72,13 @@ class RedisContextStore:
         if value is None:
             self._recent.forget(user_id)
             return None
-        header = context_value.header_of(value)
-        context = self._recent.unchanged(user_id, header)
+        before = self._recent.get(user_id)
+        if before is not None and before.value == value:
+            self._recent.put(before, erasures=erasures)
+            return before.context
+        context = context_value.decode(value, user_id, before)
         if context is not None:
-            self._recent.put(header, context, erasures=erasures)
-            return context
-        context = context_value.decode(value, user_id)
-        if context is not None:
-            self._recent.put(header, context, erasures=erasures)
+            self._recent.put(context_value.Decoded(value, context), erasures=erasures)
             return context
         self._recent.forget(user_id)
         if context_value.damaged(value):

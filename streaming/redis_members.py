@@ -23,7 +23,8 @@ class RedisMembers:
         try:
             held, prompt = await self._client.values(*keys)
         except UnavailableError:
-            return Member(self._recent.get(user_id), current=False)
+            before = self._recent.get(user_id)
+            return Member(None if before is None else before.context, current=False)
         context = await self._contexts.known(user_id, held, erasures=erasures)
         if context is None or prompt is None:
             return Member(context)

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,6 +35,19 @@ def test_a_context_is_read_back_as_it_was(seed: int) -> None:
     value = context_value.encode(context)
     assert context_value.decode(value, "member") == context
     assert context_value.decode(value, "membe") is None
+
+
+@given(st.integers(0, 2**20), st.integers(0, 12), st.booleans())
+def test_what_was_read_before_is_not_read_again(seed: int, known: int, other: bool) -> None:
+    """With whatever value of the member's before: the same context, out of the same events."""
+    context = some_context(seed)
+    earlier = replace(some_context(seed + 1) if other else context, dropped=0)
+    earlier = replace(earlier, events=earlier.events[:known])
+    before = context_value.Decoded(context_value.encode(earlier), earlier)
+    read = context_value.decode(context_value.encode(context), "member", before)
+    assert read == context
+    if not other:
+        assert all(a is b for a, b in zip(read.events, earlier.events, strict=False))
 
 
 @given(st.integers(0, 2**20), st.integers(0, 5_000))
