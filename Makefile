@@ -61,6 +61,7 @@ bench: setup setup-services ## the benchmarks that need no trained model
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/overhead.py
 	PYTHONPATH=scripts $(BIN)/python benchmarks/context_store.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/event_log.py
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

@@ -1,6 +1,6 @@
 """How fast the event log is caught up with, and how soon an event is applied, on a real broker.
 
-    python benchmarks/event_log.py [--events 100000] [--rate 1000] [--json]
+    PYTHONPATH=scripts python benchmarks/event_log.py [--events 100000] [--rate 1000] [--json]
 
 Starts a broker of its own. *Catching up*: events of 5,000 members lie on the log, and a new group
 applies them to the store in memory; beside it stands the ceiling, a plain client of the same
