@@ -1,7 +1,8 @@
 """A member's context as Redis holds it: text lines that the scripts in ``lua/`` edit unread.
 
 JSON by orjson: one pass in C reads all lines of a history, where a packed format of our own would
-be unpacked event by event in Python; and a line that was read before need not be read again. The layout stands in ``lua/context.lua``.
+be unpacked event by event in Python; and a line that was read before need not be read again. The
+layout stands in ``lua/context.lua``.
 """
 
 from collections.abc import Sequence
