@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import orjson
+from pydantic import TypeAdapter, ValidationError
+from structlog.typing import FilteringBoundLogger
 
 _FILE = "active.json"
 
@@ -18,12 +20,20 @@ class ActiveBundle:
     folder: str
 
     @classmethod
-    def recall(cls, state_dir: Path) -> "ActiveBundle | None":
-        """What `remember` wrote, None where there is nothing that can be read."""
+    def recall(cls, state_dir: Path, log: FilteringBoundLogger) -> "ActiveBundle | None":
+        """What `remember` wrote; None where nothing was, and with a warning where it is damaged."""
+        file = state_dir / _FILE
         try:
-            document = orjson.loads((state_dir / _FILE).read_bytes())
-            return cls(document["version"], document["digest"], document["folder"])
-        except (OSError, orjson.JSONDecodeError, KeyError, TypeError):
+            return TypeAdapter(cls).validate_json(file.read_bytes(), strict=True)
+        except FileNotFoundError:
+            return None
+        except (OSError, ValidationError) as error:
+            log.warning(
+                "the memory of the active bundle is passed over",
+                file=str(file),
+                why=str(error),
+                hint="it cannot be read; delete it, and give the bundle to serve as --bundle",
+            )
             return None
 
     def remember(self, state_dir: Path) -> None:

@@ -11,6 +11,7 @@ from api.access import Access
 from api.auth import KeyGate
 from api.bodies import MAX_BODY_BYTES
 from api.body_gate import BodyGate
+from api.head import Head
 from api.host_gate import HostGate
 from api.routes import console, entities, events, models, pages, probes, users
 from api.server import Server
@@ -35,6 +36,7 @@ def create_app(server: Server) -> FastAPI:
     )
     app.state.server = server
     # The last one added is the outermost.
+    app.add_middleware(Head)
     app.add_middleware(BodyGate, limit=MAX_BODY_BYTES)
     app.add_middleware(KeyGate, keys=server.options.keys)
     app.add_middleware(HostGate, keyed=server.options.keys.on)

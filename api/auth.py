@@ -19,7 +19,7 @@ from genpage.errors import UsageError
 _PUBLIC = frozenset(
     {"/", "/livez", "/readyz", "/metrics", "/version", "/openapi.json", "/favicon.ico"}
 )
-_PUBLIC_TREE, _ADMIN_TREE = "/web/", "/admin/"
+_PUBLIC_TREE = "/web/"
 _NO_KEY = Problem(
     401,
     "unauthorized",
@@ -29,25 +29,23 @@ _NO_KEY = Problem(
 _WRONG_KEY = Problem(
     401, "unauthorized", "This key is not valid.", headers={"WWW-Authenticate": "Bearer"}
 )
-_NO_ADMIN = Problem(403, "forbidden", "This needs an admin key.")
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys that hold, as digests. An admin key opens everything."""
+    """The keys that hold, as digests."""
 
-    plain: tuple[bytes, ...] = ()
-    admin: tuple[bytes, ...] = ()
+    digests: tuple[bytes, ...] = ()
 
     @classmethod
-    def of(cls, plain: Iterable[str] = (), admin: Iterable[str] = ()) -> "Keys":
+    def of(cls, keys: Iterable[str] = ()) -> "Keys":
         """From the keys themselves; `UsageError` for one that no header can carry."""
-        return cls(tuple(map(_digest_of, plain)), tuple(map(_digest_of, admin)))
+        return cls(tuple(map(_digest_of, keys)))
 
     @property
     def on(self) -> bool:
         """Whether keys are asked for at all."""
-        return bool(self.plain or self.admin)
+        return bool(self.digests)
 
     def refusal(self, path: str, presented: str | None) -> Problem | None:
         """Why a call is refused, None where it may pass."""
@@ -56,15 +54,11 @@ class Keys:
         if presented is None:
             return _NO_KEY
         digest = hashlib.sha256(presented.encode()).digest()
-        if _among(digest, self.admin):
-            return None
-        if not _among(digest, self.plain):
-            return _WRONG_KEY
-        return _NO_ADMIN if path.startswith(_ADMIN_TREE) else None
+        return None if _among(digest, self.digests) else _WRONG_KEY
 
 
 class KeyGate:
-    """ASGI middleware that answers 401 and 403 before anything is read or parsed."""
+    """ASGI middleware that answers 401 before anything is read or parsed."""
 
     def __init__(self, app: ASGIApp, *, keys: Keys) -> None:
         self._app = app

@@ -11,6 +11,7 @@ stands in the message that names it. Decisions where PROTOCOLS is silent:
    ``user_id`` may be left out; another member's is refused. None lies behind the request's clock.
 """
 
+import re
 import time
 import uuid
 from dataclasses import replace
@@ -24,7 +25,6 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
-    StringConstraints,
     Tag,
     WithJsonSchema,
 )
@@ -38,12 +38,20 @@ LIST_LIMIT = 1_000
 AHEAD_S = 300.0
 _YEAR_S = 366 * 86_400.0
 _LONGEST_S = 30 * 86_400.0
+_ID_LENGTH, _TAG_LENGTH = 128, 35
+_TAG = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 
 
-def _printable(value: str) -> str:
-    if not value.isprintable():
-        raise ValueError("must hold printable characters only")
+def _identifier(value: str) -> str:
+    if not 1 <= len(value) <= _ID_LENGTH or not value.isprintable():
+        raise ValueError(f"must be 1 to {_ID_LENGTH} printable characters")
+    return value
+
+
+def _locale(value: str) -> str:
+    if len(value) > _TAG_LENGTH or not re.fullmatch(_TAG, value):
+        raise ValueError(f"must be a BCP 47 tag of at most {_TAG_LENGTH} characters, such as pt-BR")
     return value
 
 
@@ -73,8 +81,10 @@ def _not_ahead(ts: float) -> float:
 
 Identifier = Annotated[
     str,
-    StringConstraints(min_length=1, max_length=128, pattern=_PRINTABLE),
-    AfterValidator(_printable),
+    AfterValidator(_identifier),
+    WithJsonSchema(
+        {"type": "string", "minLength": 1, "maxLength": _ID_LENGTH, "pattern": _PRINTABLE}
+    ),
 ]
 Moment = Annotated[
     float,
@@ -140,7 +150,8 @@ class PageBody(Body):
     locale: (
         Annotated[
             str,
-            StringConstraints(max_length=35, pattern=r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"),
+            AfterValidator(_locale),
+            WithJsonSchema({"type": "string", "maxLength": _TAG_LENGTH, "pattern": _TAG}),
         ]
         | None
     ) = Field(None, description="a BCP 47 tag such as pt-BR")

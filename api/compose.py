@@ -15,7 +15,7 @@ from api.fill import Filled, fill
 from api.server import Options, Server, Stores
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
-from genpage.errors import BundleError
+from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
 from runtime.engine import Engine
 from runtime.limits import Limits
@@ -56,7 +56,7 @@ class Settings:
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     """A server that waits to be started.
 
-    Raises `BundleError`, `RulesError` or `DatasetError` for what it is given.
+    Raises `BundleError`, `RulesError`, `DatasetError` or `UsageError` for what it is given.
     """
     models = Registry[LoadedModel]()
     model = _model(settings, log)
@@ -89,7 +89,9 @@ def _remembered(
     """The bundle that was active last, where it is still what it was."""
     if settings.state_dir is None:
         return None
-    active = ActiveBundle.recall(settings.state_dir)
+    if settings.state_dir.exists() and not settings.state_dir.is_dir():
+        raise UsageError(f"--state-dir {settings.state_dir} is a file; give a folder")
+    active = ActiveBundle.recall(settings.state_dir, log)
     if active is None:
         return None
     try:

@@ -77,7 +77,10 @@ class _Ground:
 
 
 class Planner:
-    """Makes plans. Owned by the event loop; reads the stores and fills the prompt cache."""
+    """Makes plans. Owned by the event loop; reads the stores and fills the prompt cache.
+
+    ``degraded`` changes with each plan.
+    """
 
     def __init__(
         self,

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match
 
+from api.head import has_head
 from genpage.errors import GenPageError, OverloadedError, UnavailableError
 
 MEDIA_TYPE = "application/problem+json"
@@ -138,11 +139,14 @@ def _problem_of_http(request: Request, error: HTTPException) -> Problem:
 def _allowed(request: Request) -> list[str]:
     """The methods that the path has; the framework names those of its first route alone."""
     routes = request.app.router.routes
-    return [
+    allowed = [
         method
         for method in ("GET", "POST", "DELETE")
         if any(r.matches({**request.scope, "method": method})[0] is Match.FULL for r in routes)
     ]
+    if "GET" in allowed and has_head(request.scope["path"]):
+        allowed.insert(1, "HEAD")
+    return allowed
 
 
 def _problem_of_validation(errors: Sequence[Any]) -> Problem:

@@ -1,21 +1,27 @@
 """What the values of each table must hold, declared: one line a check.
 
 ``bad`` is true where a line is wrong; where it is null (the value is missing) nothing is said: a
-missing value is the schema's business. Expressions see the layout's own types.
+missing value is the schema's business. Expressions see the layout's own types. `validation` lists
+every line that fails one; `folder` reads no further than the first.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
+from unicodedata import category
 
 import polars as pl
 
+from dataset.day import day_of, day_start, is_day
 from dataset.report import Severity
 from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, Table
+from genpage.catalog import SECONDS_A_DAY
 from genpage.entity import ENTITY_KINDS
 from genpage.event import ACTIONS
 from genpage.profile import PROFILE_TYPES
 from genpage.request import DEVICES
 
 _LONGEST_ID = 128
+IDENTIFIER = f"1 to {_LONGEST_ID} printable characters"
 _OLDEST_YEAR, _NEWEST_YEAR, _OLDEST_AGE = 1870, 2100, 120
 # 5138-11-16; a larger number counts milliseconds or less.
 _LATEST_SECOND = 1e11
@@ -31,6 +37,37 @@ class Check:
     why: str
     severity: Severity = "error"
 
+    def reason(self, value: object) -> str:
+        """Why ``value`` is wrong."""
+        if self.kind == "other-day" and isinstance(value, float):
+            return f"{self.why}, but on {day_of(value)}"
+        return self.why
+
+
+def checks_of(table: Table, found: Collection[str], file: str) -> list[Check]:
+    """All checks that the columns ``found`` allow; ``file`` is the file's name without its end."""
+    names = frozenset(found)
+    checks = [*_null_checks(table), *CHECKS[table]]
+    if table.daily and is_day(file):
+        checks.append(_day_check(file))
+    return [check for check in checks if names.issuperset(check.bad.meta.root_names())]
+
+
+def _null_checks(table: Table) -> list[Check]:
+    return [
+        Check("null", column.name, pl.col(column.name).is_null(), "is empty")
+        for column in table.columns
+        if not column.nullable
+    ]
+
+
+def _day_check(day: str) -> Check:
+    start = day_start(day)
+    other = pl.col("ts").is_finite() & ~pl.col("ts").is_between(
+        start, start + SECONDS_A_DAY, "left"
+    )
+    return Check("other-day", "ts", other, f"does not fall on the UTC day {day}")
+
 
 def _known(kind: str, column: str, names: tuple[str, ...]) -> Check:
     return Check(kind, column, ~pl.col(column).is_in(names), f"is none of {', '.join(names)}")
@@ -40,7 +77,13 @@ def _identifier(column: str) -> Check:
     value = pl.col(column)
     bad = (value.str.len_chars() == 0) | (value.str.len_chars() > _LONGEST_ID)
     bad |= value.str.contains(r"\p{C}")
-    return Check("bad-id", column, bad, f"is not 1 to {_LONGEST_ID} printable characters")
+    return Check("bad-id", column, bad, f"is not {IDENTIFIER}")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can be an id: the same condition for one value."""
+    other = (category(letter).startswith("C") for letter in text)
+    return 0 < len(text) <= _LONGEST_ID and not any(other)
 
 
 def _unique(column: str) -> Check:

@@ -11,29 +11,15 @@ import polars as pl
 
 from dataset.folder import DataFolder, profile_of
 from genpage.context import HISTORY_LIMIT, Context
-from genpage.errors import DatasetError
-from genpage.event import ACTIONS, Event
+from genpage.event import Event
 from genpage.profile import Profile
 
 _FIELDS = tuple(field.name for field in fields(Event))
-_REQUIRED = ("event_id", "user_id", "entity_id", "action", "ts")
 
 
 def checked_events(folder: DataFolder) -> pl.DataFrame:
-    """The events by time, each once, columns as `Event`'s fields.
-
-    `DatasetError` where one could not be applied.
-    """
+    """The events by time, each once, columns as `Event`'s fields; the folder checks them."""
     events = folder.events()
-    for name in _REQUIRED:
-        if events[name].null_count():
-            raise DatasetError(f"{folder.path}: events: {name} is empty; run genpage validate")
-    strange = events.filter(~pl.col("action").is_in(list(ACTIONS)))
-    if len(strange):
-        raise DatasetError(
-            f"{folder.path}: events: there is no action {strange['action'][0]!r}; "
-            "run genpage validate"
-        )
     unique = events.unique(["user_id", "event_id"], keep="first", maintain_order=True)
     return unique.select(_FIELDS)
 

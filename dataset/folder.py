@@ -8,7 +8,9 @@ from typing import Any
 import orjson
 import polars as pl
 
+from dataset.checks import checks_of
 from dataset.day import day_start, is_day
+from dataset.report import shown
 from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, Table
 from genpage.catalog import Catalog
 from genpage.documents import parse
@@ -21,9 +23,11 @@ from genpage.row import Row
 class DataFolder:
     """A folder in the project's Parquet layout.
 
-    Reading checks what it needs (the file, its columns, their types); `dataset.validation` checks
-    the values. Frames come with the layout's columns in its order and types: an optional column
-    that a file lacks is there, and empty.
+    Reading checks what it reads: the file, its columns, their types, and of profiles, events and
+    impressions the values (`dataset.checks`); the first wrong one is a `DatasetError` with its
+    place. `dataset.validation` lists all of them, and what no single file tells. Frames come with
+    the layout's columns in its order and types: an optional column that a file lacks is there, and
+    empty.
     """
 
     def __init__(self, path: Path | str) -> None:
@@ -51,7 +55,7 @@ class DataFolder:
 
     def profiles(self) -> pl.DataFrame:
         """The members, in the file's order."""
-        return self._read(PROFILES)
+        return self._checked(self._read(PROFILES), self.path / f"{PROFILES.name}.parquet", PROFILES)
 
     def days(self) -> tuple[str, ...]:
         """The days that have events or impressions, in order."""
@@ -125,8 +129,24 @@ class DataFolder:
         if not files:
             return pl.DataFrame(schema={name: schema[name] for name in names})
         wanted = dict.fromkeys((*names, "ts"))
-        frames = [_read_file(file, table, tuple(wanted)) for file in files]
+        frames = [
+            self._checked(_read_file(file, table, tuple(wanted)), file, table) for file in files
+        ]
         return pl.concat(frames).sort("ts", maintain_order=True).select(names)
+
+    def _checked(self, frame: pl.DataFrame, file: Path, table: Table) -> pl.DataFrame:
+        """The frame as it is; `DatasetError` names the first value that validation calls wrong."""
+        checks = [c for c in checks_of(table, frame.columns, file.stem) if c.severity == "error"]
+        wrong = frame.select(check.bad.any().alias(str(i)) for i, check in enumerate(checks)).row(0)
+        for check, is_wrong in zip(checks, wrong, strict=True):
+            if is_wrong:
+                line = frame.select(check.bad.fill_null(value=False)).to_series().arg_max() or 0
+                value = frame[check.column][line]
+                raise DatasetError(
+                    f"{file}:{line + 1} {check.column}: {shown(value)} {check.reason(value)}; "
+                    f"`genpage validate {self.path}` lists every line"
+                )
+        return frame
 
     def _read(self, table: Table) -> pl.DataFrame:
         file = self.path / f"{table.name}.parquet"

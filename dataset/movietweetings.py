@@ -12,13 +12,14 @@ does not say is estimated, and said here:
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
 import orjson
 
+from dataset.checks import IDENTIFIER, is_identifier
 from genpage.catalog import SECONDS_A_DAY
 from genpage.entity import Entity
 from genpage.errors import DatasetError
@@ -78,7 +79,7 @@ def read_movietweetings(source: Path) -> Imported:
     """Read the three files of ``source``; a missing one is a `DatasetError`.
 
     So is one of the tables without its heading line: its first line would be lost. Without
-    ``synopses.jsonl`` titles have no synopsis and no cast.
+    ``synopses.jsonl`` titles have no synopsis and no cast, which is counted as one thing dropped.
     """
     dropped = Dropped()
     titles = {
@@ -95,7 +96,7 @@ def read_movietweetings(source: Path) -> Imported:
     for event in events:
         first_rated.setdefault(event.entity_id, event.ts)
         first_seen.setdefault(event.user_id, event.ts)
-    about = dict(_synopses(source / "synopses.jsonl", dropped))
+    about = _synopses(source / "synopses.jsonl", titles, dropped)
     start = events[0].ts
     entities = tuple(
         _entity(title, about.get(title.id, ("", ())), first_rated.get(title.id), start)
@@ -191,6 +192,8 @@ def _events(
         user_id, item_id, rating, ts = fields
         if not user_id:
             dropped.add("rating: no user_id", where)
+        elif not is_identifier(user_id):
+            dropped.add(f"rating: user_id is not {IDENTIFIER}", where)
         elif item_id not in titles:
             dropped.add("rating: unknown item_id", where)
         elif not _is_whole(rating, 0, _BEST):
@@ -216,9 +219,14 @@ def _action(rating: int) -> Action:
     return "thumbs_down" if rating <= _DISLIKED else "play"
 
 
-def _synopses(path: Path, dropped: Dropped) -> Iterator[tuple[str, tuple[str, tuple[str, ...]]]]:
+def _synopses(
+    path: Path, titles: Collection[str], dropped: Dropped
+) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Title -> its synopsis and cast; the first usable line of a title counts."""
+    about: dict[str, tuple[str, tuple[str, ...]]] = {}
     if not path.is_file():
-        return
+        dropped.add("synopsis: the file is missing; titles go without", path.name)
+        return about
     with path.open("rb") as file:
         for number, line in enumerate(file, start=1):
             where = f"{path.name}:{number}"
@@ -235,8 +243,13 @@ def _synopses(path: Path, dropped: Dropped) -> Iterator[tuple[str, tuple[str, tu
                 dropped.add("synopsis: not text", where)
             elif not isinstance(cast, list) or not all(isinstance(name, str) for name in cast):
                 dropped.add("synopsis: cast is not a list of names", where)
+            elif identifier not in titles:
+                dropped.add("synopsis: unknown item_id", where)
+            elif identifier in about:
+                dropped.add("synopsis: item_id stands twice", where)
             else:
-                yield identifier, (synopsis, tuple(cast))
+                about[identifier] = synopsis, tuple(cast)
+    return about
 
 
 def _entity(

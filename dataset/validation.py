@@ -10,13 +10,12 @@ from pathlib import Path
 
 import polars as pl
 
-from dataset.checks import CHECKS, Check
-from dataset.day import day_of, day_start, is_day
+from dataset.checks import Check, checks_of
+from dataset.day import is_day
 from dataset.folder import cast, scan
 from dataset.references import References
 from dataset.report import Problem, Report, shown
 from dataset.schema import TABLES, Column, Table
-from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import DatasetError
 
 Progress = Callable[[str], None]
@@ -84,11 +83,7 @@ def _read(file: Path, name: str, table: Table, report: Report) -> pl.DataFrame |
     report.lines[table.name] += frame.height
     if frame.height == 0 and not table.daily:
         report.add(Problem("empty-table", name, "has no lines"))
-    found = frozenset(frame.columns)
-    checks = [*_null_checks(table), *CHECKS[table]]
-    if table.daily and is_day(file.stem):
-        checks.append(_day_check(file.stem))
-    _apply([c for c in checks if found.issuperset(c.bad.meta.root_names())], frame, name, report)
+    _apply(checks_of(table, frame.columns, file.stem), frame, name, report)
     return frame
 
 
@@ -119,22 +114,6 @@ def _missing(column: Column, name: str, table: Table, found: pl.Schema, report: 
         report.add(Problem("misspelt-column", name, why, column=column.name, severity="warning"))
 
 
-def _null_checks(table: Table) -> list[Check]:
-    return [
-        Check("null", column.name, pl.col(column.name).is_null(), "is empty")
-        for column in table.columns
-        if not column.nullable
-    ]
-
-
-def _day_check(day: str) -> Check:
-    start = day_start(day)
-    other = pl.col("ts").is_finite() & ~pl.col("ts").is_between(
-        start, start + SECONDS_A_DAY, "left"
-    )
-    return Check("other-day", "ts", other, f"does not fall on the UTC day {day}")
-
-
 def _apply(checks: list[Check], frame: pl.DataFrame, name: str, report: Report) -> None:
     verdicts = frame.select(
         check.bad.fill_null(value=False).alias(str(i)) for i, check in enumerate(checks)
@@ -151,7 +130,7 @@ def _apply(checks: list[Check], frame: pl.DataFrame, name: str, report: Report) 
                 Problem(
                     check.kind,
                     name,
-                    _reason(check, value),
+                    check.reason(value),
                     line + 1,
                     check.column,
                     shown(value),
@@ -163,9 +142,3 @@ def _apply(checks: list[Check], frame: pl.DataFrame, name: str, report: Report) 
             count,
             check.severity,
         )
-
-
-def _reason(check: Check, value: object) -> str:
-    if check.kind == "other-day" and isinstance(value, float):
-        return f"{check.why}, but on {day_of(value)}"
-    return check.why

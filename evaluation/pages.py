@@ -6,7 +6,8 @@ against another bundle's, int8 beside fp32.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from export.agreement import Agreement
 from genpage.audit import violations
@@ -22,6 +23,14 @@ def broken_rules(model: PageModel, member: Member, page: Page) -> Counter[str]:
         page, model.catalog, model.rules, member.context, member.request, model.trends
     )
     return Counter(violation.rule for violation in found)
+
+
+def between_members(pages: Sequence[Page]) -> Agreement:
+    """How far each member's page agrees with the next one's: the floor of any agreement."""
+    agreement = Agreement()
+    for page, another in pairwise(pages):
+        agreement.add(page, another)
+    return agreement
 
 
 def refuse_wrong_pages(

@@ -18,7 +18,6 @@ import onnx_ir as ir
 import onnxscript
 import torch
 
-from export.cpu import cpu_note
 from export.members import evening_after, made_up_members
 from export.parity import Reference, judge
 from export.quantise import quantise
@@ -43,6 +42,7 @@ from runtime.bundle import (
     Contents,
 )
 from runtime.cases import cases_to_json
+from runtime.cpu import cpu_note
 from runtime.lexicon import Lexicon
 from runtime.manifest import (
     MANIFEST,

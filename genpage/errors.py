@@ -65,7 +65,7 @@ class PoisonError(InputError):
 
 
 class RulesError(InputError):
-    """A rules file breaks its schema, or names a row that the catalog lacks."""
+    """A rules file breaks its schema, or names what the catalog lacks."""
 
     code = "invalid-rules"
 

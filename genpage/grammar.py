@@ -168,14 +168,6 @@ class PageGrammar:
             self._placed = list(shown.entities)
             self._close(shown.row)
 
-    def fork(self) -> "PageGrammar":
-        """An independent copy, to look ahead on."""
-        twin = PageGrammar.__new__(PageGrammar)
-        twin.__dict__.update(self.__dict__)
-        for name in ("_members", "_left", "_spent", "_kinds", "_rows", "_placed"):
-            setattr(twin, name, getattr(self, name).copy())
-        return twin
-
     def _use(self, entities: NDArray[np.intp]) -> None:
         """Take entities, each named once, out of all rows."""
         if len(entities) == 1:  # a view, five times faster than a list of one

@@ -3,26 +3,35 @@
 A rules file travels in the checkpoint and in the bundle. Every key is checked on load; an unknown
 one is a `RulesError` that names it. What the keys mean is said beside each in
 ``default_rules.toml``.
+
+A rule that names nothing excludes nothing, so `Rules.check` refuses a misspelt genre or row kind. A
+name of the default rules is no misspelling, whether or not a catalog has it: they are made for all.
 """
 
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator
+from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
 
 from genpage.catalog import Catalog
 from genpage.entity import EntityKind
 from genpage.errors import RulesError
 from genpage.profile import Profile, ProfileType
 from genpage.request import Device
+from genpage.row import MEMBER_ROW_KINDS
 
-Age = Annotated[int, Field(ge=0, le=120)]
-Count = Annotated[int, Field(ge=1, le=100)]
-Position = Annotated[int, Field(ge=0, le=39)]
-Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+# TOML has types: "no" is not false, "7" is not 7.
+Switch = Annotated[bool, Field(strict=True)]
+Age = Annotated[int, Field(strict=True, ge=0, le=120)]
+Count = Annotated[int, Field(strict=True, ge=1, le=100)]
+Position = Annotated[int, Field(strict=True, ge=0, le=39)]
+Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 _STRICT = {"extra": "forbid", "strict": False}
 
 
@@ -32,8 +41,8 @@ class PageRules:
 
     __pydantic_config__ = _STRICT
 
-    unique_entities: bool = True
-    unique_rows: bool = True
+    unique_entities: Switch = True
+    unique_rows: Switch = True
     minimum_pinned: Count = 1
 
 
@@ -43,12 +52,12 @@ class EligibilityRules:
 
     __pydantic_config__ = _STRICT
 
-    maturity: bool = True
-    countries: bool = True
-    licence_windows: bool = True
-    released: bool = True
+    maturity: Switch = True
+    countries: Switch = True
+    licence_windows: Switch = True
+    released: Switch = True
     live_lead_s: Seconds = 3600.0
-    rejected: bool = True
+    rejected: Switch = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +109,7 @@ class Rules:
 
     @classmethod
     def parse(cls, text: str) -> "Rules":
-        """The rules in a TOML document; `RulesError` says which key is wrong and why."""
+        """The rules in a TOML document; `RulesError` says which keys are wrong and why."""
         try:
             document = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
@@ -110,9 +119,7 @@ class Rules:
         try:
             return _ADAPTER.validate_python({**document, "source": text})
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"])
-            raise RulesError(f"rules: {key}: {first['msg']}") from error
+            raise RulesError(f"rules: {'; '.join(map(_wrong, error.errors()))}") from error
 
     @classmethod
     def load(cls, path: Path) -> "Rules":
@@ -137,17 +144,38 @@ class Rules:
         assumed = self.without_profile
         return Profile(user_id, profile_type=assumed.profile_type, maturity=assumed.maturity)
 
+    def values(self) -> dict[str, object]:
+        """Every key that has a value, as the file would write it: ``page.unique_rows``."""
+        document = asdict(self)
+        del document["source"]
+        return dict(_flat(document))
+
     def check(self, catalog: Catalog) -> None:
-        """Raise `RulesError` where a rule cannot mean anything with this catalog."""
+        """Raise `RulesError` where a rule cannot mean anything with this catalog; all are named."""
+        problems = [*self._unknown_names(catalog), *self._wrong_pins(catalog)]
+        if problems:
+            raise RulesError(f"rules: {'; '.join(problems)}")
+
+    def _unknown_names(self, catalog: Catalog) -> Iterator[str]:
+        known = Rules.default()
+        genres = {*catalog.by_genre, *_excluded(known).values()}
+        for key, genre in _excluded(self).items():
+            if genre not in genres:
+                yield f"{key}: no title has the genre {genre!r}{_hint(genre, genres)}"
+        kinds = {*MEMBER_ROW_KINDS, *(row.kind for row in catalog.rows), *known.row_kinds}
+        for kind in self.row_kinds:
+            if kind not in kinds:
+                yield f"row_kinds.{kind}: the catalog has no row of that kind{_hint(kind, kinds)}"
+
+    def _wrong_pins(self, catalog: Catalog) -> Iterator[str]:
+        ids = [row.id for row in catalog.rows]
         for row_id in self.pins:
             if catalog.row_index(row_id) is None:
-                raise RulesError(f"rules: pins.{row_id}: the catalog has no such row")
+                yield f"pins.{row_id}: the catalog has no such row{_hint(row_id, ids)}"
         places = self.pinned(catalog)
         for position, row in places.items():
             if list(places.values()).count(row) > 1:
-                raise RulesError(
-                    f"rules: pins: {catalog.rows[row].id} is pinned twice, once at {position}"
-                )
+                yield f"pins: {catalog.rows[row].id} is pinned twice, once at {position}"
 
     def pinned(self, catalog: Catalog) -> dict[int, int]:
         """Page position -> catalog row index. ``pins`` wins over a row's own position."""
@@ -161,6 +189,38 @@ class Rules:
             if index is not None:
                 places[position] = index
         return places
+
+
+def _excluded(rules: Rules) -> dict[str, str]:
+    """Where each excluded genre stands -> the genre."""
+    limits: list[tuple[str, Exclusions]] = [
+        *((f"profiles.{name}", excluded) for name, excluded in rules.profiles.items()),
+        *((f"devices.{name}", excluded) for name, excluded in rules.devices.items()),
+    ]
+    return {
+        f"{key}.exclude_genres.{place}": genre
+        for key, excluded in limits
+        for place, genre in enumerate(excluded.exclude_genres)
+    }
+
+
+def _wrong(error: ErrorDetails) -> str:
+    key = ".".join(str(part) for part in error["loc"])
+    unknown = error["type"] == "unexpected_keyword_argument"
+    return f"{key}: {'unknown key' if unknown else error['msg']}"
+
+
+def _hint(name: str, known: Collection[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f"; is {close[0]!r} meant?" if close else ""
+
+
+def _flat(document: dict[str, object], above: str = "") -> Iterator[tuple[str, object]]:
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{key}.")
+        elif value is not None and value != ():
+            yield f"{above}{key}", value
 
 
 _ADAPTER = TypeAdapter(Rules)

@@ -1,12 +1,13 @@
 """The golden gate: a bundle serves only after giving its golden members their pages here.
 
 Digests say that the files are those that were exported; this says that this machine's tokenizer,
-onnxruntime and CPU make of them what was judged. On the same kind of CPU everything is equal bit
-for bit; on another, float kernels may round differently, so a score may differ by the manifest's
-tolerance and a choice where two logits tie within its margin.
+onnxruntime and CPU make of them what was judged. Where the exporting engine ran on a CPU and an
+onnxruntime like this one's, everything is equal bit for bit, and the pages must be the same ones.
+Elsewhere float kernels may round differently, so a score may differ by the manifest's tolerance
+and a choice where two logits lie within its margin.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,9 +16,11 @@ from genpage.page import Page
 from runtime.arrays import FloatArray, IntArray
 from runtime.cases import GoldenCase, Member
 from runtime.chunk import Chunk
+from runtime.cpu import cpu_note
 from runtime.difference import first_difference, gap
 from runtime.manifest import Gate
 from runtime.offline import PageModel, generate, prompt_of
+from runtime.sessions import runtime_version
 from tokenizer.page import PageCodec
 
 # How many of a case's scores are recorded.
@@ -43,10 +46,19 @@ def record(model: PageModel, members: Sequence[Member]) -> tuple[GoldenCase, ...
     return tuple(cases)
 
 
-def check(model: PageModel, cases: Sequence[GoldenCase], gate: Gate, *, random: bool) -> None:
+def recorded_alike(made_with: Mapping[str, str]) -> bool:
+    """Whether what is recorded in a manifest was computed as this machine would compute it."""
+    here = {"cpu": cpu_note(), "onnxruntime": runtime_version()}
+    return all(made_with.get(name) == value for name, value in here.items())
+
+
+def check(
+    model: PageModel, cases: Sequence[GoldenCase], gate: Gate, *, random: bool, exact: bool
+) -> None:
     """Raise `BundleError` where a golden member does not get what was recorded.
 
-    Pages of ``random`` weights mean nothing: theirs are judged by the scores alone.
+    Pages of ``random`` weights mean nothing: theirs are judged by the scores alone. Others must be
+    the recorded ones; unless ``exact``, a choice may differ within the gate's margin.
     """
     if not cases:
         raise BundleError("the bundle has no golden pages; export the checkpoint again.")
@@ -55,7 +67,7 @@ def check(model: PageModel, cases: Sequence[GoldenCase], gate: Gate, *, random: 
         _check_prompt(model, case)
         _check_scores(model, case, gate)
         if not random:
-            _check_page(model, case, page, gate)
+            _check_page(model, case, page, 0.0 if exact else gate.tie_margin)
 
 
 def scores_after(model: PageModel, tokens: IntArray) -> FloatArray:
@@ -88,7 +100,7 @@ def _check_scores(model: PageModel, case: GoldenCase, gate: Gate) -> None:
         )
 
 
-def _check_page(model: PageModel, case: GoldenCase, page: Page, gate: Gate) -> None:
+def _check_page(model: PageModel, case: GoldenCase, page: Page, margin: float) -> None:
     difference = first_difference(
         case.page, page, model.catalog, autoregressive=case.member.autoregressive
     )
@@ -101,9 +113,10 @@ def _check_page(model: PageModel, case: GoldenCase, page: Page, gate: Gate) -> N
         PageCodec(model.encoder.vocabulary).encode,
         lambda tokens: scores_after(model, tokens),
     )
-    if distance > gate.tie_margin:
+    # Written so that a distance that is no number fails too. Without a margin no difference passes.
+    if not (margin and distance <= margin):
         raise BundleError(
             f"golden member {case.member.name}: row {difference.rows} of the page differs, and the "
-            f"two choices lie {distance:.2g} apart where {gate.tie_margin:.2g} is allowed. Export "
-            "the checkpoint on a machine like this one."
+            f"two choices lie {distance:.2g} apart where {margin:.2g} is allowed. "
+            "Export the checkpoint on a machine like this one."
         )

@@ -73,7 +73,8 @@ class Parity:
     Logit errors are absolute, over ``positions`` positions and the whole catalog, beside the
     logits' standard deviation. ``top1`` and ``top20`` are the mean agreement of the best and of
     the 20 best titles. Of ``pages`` (none where the weights are random), ``pages_equal`` are the
-    same token for token and ``pages_tied`` part where two logits lie within the tie margin;
+    same token for token and ``pages_tied`` part where two logits lie within the tie margin, which
+    for int8 is the largest logit error: no tie, but no more than rounding explains;
     ``titles_shared`` is the mean share of a page's titles that the other page shows too.
     """
 
@@ -93,10 +94,11 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """What a golden page may differ by on another machine.
+    """What a golden page may differ by on another kind of machine.
 
-    ``score_tolerance``: its first scores, absolutely. ``tie_margin``: two logits that close may
-    trade places; where the first different choice is wider apart, the page is wrong.
+    ``score_tolerance``: its first scores, absolutely, everywhere. ``tie_margin``: two logits that
+    close may trade places there; where the first different choice is wider apart, the page is
+    wrong. On the kind that exported the bundle it counts for nothing: pages are equal.
     """
 
     __pydantic_config__ = _STRICT

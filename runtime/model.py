@@ -62,7 +62,8 @@ class LoadedModel:
             raise BundleError(f"{folder} has the digest {bundle.digest}, not {digest} as asked.")
         model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
         manifest = bundle.manifest
-        golden.check(model, bundle.golden, manifest.gate, random=manifest.random)
+        exact = golden.recorded_alike(manifest.made_with)
+        golden.check(model, bundle.golden, manifest.gate, random=manifest.random, exact=exact)
         return model
 
     @classmethod

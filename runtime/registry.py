@@ -47,7 +47,7 @@ class Registry(Generic[Model]):
 
     @property
     def previous(self) -> Model | None:
-        """What was active before; where `rollback` goes."""
+        """What was active before it."""
         return self._versions.previous
 
     @property
@@ -73,29 +73,3 @@ class Registry(Generic[Model]):
         if before is None or before.version != version:
             self._versions = _Versions(active=model, previous=before)
         return model
-
-    def renew(self, model: Model) -> None:
-        """Put another snapshot of the active version in its place; `previous` stays."""
-        active = self._versions.active
-        if active is None or active.version != model.version:
-            raise ConflictError(f"version {model.version} is not the active one.")
-        self._loaded[model.version] = model
-        self._versions = _Versions(active=model, previous=self._versions.previous)
-
-    def rollback(self) -> Model:
-        """Back to the previous version; `ConflictError` where there is none."""
-        previous = self._versions.previous
-        if previous is None:
-            raise ConflictError("there is no previous version to go back to.")
-        return self.activate(previous.version)
-
-    def remove(self, version: str) -> None:
-        """Let go of a version; `ConflictError` for the active one."""
-        active = self._versions.active
-        if active is not None and active.version == version:
-            raise ConflictError(f"version {version} is active; activate another one first.")
-        if self._loaded.pop(version, None) is None:
-            raise NotFoundError(f"version {version} is not loaded.")
-        previous = self._versions.previous
-        if previous is not None and previous.version == version:
-            self._versions = _Versions(active=active)

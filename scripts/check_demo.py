@@ -1,6 +1,7 @@
 """Run ``make demo`` as a newcomer would, twice, and hold it to what the README says.
 
-The first run builds everything and serves a page row by row; the second must be up within five
+The first run builds everything and serves a page row by row: 240 s are promised, a run beyond is
+told as "over the promised 240 s", and one beyond 480 s fails. The second must be up within five
 seconds; Ctrl-C must end both and leave nothing behind.
 """
 
@@ -19,7 +20,7 @@ from pathlib import Path
 import httpx
 
 # What is promised, and twice that: a machine with neighbours is slower by as much, and a check that
-# fails for them is soon ignored. The figure is printed beside the promise.
+# fails for them is soon ignored. A broken promise is printed.
 FIRST_RUN_S = 4 * 60.0
 FIRST_RUN_MOST_S = 8 * 60.0
 SECOND_RUN_S = 5.0
@@ -105,6 +106,14 @@ def page(address: str) -> None:
     assert events == ["event: page.start", *["event: row"] * 10, "event: page.end"], events
 
 
+def verdict(first: float, second: float) -> str:
+    """The times of both runs beside what is promised, a line; seconds."""
+    told = f"within the promised {FIRST_RUN_S:.0f} s"
+    if first > FIRST_RUN_S:
+        told = f"over the promised {FIRST_RUN_S:.0f} s"
+    return f"first run {first:.0f} s, {told}; second run {second:.1f} s of {SECOND_RUN_S:.0f}\n"
+
+
 def main() -> None:
     """Both runs, and their times."""
     with demo() as first:
@@ -115,13 +124,10 @@ def main() -> None:
     kept = expected | {f"{name}.inputs" for name in expected}
     leftovers = [str(path) for path in Path("var/demo").iterdir() if path.name not in kept]
     assert not leftovers, leftovers
-    sys.stdout.write(
-        f"first run {first.seconds:.0f} s of {FIRST_RUN_S:.0f}, "
-        f"second run {second.seconds:.1f} s of {SECOND_RUN_S:.0f}\n"
-    )
+    sys.stdout.write(verdict(first.seconds, second.seconds))
     if first.seconds > FIRST_RUN_MOST_S:
         raise SystemExit(
-            f"the first run took {first.seconds:.0f} s, over twice the {FIRST_RUN_S:.0f}"
+            f"the first run took over {FIRST_RUN_MOST_S:.0f} s, twice what is promised"
         )
     if second.seconds > SECOND_RUN_S:
         raise SystemExit(f"the second run took {second.seconds:.1f} s, over {SECOND_RUN_S:.0f}")

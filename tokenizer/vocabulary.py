@@ -127,10 +127,6 @@ class Vocabulary:
             return self
         return Vocabulary((*self.items, *fresh), (*self.lineage, self.digest))
 
-    def extends(self, ancestor: "Vocabulary") -> bool:
-        """Whether every token of ``ancestor`` means the same here."""
-        return self.items[: len(ancestor.items)] == ancestor.items
-
     def to_json(self) -> bytes:
         """One JSON document; `from_json` reads it."""
         document = {

@@ -17,10 +17,23 @@ def pick_device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def training_dtype(device: torch.device) -> torch.dtype:
+    """What matrix products are trained in: bfloat16 where the hardware multiplies it.
+
+    Emulated, it is slower than float32. On a CPU only AMX and AVX512-BF16 multiply it.
+    """
+    if device.type == "cuda":
+        has = torch.cuda.is_bf16_supported(including_emulation=False)
+    else:
+        held = torch.cpu.get_capabilities()
+        has = any(held.get(name, False) for name in ("amx_bf16", "avx512_bf16"))
+    return torch.bfloat16 if has else torch.float32
+
+
 def matmul_peak(device: torch.device) -> float:
-    """FLOP/s of the best of a few large matrix products; bfloat16 on a GPU, else float32."""
-    cuda = device.type == "cuda"
-    side, dtype = (_SIDE_CUDA, torch.bfloat16) if cuda else (_SIDE, torch.float32)
+    """FLOP/s of the best of a few large matrix products in the type that is trained in."""
+    cuda, dtype = device.type == "cuda", training_dtype(device)
+    side = _SIDE_CUDA if cuda else _SIDE
     left, right = (torch.ones(side, side, dtype=dtype, device=device) for _ in range(2))
     best = float("inf")
     for _ in range(_TIMES):

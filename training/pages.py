@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from dataset.folder import DataFolder
-from genpage.request import DEVICES, Device
+from genpage.request import Device
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
 from tokenizer.vocabulary import IntArray, Vocabulary
 from training.feedback import is_judged, is_positive, target_weight
@@ -20,8 +20,8 @@ from training.late import LateActs
 _COLUMNS = (
     *("page_id", "user_id", "ts", "row_pos", "col_pos", "row_id", "entity_id"),
     *("seen", "action", "device"),
+    "propensity",  # not used yet; a folder that has it wrong is refused all the same
 )
-_UNKNOWN_DEVICE: Device = "web"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,11 +112,10 @@ class Pages:
         if count:
             weights[row_place] = np.maximum.reduceat(weight, np.flatnonzero(opens))
         heads = cells[first.astype(np.uint32)]
-        devices = (d if d in DEVICES else _UNKNOWN_DEVICE for d in heads["device"])
         return cls(
             page_ids=tuple(heads["page_id"]),
             user_ids=tuple(heads["user_id"]),
-            devices=tuple(devices),
+            devices=tuple(heads["device"]),
             ts=heads["ts"].to_numpy().astype(np.float64),
             offsets=np.append(place[first] - 1, count).astype(np.int64),
             tokens=tokens,

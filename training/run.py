@@ -23,7 +23,7 @@ from training.batches import BatchStream
 from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
-from training.machine import matmul_peak, pick_device
+from training.machine import matmul_peak, pick_device, training_dtype
 from training.objective import Objective, Part
 from training.pages import Pages
 from training.partial import PartialRun
@@ -304,6 +304,7 @@ class Run:
             "data": self._folder.digest(self.held_out or self.days[-1]),
             # Sums in another order round differently.
             "device": self.device.type,
+            "dtype": str(training_dtype(self.device)),
             "threads": torch.get_num_threads(),
         }
 

@@ -11,7 +11,7 @@ import torch
 from model.network import Network
 from training.batches import Batch, BatchStream
 from training.divergence import check_finite
-from training.machine import training_flops
+from training.machine import training_dtype, training_flops
 from training.objective import Objective
 from training.partial import PartialRun, State
 from training.schedule import Budget, learning_rate
@@ -102,8 +102,9 @@ class Trainer:
         lr = learning_rate(self._plan.lr, progress)
         for group in self._optimiser.param_groups:
             group["lr"] = lr
-        device = batch.tokens.device.type
-        with torch.autocast(device, torch.bfloat16, enabled=device == "cuda"):
+        device = batch.tokens.device
+        mixed = training_dtype(device) == torch.bfloat16
+        with torch.autocast(device.type, torch.bfloat16, enabled=mixed):
             loss = self._objective.loss(self._network, batch)
         total = float(loss.total.detach())
         check_finite(step, self._plan.lr, {"loss": total})

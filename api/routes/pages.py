@@ -98,6 +98,10 @@ async def follow(
     after = _number(page, last_event_id)
     if page.over and after >= page.events - 1:
         return Response(status_code=204)
+    if after >= page.events:  # it would wait for ever, or skip what is still to be said
+        raise InputError(
+            f"Last-Event-ID: this page has said no more than {page.page_id}:{page.events - 1} yet"
+        )
     server.pages.resume(page)
     watch = page.watch(after)
     return sse.EventStream(watch.frames(), watch.close)

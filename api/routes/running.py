@@ -30,7 +30,6 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 _MEANINGS = {
     400: "the body is not JSON",
     401: "a key is missing or wrong",
-    403: "this needs an admin key",
     404: "there is no such thing",
     409: "the thing is in another state than this needs",
     413: "the body is longer than 1 MiB",

@@ -44,9 +44,12 @@ async def read(user_id: UserId, server: Running) -> Response:
     summary="Erase a member everywhere",
     status_code=204,
     response_class=Response,
-    responses=problems(401, 422, 503),
+    responses=problems(401, 404, 422, 503),
 )
 async def erase(user_id: UserId, server: Running) -> Response:
-    """Context, encoded prompt, KV cache and pages. 204 as well for a member nobody knows."""
+    """Context, encoded prompt, KV cache and pages. 204 as well for a member nobody knows.
+
+    404 for an id with a line break, which no path here has and no member.
+    """
     await server.erase(user_id)
     return Response(status_code=204)

@@ -1,6 +1,7 @@
 """The ``genpage`` command: its table of commands and their dispatch.
 
-A command's module is imported when it is called, and imports its room when it runs, so that
+A call imports the modules of all commands: one file configures them all, and only who knows all
+keys can refuse an unknown one. A module imports its room when its command runs, so that
 ``genpage serve`` never loads torch.
 """
 
@@ -9,13 +10,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_settings import CliApp, SettingsError
 from rich.console import Console
 from rich.table import Table
 
-from genpage.cli.command import Command
+from genpage.cli.command import CONFIG_FILE, Command, read_config
 from genpage.errors import GenPageError, UsageError
 
 
@@ -95,17 +97,22 @@ def _parse(entry: Entry, flags: list[str]) -> Command:
     except ValidationError as error:
         first = error.errors()[0]
         name = "-".join(str(part) for part in first["loc"])
-        raise UsageError(f"{_origin(name, flags)}: {first['msg']}") from error
+        message = first["msg"].removeprefix("Value error, ")
+        raise UsageError(f"{_origin(name, flags)}: {message}") from error
     except SettingsError as error:
         raise UsageError(str(error)) from error
 
 
 def _origin(name: str, flags: list[str]) -> str:
-    """Where a setting's value came from: its flag, or the variable where that is what is set."""
-    flag = "--" + name.replace("_", "-")
-    variable = f"GENPAGE_{name.replace('-', '_').upper()}"
-    given = any(word == flag or word.startswith(f"{flag}=") for word in flags)
-    return f"the environment variable {variable}" if variable in os.environ and not given else flag
+    """Where a setting's value came from: its flag, else the variable, else the file."""
+    flag, key = "--" + name.replace("_", "-"), name.replace("-", "_")
+    variable = f"GENPAGE_{key.upper()}"
+    if any(word == flag or word.startswith(f"{flag}=") for word in flags):
+        return flag
+    if os.environ.get(variable):  # an empty one counts as none
+        return f"the environment variable {variable}"
+    in_file = key in read_config(Path(CONFIG_FILE), Command.every_key)
+    return f"{CONFIG_FILE}: {key}" if in_file else flag
 
 
 def _overview(entries: Sequence[Entry]) -> Table:

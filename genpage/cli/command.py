@@ -28,9 +28,9 @@ from genpage.errors import UsageError
 CONFIG_FILE = "genpage.toml"
 # Read by tests and the importer, not flags of a command; and what Kubernetes sets by itself for a
 # service that is called "genpage".
+_FOREIGN = re.compile(r"^GENPAGE_(REAL_DATA|SERVICE_.*|PORT_\d+_.*)$")
 # "GENPAGE_PORT=tcp://10.0.0.1:80" is set by it too, and is one of ours by name alone.
 _SERVICE_LINK = re.compile(r"^(tcp|udp|sctp)://")
-_FOREIGN = re.compile(r"^GENPAGE_(REAL_DATA|SERVICE_.*|PORT_\d+_.*)$")
 
 
 class Command(BaseSettings):

@@ -2,12 +2,14 @@
 
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
 
 from pydantic import Field
 from rich.console import Console
@@ -19,6 +21,9 @@ from genpage.errors import GenPageError
 _SIMULATION = ("genpage", "dataset", "simulation")
 _TRAINING = (*_SIMULATION, "tokenizer", "model", "training")
 _EXPORT = (*_TRAINING, "runtime", "export")
+# But these two run the stages and serve what they made: neither decides what a stage makes, and an
+# edit of them is not worth a training.
+_DECIDE_NOTHING = (Path("cli/demo.py"), Path("cli/serve.py"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +65,7 @@ class Stage:
         self.out.parent.mkdir(parents=True, exist_ok=True)
         begun.write_text(self.fingerprint, "ascii")
         command = (sys.executable, "-m", "genpage", *self.words, "--out", str(self.out), "--force")
-        if subprocess.run(command, check=False).returncode != 0:  # noqa: S603 - our own command
+        if _run(command) != 0:
             raise GenPageError(f"the demo stopped while making {self.out}; the reason stands above")
         begun.unlink()
         self.stamp.write_text(self.fingerprint, "ascii")
@@ -77,8 +82,9 @@ class Demo(Command):
 
     def run(self) -> None:
         """Make each stage that is not current, then serve until interrupted."""
-        from genpage.cli.serve import Serve
+        from genpage.cli.serve import Serve, listening_socket
 
+        listening_socket("127.0.0.1", self.port).close()  # a taken port is told now, not in minutes
         console = Console(stderr=True)
         remade = False
         for number, stage in enumerate(self.stages(), start=1):
@@ -119,9 +125,42 @@ class Demo(Command):
         )
 
 
+def _run(command: Sequence[str]) -> int:
+    """The exit code of a process that a signal to this one ends first: an orphan would train on.
+
+    Raises `KeyboardInterrupt` when it was ended so. A second signal ends it without asking.
+    """
+    told: list[int] = []
+    children: list[subprocess.Popen[bytes]] = []
+
+    def end(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - a handler's signature
+        told.append(number)
+        for child in children:
+            # SIGTERM for Ctrl-C too: a terminal has sent the child its own SIGINT already.
+            if len(told) > 1:
+                child.kill()
+            else:
+                child.terminate()
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        children.append(subprocess.Popen(command))  # noqa: S603 - our own command
+        if told:  # the signal came while the process began
+            children[0].terminate()
+        code = children[0].wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if told:
+        raise KeyboardInterrupt
+    return code
+
+
 def _sources(room: str) -> Sequence[Path]:
     spec = find_spec(room)
     if spec is None or spec.origin is None:
         raise GenPageError(f"the package {room} is not installed; run `make setup`")
     folder = Path(spec.origin).parent
-    return sorted(path for path in folder.rglob("*") if path.suffix in {".py", ".toml"})
+    aside = {folder / path for path in _DECIDE_NOTHING} if room == "genpage" else set()
+    found = {path for path in folder.rglob("*") if path.suffix in {".py", ".toml"}}
+    return sorted(found - aside)

@@ -60,7 +60,8 @@ class Export(Command):
             table.add_row("pages", "not judged: the weights are random")
         else:
             table.add_row("pages equal", f"{parity.pages_equal} of {parity.pages}")
-            table.add_row("pages parting at a tie", str(parity.pages_tied))
+            within = "at a tie" if self.precision == "fp32" else "within the largest logit error"
+            table.add_row(f"pages parting {within}", str(parity.pages_tied))
             table.add_row("titles shared by both pages", f"{parity.titles_shared:.1%}")
         document = {
             "out": str(self.out),

@@ -38,7 +38,7 @@ class EvaluatePages(Command):
 
     def run(self) -> None:
         """Print how many rules were broken and how many pages agree."""
-        from evaluation.pages import broken_rules, refuse_wrong_pages
+        from evaluation.pages import between_members, broken_rules, refuse_wrong_pages
         from evaluation.sample import sample_members
         from runtime.model import LoadedModel
 
@@ -67,6 +67,7 @@ class EvaluatePages(Command):
             document["twin"] = twin.document(margin)
         if self.against is not None:
             document["against"] = self._against(model, members, pages).document()
+            document["between_members"] = between_members(pages).document()
         self.emit(document, _table(document))
         refuse_wrong_pages(broken, twin, tie_margin=margin, random=model.manifest.random)
 

@@ -11,7 +11,7 @@ from genpage.rules import Rules
 
 
 class RulesCheck(Command):
-    """Check a rules file: its keys and values, and its rows against a data folder's catalog."""
+    """Check a rules file: its keys and values, and its names against a data folder's catalog."""
 
     file: CliPositionalArg[Path]
     data: Path | None = Field(default=None, description="the data whose catalog it must fit")
@@ -24,7 +24,13 @@ class RulesCheck(Command):
 
             rules.check(DataFolder(self.data).catalog())
         table = Table("rule", "value", title=f"{self.file} is valid")
-        for name in rules.__slots__:
-            if name != "source":
-                table.add_row(name, str(getattr(rules, name)))
-        self.emit({"valid": True}, table)
+        for key, value in rules.values().items():
+            table.add_row(key, _shown(value))
+        self.emit({"valid": True, "rules": rules.values()}, table)
+
+
+def _shown(value: object) -> str:
+    """As TOML has it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -60,8 +60,6 @@ class Serve(Command):
     )
     api_keys: str = Field(default="", description="keys that may call, by commas", repr=False)
     api_keys_file: Path | None = Field(default=None, description="more keys, one a line")
-    admin_keys: str = Field(default="", description="keys for /admin, by commas", repr=False)
-    admin_keys_file: Path | None = Field(default=None, description="more admin keys, one a line")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="of the JSON lines on stderr"
     )
@@ -121,10 +119,7 @@ class Serve(Command):
     def _keys(self) -> "Keys":
         from api.auth import Keys
 
-        return Keys.of(
-            read_keys(self.api_keys, self.api_keys_file),
-            read_keys(self.admin_keys, self.admin_keys_file),
-        )
+        return Keys.of(read_keys(self.api_keys, self.api_keys_file))
 
     def _announce(self, addresses: list[str]) -> None:
         self.emit({"urls": addresses}, Text(f"GenPage is at {' '.join(addresses)}"))

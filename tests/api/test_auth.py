@@ -16,12 +16,12 @@ PAGE = {"user_id": "ada", "rows": 1, "entities_per_row": 1}
 
 @pytest.fixture
 async def locked(start: Start) -> httpx.AsyncClient:
-    """A server with two keys and an admin key."""
-    keys = Keys.of(["old-key", "new-key"], ["admin-key"])
+    """A server with two keys."""
+    keys = Keys.of(["old-key", "new-key"])
     return await start(FakeServer.of(options=Options(keys=keys)))
 
 
-@pytest.mark.parametrize("key", ["old-key", "new-key", "admin-key"])
+@pytest.mark.parametrize("key", ["old-key", "new-key"])
 @pytest.mark.parametrize("header", ["Authorization", "X-API-Key"])
 async def test_every_key_opens_by_either_header(
     locked: httpx.AsyncClient, key: str, header: str
@@ -64,16 +64,6 @@ async def test_probes_and_the_browsers_files_need_no_key(locked: httpx.AsyncClie
     for path in ("/livez", "/readyz", "/metrics", "/version", "/openapi.json", "/", "/web/app.js"):
         assert (await locked.get(path)).status_code == 200
     assert (await locked.get("/version")).json()["auth"] is True
-
-
-async def test_admin_needs_an_admin_key(locked: httpx.AsyncClient) -> None:
-    """A plain key is known but not enough; an admin key passes the gate."""
-    path = "/admin/v1/checkpoints"
-    assert (await locked.get(path)).status_code == 401
-    plain = await locked.get(path, headers={"X-API-Key": "old-key"})
-    assert (plain.status_code, plain.json()["code"]) == (403, "forbidden")
-    admin = await locked.get(path, headers={"X-API-Key": "admin-key"})
-    assert admin.status_code == 404
 
 
 async def test_keys_are_kept_as_digests_and_never_logged(start: Start) -> None:

@@ -1,5 +1,6 @@
 """Bad input, line by line: a typed answer, no traceback in the log, and the server serves on."""
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -13,6 +14,7 @@ from api.replies import ProblemReply
 from genpage.catalog import Catalog
 from genpage.entity import Entity
 
+Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 JSON = {"content-type": "application/json"}
 PAGE = {"user_id": "ada", "rows": 2, "entities_per_row": 3}
@@ -152,17 +154,20 @@ async def test_ten_megabytes_are_refused_declared_or_streamed(client: httpx.Asyn
         ({"rows": 10_000}, "rows", "40"),
         ({"entities_per_row": 0}, "entities_per_row", "1"),
         ({"entities_per_row": 101}, "entities_per_row", "100"),
-        ({"user_id": ""}, "user_id", "1"),
-        ({"user_id": "x" * 129}, "user_id", "128"),
-        ({"user_id": "a\x00b"}, "user_id", ""),
-        ({"user_id": "a\u200bb"}, "user_id", "printable"),
+        ({"user_id": ""}, "user_id", "must be 1 to 128 printable characters"),
+        ({"user_id": "x" * 129}, "user_id", "must be 1 to 128 printable characters"),
+        ({"user_id": "a\x00b"}, "user_id", "must be 1 to 128 printable characters"),
+        ({"user_id": "a\u200bb"}, "user_id", "must be 1 to 128 printable characters"),
+        ({"exclude": ["a\n"]}, "exclude.0", "must be 1 to 128 printable characters"),
         ({"exclude": ["e1"] * 1_001}, "exclude", "1000"),
         ({"engagements": [EVENT] * 1_001}, "engagements", "1000"),
         ({"deadline_ms": 0}, "deadline_ms", "1"),
         ({"temperature": -0.1}, "temperature", "0"),
         ({"seed": -1}, "seed", "0"),
         ({"device": "fridge"}, "device", "'tv'"),
-        ({"locale": "not a locale"}, "locale", ""),
+        ({"locale": "not a locale"}, "locale", "BCP 47 tag of at most 35 characters"),
+        ({"locale": "en\n"}, "locale", "BCP 47 tag of at most 35 characters"),
+        ({"locale": "en-" + "x-" * 20 + "x"}, "locale", "BCP 47 tag of at most 35 characters"),
     ],
 )
 async def test_a_field_past_its_limit_is_named_with_the_limit(
@@ -326,6 +331,23 @@ async def test_a_strange_last_event_id_is_refused(client: httpx.AsyncClient, val
     assert "Last-Event-ID" in problem(answer, 422, "invalid-input")["detail"]
 
 
+async def test_an_event_that_a_running_page_has_not_said_is_refused(
+    client: httpx.AsyncClient, fake: FakeServer, eventually: Eventually
+) -> None:
+    """Nobody can have seen it, and the stream behind it would end without its page's end."""
+    fake.backend.hold()
+    asked = asyncio.ensure_future(client.post("/v1/pages", json=PAGE))
+    await eventually(lambda: fake.backend.begun > 0)
+    (page,) = fake.server.pages.store.running()
+    for number in (1, 2, 1_000):
+        headers = {"last-event-id": f"{page.page_id}:{number}"}
+        answer = await client.get(f"/v1/pages/{page.page_id}/events", headers=headers)
+        assert f"{page.page_id}:0" in problem(answer, 422, "invalid-input")["detail"]
+    fake.backend.open()
+    fake.backend.let(1_000)
+    await asked
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status", "code"),
     [
@@ -354,10 +376,10 @@ async def test_routes_that_are_not_there_are_problems_too(
     ("path", "allowed"),
     [
         ("/v1/pages", "POST"),
-        ("/v1/pages/x", "GET, DELETE"),
+        ("/v1/pages/x", "GET, HEAD, DELETE"),
         ("/v1/pages/x/events", "GET"),
-        ("/v1/users/x/context", "GET, DELETE"),
-        ("/livez", "GET"),
+        ("/v1/users/x/context", "GET, HEAD, DELETE"),
+        ("/livez", "GET, HEAD"),
     ],
 )
 async def test_a_wrong_method_is_told_the_right_ones(

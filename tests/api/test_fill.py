@@ -131,7 +131,7 @@ def test_an_empty_folder_fills_nothing(tmp_path: Path) -> None:
 def test_an_unknown_action_is_named(tmp_path: Path) -> None:
     """Data that validation would refuse does not reach a server."""
     event = Event("1", "ada", "e1", "applaud", 5.0)  # type: ignore[arg-type]
-    with pytest.raises(DatasetError, match="no action 'applaud'"):
+    with pytest.raises(DatasetError, match="action: 'applaud' is none of"):
         fill(write(tmp_path, [event], []), MemoryContextStore(), LiveTrends(CATALOG), CATALOG)
 
 

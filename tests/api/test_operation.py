@@ -190,3 +190,28 @@ async def test_a_stuck_engine_holds_up_no_operator(
     assert (await asked).json()["finish_reason"] == "cancelled"
     assert (await client.delete("/v1/users/ada/context")).status_code == 204
     assert (await client.get(f"/v1/pages/{page.page_id}")).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/livez", "/readyz", "/version", "/openapi.json", "/web/app.js", "/v1/models"]
+)
+async def test_head_is_get_without_a_body(client: httpx.AsyncClient, path: str) -> None:
+    """Load balancers and monitors ask so; status and headers are GET's."""
+    own = {"x-request-id", "date"}
+    head, got = await client.head(path), await client.get(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert {k: v for k, v in head.headers.items() if k not in own} == {
+        k: v for k, v in got.headers.items() if k not in own
+    }
+
+
+async def test_head_is_logged_as_such_and_starts_nothing(
+    client: httpx.AsyncClient, fake: FakeServer
+) -> None:
+    """By the route that answered; a page that is not there is 404, its stream has no HEAD."""
+    assert (await client.head("/metrics")).status_code == 200
+    line = next(line for line in reversed(fake.logbook.lines) if line["event"] == "request")
+    assert (line["method"], line["route"]) == ("HEAD", "/metrics")
+    assert (await client.head("/v1/pages/x")).status_code == 404
+    assert (await client.head("/v1/pages/x/events")).status_code == 405
+    assert (await client.head("/v1/pages")).status_code == 405

@@ -76,8 +76,8 @@ def test_keys_come_by_environment_and_by_file(
     file = tmp_path / "keys"
     file.write_text("# the old one\nold-key\n\n  new-key  \n")
     monkeypatch.setenv("GENPAGE_API_KEYS", "env-key")
-    serve = Serve(api_keys_file=file, admin_keys="root-key")
-    assert serve.settings().options.keys == Keys.of(["env-key", "old-key", "new-key"], ["root-key"])
+    serve = Serve(api_keys_file=file)
+    assert serve.settings().options.keys == Keys.of(["env-key", "old-key", "new-key"])
     assert "env-key" not in repr(serve)
 
 
@@ -164,18 +164,42 @@ def test_a_remembered_bundle_that_is_another_now_is_passed_over(
     bundles["one"] = served("v2")
     assert active(Settings(bundle=tmp_path / "one", state_dir=state), logbook) == "v2"
     assert "the bundle that was active is gone" in [line["event"] for line in logbook.lines]
-    recalled = ActiveBundle.recall(state)
+    recalled = ActiveBundle.recall(state, logbook.logger())
     assert recalled is not None
     assert recalled.version == "v2"
 
 
-def test_a_torn_state_file_is_as_good_as_none(tmp_path: Path) -> None:
-    """It is written whole or not at all, but disks and people exist."""
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b'{"version": "v1"}',
+        b"\xff",
+        b'{"version": "v1", "digest": "d", "folder": 7}',
+    ],
+)
+def test_a_torn_state_file_is_as_good_as_none(tmp_path: Path, content: bytes) -> None:
+    """It is written whole or not at all, but disks and people exist: a warning says what to do."""
+    logbook = Logbook()
+    log = logbook.logger()
+    assert ActiveBundle.recall(tmp_path, log) is None
     ActiveBundle("v1", "d", "/x").remember(tmp_path)
-    assert ActiveBundle.recall(tmp_path) == ActiveBundle("v1", "d", "/x")
-    for content in (b"", b"{", b"[]", b'{"version": "v1"}', b"\xff"):
-        (tmp_path / "active.json").write_bytes(content)
-        assert ActiveBundle.recall(tmp_path) is None
+    assert ActiveBundle.recall(tmp_path, log) == ActiveBundle("v1", "d", "/x")
+    assert logbook.lines == []
+    (tmp_path / "active.json").write_bytes(content)
+    assert ActiveBundle.recall(tmp_path, log) is None
+    (line,) = logbook.lines
+    assert (line["log_level"], line["file"]) == ("warning", str(tmp_path / "active.json"))
+    assert "--bundle" in line["hint"]
+
+
+def test_a_state_dir_that_is_a_file_is_said_by_its_flag(tmp_path: Path) -> None:
+    """Before the bundle is loaded, and with or without one."""
+    (tmp_path / "state").write_text("")
+    with pytest.raises(UsageError, match=r"--state-dir .*state is a file"):
+        compose(Settings(state_dir=tmp_path / "state"), Logbook().logger())
 
 
 def test_no_bundle_is_a_warning_and_a_broken_one_an_error(

@@ -3,9 +3,12 @@
 import os
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from dataset.checks import CHECKS, is_identifier
 from dataset.movietweetings import derived_rows, read_movietweetings
+from dataset.schema import EVENTS
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import DatasetError
 
@@ -36,6 +39,8 @@ RATINGS = f"""user_id\titem_id\trating\ttimestamp
 2\ttt0000001\t7\t-5
 \ttt0000001\t7\t{LATER}
 2\ttt0000001\t7
+a\x00b\ttt0000001\t7\t{LATER}
+{"u" * 129}\ttt0000001\t7\t{LATER}
 """
 SYNOPSES = """{"item_id": "tt0000001", "synopsis": "A man.", "cast": ["Ann", "Bob"]}
 {"item_id": "tt0000002", "synopsis": 7}
@@ -44,6 +49,8 @@ not json
 [1]
 {"item_id": ["tt0000001"], "synopsis": "A list for an id."}
 {"item_id": "tt0000002", "synopsis": "A name for a cast.", "cast": "Ann"}
+{"item_id": "tt0000009", "synopsis": "Of no title."}
+{"item_id": "tt0000001", "synopsis": "Another man."}
 """
 
 
@@ -99,12 +106,31 @@ def test_every_bad_line_is_counted_with_its_place(source: Path) -> None:
         "rating: not a plausible Unix time": 1,
         "rating: no user_id": 1,
         "rating: not four fields": 1,
+        "rating: user_id is not 1 to 128 printable characters": 2,
         "synopsis: not text": 1,
         "synopsis: not a document with item_id and synopsis": 3,
         "synopsis: item_id is not text": 1,
         "synopsis: cast is not a list of names": 1,
+        "synopsis: unknown item_id": 1,
+        "synopsis: item_id stands twice": 1,
     }
     assert dropped.examples["rating: unknown item_id"] == ["interactions.tsv:7"]
+
+
+def test_missing_synopses_are_told(source: Path) -> None:
+    """Titles without any text train a worse model; whoever imports them should know."""
+    (source / "synopses.jsonl").unlink()
+    imported = read_movietweetings(source)
+    assert imported.dropped.counts["synopsis: the file is missing; titles go without"] == 1
+    assert not any(entity.synopsis for entity in imported.entities)
+
+
+@pytest.mark.parametrize("text", ["", "a", "a\x00", "é", "a\u200b", "n" * 128, "n" * 129, "\ue000"])
+def test_an_id_is_one_in_a_column_and_alone(text: str) -> None:
+    """The importer drops what validation would refuse, and nothing else."""
+    check = next(c for c in CHECKS[EVENTS] if c.kind == "bad-id" and c.column == "user_id")
+    frame = pl.DataFrame({"user_id": [text]})
+    assert frame.select(check.bad).item() is not is_identifier(text)
 
 
 @pytest.mark.parametrize("name", ["items.tsv", "interactions.tsv"])

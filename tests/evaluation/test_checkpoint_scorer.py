@@ -75,7 +75,8 @@ def test_twin_of_one_prompt_at_a_time(checkpoint: Checkpoint) -> None:
 def test_new_titles_are_their_fallback_with_content(checkpoint: Checkpoint) -> None:
     """A larger catalog changes no known score, and a new title's vectors are fused by hand."""
     larger = covering(checkpoint, LARGER)
-    assert larger.vocabulary.extends(checkpoint.vocabulary)
+    known = checkpoint.vocabulary.items
+    assert larger.vocabulary.items[: len(known)] == known
     prompts = some_prompts(checkpoint.vocabulary.size)
     old = CheckpointScorer(checkpoint, CATALOG).scores(prompts)
     new = CheckpointScorer(checkpoint, LARGER).scores(prompts)

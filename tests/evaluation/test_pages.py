@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from evaluation.pages import refuse_wrong_pages
+from evaluation.pages import between_members, refuse_wrong_pages
 from export.agreement import FP32_TIE_MARGIN, Agreement
 from genpage.errors import WrongPagesError
 from genpage.page import Page, PageRow
@@ -35,6 +35,12 @@ def test_pages_are_counted() -> None:
         "same_entities": round((1 + 0.75 + 0.75) / 3, 4),
     }
     assert found.document(0.6)["apart"] == []
+
+
+def test_members_are_compared_with_the_next() -> None:
+    """Each pair once."""
+    found = between_members([PAGE, PAGE, SWAPPED])
+    assert (found.pages, found.identical, found.titles_shared) == (2, 1, (1 + 0.75) / 2)
 
 
 def test_a_gap_that_is_no_number_is_no_tie() -> None:

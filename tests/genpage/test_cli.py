@@ -1,5 +1,6 @@
 """The command line's conventions: flags, environment, file, exit codes."""
 
+import socket
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,19 @@ def test_a_wrong_variable_is_named_as_such(
     assert "--max-batch: " in err
 
 
+def test_a_wrong_value_of_the_file_is_named_by_file_and_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Only where the file is what counts: variables and flags go before it."""
+    (tmp_path / "genpage.toml").write_text("max-batch = 'many'\n")
+    monkeypatch.setenv("GENPAGE_MAX_BATCH", "")
+    code, err = ends(["serve"], capsys)
+    assert (code, err.partition(": Input")[0]) == (2, "genpage: genpage.toml: max_batch")
+    monkeypatch.setenv("GENPAGE_MAX_BATCH", "some")
+    assert "variable GENPAGE_MAX_BATCH: " in ends(["serve"], capsys)[1]
+    assert "genpage: --max-batch: " in ends(["serve", "--max-batch", "few"], capsys)[1]
+
+
 def test_an_interrupted_command_is_one_line_and_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -167,3 +181,16 @@ def test_flags_win_over_variables_and_variables_over_the_file(
     monkeypatch.setenv("GENPAGE_FOUR", "3")
     probe = Probe(four=4)
     assert (probe.one, probe.two, probe.three, probe.four) == (1, 2, 3, 4)
+
+
+def test_a_demo_on_a_taken_port_says_so_before_it_makes_anything(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nobody waits minutes for that."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert ends(["demo", "--port", port], capsys) == (
+            2,
+            f"genpage: cannot listen on 127.0.0.1:{port}: Address already in use; --port?\n",
+        )
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,8 @@ import pytest
 from strategies import world
 
 from genpage.catalog import Catalog
+from genpage.cli import main
+from genpage.entity import Entity
 from genpage.errors import RulesError
 from genpage.row import Row
 from genpage.rules import Rules
@@ -33,6 +35,11 @@ def test_the_default_rules_keep_their_text() -> None:
         ("schema = 1\n[pins]\ncontinue = 99", "pins.continue"),
         ("schema = 1\n[without_profile]\nmaturity = -1", "without_profile.maturity"),
         ("schema = 1\n[without_profile]\nprofile_type = 'baby'", "without_profile.profile_type"),
+        ("schema = 1\n[eligibility]\nmaturity = 'no'", "eligibility.maturity.*valid boolean"),
+        ("schema = 1\n[eligibility]\nmaturity = 0", "eligibility.maturity.*valid boolean"),
+        ("schema = 1\n[page]\nminimum_pinned = '2'", "page.minimum_pinned.*valid integer"),
+        ("schema = 1\n[page]\nminimum_pinned = true", "page.minimum_pinned.*valid integer"),
+        ("schema = 1\n[eligibility]\nlive_lead_s = '9'", "eligibility.live_lead_s.*valid number"),
         ("schema = ", "TOML"),
     ],
 )
@@ -61,3 +68,59 @@ def test_two_rows_cannot_be_pinned_to_one_place() -> None:
     assert rules.pinned(catalog) == {0: 1}
     moved = Rules.parse("schema = 1\n[pins]\na = 3")
     assert moved.pinned(catalog) == {3: 0}
+
+
+def test_all_wrong_keys_are_named_at_once() -> None:
+    """Mending one by one takes as many runs."""
+    text = "schema = 1\n[page]\nunique = true\nminimum_pinned = 0\n[eligibility]\nmaturity = 'no'"
+    with pytest.raises(RulesError) as error:
+        Rules.parse(text)
+    for words in ("page.unique: unknown key", "page.minimum_pinned: ", "eligibility.maturity: "):
+        assert words in str(error.value)
+
+
+CATALOG = Catalog.build(
+    [Entity("e", "film", "E", genres=("Sci-Fi", "Anime"))], [Row("a", "decade", "A")]
+)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("[profiles.kid]\nexclude_genres = ['Horor']", "'Horor'; is 'Horror' meant"),
+        ("[devices.tv]\nexclude_genres = ['Sci-Fi', 'anime']", "tv.exclude_genres.1: .*'Anime'"),
+        ("[profiles.teen]\nexclude_genres = ['Xyz']", "no title has the genre 'Xyz'$"),
+        ("[row_kinds.decades]\nper_page = 1", "row_kinds.decades: .* is 'decade' meant"),
+        ("[row_kinds.becuase]\nper_page = 1", "is 'because' meant"),
+    ],
+)
+def test_a_name_that_the_catalog_has_nowhere_is_refused(table: str, message: str) -> None:
+    """A misspelt exclusion would exclude nothing, and nobody would know."""
+    with pytest.raises(RulesError, match=message):
+        Rules.parse(f"schema = 1\n{table}").check(CATALOG)
+
+
+def test_names_of_the_catalog_and_of_the_default_rules_pass() -> None:
+    """The default rules are made for every catalog, and so are files copied from them."""
+    Rules.default().check(CATALOG)
+    Rules.default().check(Catalog.build([], []))
+    text = "schema = 1\n[profiles.kid]\nexclude_genres = ['Horror', 'Anime']\n"
+    Rules.parse(text + "[row_kinds]\ndecade.per_page = 2\ntrending.per_page = 1").check(CATALOG)
+
+
+def test_the_check_prints_a_row_a_key(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the file has them, and no value of Python's."""
+    monkeypatch.setenv("COLUMNS", "120")
+    file = tmp_path / "r.toml"
+    file.write_text(Rules.default().to_toml(), "utf-8")
+    main(["rules", "check", str(file)])
+    printed = capsys.readouterr().out
+    lines = [line.strip("│┃ ").split("│") for line in printed.splitlines()]
+    rows = {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
+    assert rows["page.unique_entities"] == "true"
+    assert rows["profiles.kid.exclude_genres"] == "Horror, Crime, War, Thriller"
+    assert rows["row_kinds.because.per_page"] == "1"
+    assert "PageRules" not in printed
+    assert "None" not in printed

@@ -7,7 +7,9 @@ import pytest
 from forgery import Document, copied, cover_up, edit
 from tiny import tiny_bundle
 
+import runtime.golden
 from genpage.errors import BundleError
+from runtime.golden import recorded_alike
 from runtime.model import LoadedModel, LoadSettings
 from runtime.sessions import SessionSettings
 
@@ -77,13 +79,55 @@ def test_another_outcome_is_refused(
         LoadedModel.load(bundle, ONE)
 
 
-def test_a_tie_may_fall_the_other_way(fp32_bundle: Path, tmp_path: Path) -> None:
+def _elsewhere(manifest: Document) -> None:
+    """Another CPU exported it, and left a wide margin."""
+    manifest["made_with"]["cpu"] = "another"
+    manifest["gate"]["tie_margin"] = 1e6
+
+
+def test_a_tie_may_fall_the_other_way_elsewhere(fp32_bundle: Path, tmp_path: Path) -> None:
     """A different choice passes where the two logits lie within the recorded margin."""
     bundle = copied(fp32_bundle, tmp_path)
     edit(bundle / "golden.json", _other_title)
-    edit(bundle / "manifest.json", lambda manifest: manifest["gate"].update(tie_margin=1e6))
+    edit(bundle / "manifest.json", _elsewhere)
     cover_up(bundle)
     assert LoadedModel.load(bundle, ONE).manifest.gate.tie_margin == 1e6
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_no_margin_counts_where_the_bundle_was_made(
+    fp32_bundle: Path, int8_bundle: Path, tmp_path: Path, precision: str
+) -> None:
+    """The engine that made the golden pages gives the same ones on the same kind of machine."""
+    bundle = copied(fp32_bundle if precision == "fp32" else int8_bundle, tmp_path)
+    LoadedModel.load(bundle, ONE)
+    edit(bundle / "golden.json", _other_title)
+    edit(bundle / "manifest.json", lambda manifest: manifest["gate"].update(tie_margin=1e6))
+    cover_up(bundle)
+    with pytest.raises(BundleError, match="golden member regular: row 0 of the page differs"):
+        LoadedModel.load(bundle, ONE)
+
+
+@pytest.mark.parametrize("name", ["cpu", "onnxruntime"])
+def test_another_cpu_or_onnxruntime_is_another_machine(int8_bundle: Path, name: str) -> None:
+    """Either may round a float differently."""
+    made_with = LoadedModel.load(int8_bundle, ONE).manifest.made_with
+    assert recorded_alike(made_with)
+    assert not recorded_alike({**made_with, name: "another"})
+    assert not recorded_alike({key: value for key, value in made_with.items() if key != name})
+
+
+def test_a_distance_that_is_no_number_is_refused(
+    fp32_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the margin, and whatever the machine."""
+    bundle = copied(fp32_bundle, tmp_path)
+    edit(bundle / "golden.json", _other_title)
+    edit(bundle / "manifest.json", _elsewhere)
+    cover_up(bundle)
+    monkeypatch.setattr(runtime.golden, "gap", lambda *_: float("nan"))
+    with pytest.raises(BundleError, match="lie nan apart"):
+        LoadedModel.load(bundle, ONE)
 
 
 def test_random_weights_are_judged_by_scores_alone(tmp_path: Path) -> None:

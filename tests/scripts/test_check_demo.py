@@ -55,3 +55,12 @@ def test_another_status_is_a_failure(demo: Demo, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("HOW", how)
     with pytest.raises(SystemExit, match=f"ended with {how}"), demo():
         pass
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(239.0, "within the promised 240 s"), (241.0, "over the promised 240 s")]
+)
+def test_a_broken_promise_is_told(seconds: float, told: str) -> None:
+    """A slow first run may pass, but never without a word."""
+    verdict: Callable[[float, float], str] = runpy.run_path(str(SCRIPT))["verdict"]
+    assert told in verdict(seconds, 3.0)

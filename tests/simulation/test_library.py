@@ -5,6 +5,7 @@ from itertools import product
 
 import numpy as np
 import pytest
+from lookahead import forked
 
 from genpage.catalog import SECONDS_A_DAY
 from genpage.context import Context
@@ -48,7 +49,7 @@ def wide_rows(page: PageGrammar) -> int:
     needed = ROWS * COLUMNS
     counts = []
     for row in page.allowed_rows():
-        twin = page.fork()
+        twin = forked(page)
         twin.open_row(int(row))
         counts.append(len(twin.allowed_entities()))
     return sum(count >= needed for count in counts)

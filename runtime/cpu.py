@@ -1,9 +1,12 @@
-"""What the machine that exported was, as far as results may depend on it."""
+"""What this machine is, as far as the bits of a result may depend on it."""
 
 import platform
 from pathlib import Path
 
-_FLAGS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "asimddp", "i8mm")
+_FLAGS = (
+    *("fma", "avx2", "avx512f", "avx512bw", "avx512vl", "avx_vnni", "avx512_vnni"),
+    *("amx_tile", "amx_int8", "asimddp", "i8mm", "sve"),
+)
 _CPUINFO = Path("/proc/cpuinfo")
 
 

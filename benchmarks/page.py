@@ -1,0 +1,208 @@
+"""How long a page of 10 rows with 20 entities takes, from the request to its first and last row.
+
+    python benchmarks/page.py BUNDLE --data DIR [--members 30] [--threads N] [--json]
+
+The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
+after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of
+the prompt is cached, neither tokens nor KV. ``returning`` is the same member a minute later: the KV
+holds the prompt up to where the request's own part begins. Beside each stands its floor: the same
+bytes followed again from memory, which is what all but planning and decoding cost.
+"""
+
+import argparse
+import asyncio
+import json
+import random
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import orjson
+from rich.console import Console
+from rich.table import Table
+from starlette.types import ASGIApp, Message
+
+from api.app import create_app
+from api.compose import Settings, compose
+from api.logs import configure
+from api.server import Server
+from tokenizer.buckets import anchor_of
+
+SHAPE = {"rows": 10, "entities_per_row": 20}
+_WARM_UP = 3
+_MINUTE_S = 60.0
+_TO_NEXT_EVENING_S = (24 + 20) * 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Milliseconds."""
+
+    p50: float
+    p95: float
+
+    @classmethod
+    def of(cls, values: list[float]) -> "Spread":
+        """Of at least one value."""
+        p50, p95 = np.percentile(values, (50, 95))
+        return cls(round(float(p50), 2), round(float(p95), 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """Pages of one kind. ``cached_share`` of the prompts' tokens; passes are the median page's."""
+
+    page_ms: Spread
+    first_row_ms: Spread
+    floor_ms: Spread
+    prompt_tokens: int
+    cached_share: float
+    forward_passes: int
+    n: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The same members, twice."""
+
+    cold: Visit
+    returning: Visit
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a client saw of a stream: its bytes, and when they came, in seconds after asking."""
+
+    content: bytes = b""
+    first_row_s: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Pages:
+    """The pages of one kind so far."""
+
+    seen: list[Seen] = field(default_factory=list)
+    floors: list[float] = field(default_factory=list)
+
+    def visit(self) -> Visit:
+        """Their summary."""
+        ends = [_documents(seen.content)[-1] for seen in self.seen]
+        tokens = [int(end["prompt_tokens"]) for end in ends]
+        cached = [int(end["cached_prompt_tokens"]) for end in ends]
+        return Visit(
+            page_ms=Spread.of([seen.seconds * 1000 for seen in self.seen]),
+            first_row_ms=Spread.of([(seen.first_row_s or 0.0) * 1000 for seen in self.seen]),
+            floor_ms=Spread.of(self.floors),
+            prompt_tokens=int(np.median(tokens)),
+            cached_share=round(sum(cached) / sum(tokens), 3),
+            forward_passes=int(np.median([int(end["forward_passes"]) for end in ends])),
+            n=len(self.seen),
+        )
+
+
+async def measure(server: Server, members: int) -> Measured:
+    """Two pages for each of a seeded sample of the members that the server knows."""
+    assert server.stores.directory is not None
+    known = [context.user_id for context in await server.stores.directory.busiest(1_000_000)]
+    sample = random.Random(0).sample(known, min(members, len(known)))
+    # The evening after the data's end: both visits on one day, which prompts are anchored to.
+    evening = anchor_of(server.stores.newest or time.time()) + _TO_NEXT_EVENING_S
+    cold, returning = Pages(), Pages()
+    app = create_app(server)
+    async with app.router.lifespan_context(app):
+        for number in range(_WARM_UP):
+            await _page(app, f"nobody-{number}", evening)
+        for user_id in sample:
+            for pages, at in ((cold, evening), (returning, evening + _MINUTE_S)):
+                seen = await _page(app, user_id, at)
+                pages.seen.append(seen)
+                page_id = _documents(seen.content)[0]["page_id"]
+                again = await _asked(app, "GET", f"/v1/pages/{page_id}/events", b"")
+                assert again.content == seen.content
+                pages.floors.append(again.seconds * 1000)
+    return Measured(cold.visit(), returning.visit())
+
+
+async def _page(app: ASGIApp, user_id: str, at: float) -> Seen:
+    clock = datetime.fromtimestamp(at, UTC).isoformat()
+    body = orjson.dumps({"user_id": user_id, "at": clock, **SHAPE})
+    seen = await _asked(app, "POST", "/v1/pages", body)
+    if (rows := _documents(seen.content)[-1]["rows"]) != SHAPE["rows"]:
+        raise SystemExit(f"the page of {user_id!r} has {rows} rows; its times would say nothing")
+    return seen
+
+
+def _documents(stream: bytes) -> list[dict[str, Any]]:  # JSON
+    return [orjson.loads(line[6:]) for line in stream.splitlines() if line[:6] == b"data: "]
+
+
+async def _asked(app: ASGIApp, method: str, path: str, body: bytes) -> Seen:
+    """Call the application as a server would, for a client that stays."""
+    seen, asked = Seen(), False
+    stays = asyncio.Event()
+    begun = time.perf_counter()
+
+    async def receive() -> Message:
+        nonlocal asked
+        if asked:
+            await stays.wait()
+        asked = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        seen.seconds = time.perf_counter() - begun
+        content = message.get("body", b"")
+        if seen.first_row_s is None and b"event: row\n" in content:
+            seen.first_row_s = seen.seconds
+        seen.content += content
+
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": method,
+        "scheme": "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "root_path": "",
+        "headers": [(b"accept", b"text/event-stream"), (b"content-type", b"application/json")],
+        "client": ("127.0.0.1", 1),
+        "server": ("127.0.0.1", 2),
+    }
+    await app(scope, receive, send)
+    return seen
+
+
+def main() -> None:
+    """Print the table, then one JSON line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("bundle", type=Path)
+    parser.add_argument("--data", type=Path, required=True, help="whose members ask")
+    parser.add_argument("--members", type=int, default=30)
+    parser.add_argument("--threads", type=int, default=0, help="of the model; 0: one a core")
+    parser.add_argument("--json", action="store_true", help="the JSON line alone")
+    given = parser.parse_args()
+    settings = Settings(bundle=given.bundle, data=given.data, threads=given.threads)
+    measured = asyncio.run(measure(compose(settings, configure("warning")), given.members))
+    if not given.json:
+        table = Table("page", "whole", "p95", "first row", "p95", "floor", title="ms, p50")
+        for name, visit in (("cold", measured.cold), ("returning", measured.returning)):
+            times = (visit.page_ms, visit.first_row_ms)
+            values = [value for time_ in times for value in (time_.p50, time_.p95)]
+            table.add_row(name, *(f"{value:.1f}" for value in (*values, visit.floor_ms.p50)))
+        cold, share = measured.cold, measured.returning.cached_share
+        table.caption = (
+            f"{cold.n} members, {cold.prompt_tokens} prompt tokens, {cold.forward_passes} passes; "
+            f"{share:.0%} of a returning prompt cached"
+        )
+        Console().print(table)
+    print(json.dumps(asdict(measured)))
+
+
+if __name__ == "__main__":
+    main()

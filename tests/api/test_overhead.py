@@ -1,0 +1,46 @@
+"""What the server costs beside the engine: guarded here, measured by ``benchmarks/``."""
+
+import runpy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from api.fake import FakeServer
+from genpage.context import Context
+from genpage.event import Event
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+def script(name: str) -> dict[str, Any]:
+    """What a benchmark defines; it is no module, so what it yields has no type here."""
+    return runpy.run_path(str(BENCHMARKS / name))
+
+
+@pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
+async def test_a_page_costs_few_milliseconds_beside_the_engine(accept: str) -> None:
+    """About 2 ms for 10 rows of 20, and 5 are promised; the bound is loose for a busy host."""
+    overhead = script("overhead.py")
+    async with overhead["application"]() as way:
+        times = await overhead["measure"](way, accept, 30)
+    assert times.n == 30
+    assert times.overhead_p50 < 15
+
+
+async def test_the_page_benchmark_tells_cold_from_returning() -> None:
+    """A member's first page computes the whole prompt, the next one hardly any of it."""
+    fake = FakeServer.of()
+    fake.contexts.load(
+        [
+            Context(user, None, (Event("1", user, "e1", "play", 1e9),), revision=1, updated_at=1e9)
+            for user in ("ada", "bob", "eve")
+        ]
+    )
+    measured = await script("page.py")["measure"](fake.server, 2)
+    assert measured.cold.n == measured.returning.n == 2
+    assert measured.cold.cached_share == 0
+    assert measured.returning.cached_share > 0.5
+    for visit in (measured.cold, measured.returning):
+        assert 0 < visit.first_row_ms.p50 <= visit.page_ms.p50 <= visit.page_ms.p95
+        assert visit.forward_passes == 49

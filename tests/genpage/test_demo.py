@@ -1,0 +1,57 @@
+"""``genpage demo``: what its stages are made from, and how it ends before its time."""
+
+import signal
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from genpage.cli.demo import Stage
+
+# Runs the demo with a stage of our own in place of a command of GenPage.
+_DEMO = "import sys; sys.executable = sys.argv.pop(); from genpage.cli import main; main()"
+_STAGE = "#!/bin/sh\necho begun\nexec sleep 600\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_running_stage_too(tmp_path: Path, number: int) -> None:
+    """The stage's end closes the pipe that it writes to; the code is the documented 1."""
+    stage = tmp_path / "stage"
+    stage.write_text(_STAGE)
+    stage.chmod(0o755)
+    command = (sys.executable, "-c", _DEMO, "demo", "--dir", str(tmp_path / "demo"), "--port", "0")
+    pipe = subprocess.PIPE
+    with subprocess.Popen(  # noqa: S603 - our own command
+        (*command, str(stage)), stdout=pipe, stderr=pipe, cwd=tmp_path
+    ) as demo:
+        assert demo.stdout is not None
+        assert demo.stdout.readline() == b"begun\n"
+        demo.send_signal(number)
+        out, err = demo.communicate(timeout=30)
+    assert (demo.returncode, out) == (1, b"")
+    assert err.endswith(b"genpage: interrupted\n")
+    assert b"Traceback" not in err
+
+
+def test_an_edit_that_decides_nothing_trains_nothing_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The demo and the server are run by no stage; the rules are behind all of them."""
+    spec = find_spec("genpage")
+    assert spec is not None
+    assert spec.origin is not None
+    package, edited = Path(spec.origin).parent, list[Path]()
+    read = Path.read_bytes
+
+    def read_edited(path: Path) -> bytes:
+        return read(path) + b"#" if path in edited else read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_edited)
+    stage = Stage("simulate", tmp_path / "data", ("simulate",), ("genpage",))
+    before = stage.fingerprint
+    edited += [package / "cli" / "demo.py", package / "cli" / "serve.py"]
+    assert stage.fingerprint == before
+    edited.append(package / "rules.py")
+    assert stage.fingerprint != before
