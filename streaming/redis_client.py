@@ -5,7 +5,7 @@ Decisions:
 1. A call runs in a task of its own and goes on when its caller leaves: its reply is read and
    dropped, so that a connection never holds a reply that somebody else could take for theirs, and
    no cancellation lands in the middle of redis-py's pool. The waits of redis-py end it.
-2. While the breaker is open nobody asks: a page loses no time. One heartbeat probes, twice a
+2. While the breaker is open nobody asks: a page loses no time. One heartbeat probes, four times a
    second, so that a return is noticed without anybody asking.
 3. A command that Redis refuses (read-only, out of memory) is unavailable too, and opens nothing:
    other commands may well work.
@@ -30,7 +30,7 @@ T = TypeVar("T")
 _AWAY = (LostError, SlowError, ClusterDownError, RedisClusterException, OSError)
 # Commands that fail in a row before the breaker opens.
 FAILURES = 2
-HEARTBEAT_S = 0.5
+HEARTBEAT_S = 0.25
 
 
 class RedisClient:
