@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web tests benchmarks scripts
 
-.PHONY: help setup setup-browser demo test check format lock modules bench clean
+.PHONY: help setup setup-browser setup-services services demo test check format lock modules bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -27,10 +27,21 @@ setup-browser: ## Chromium for the browser tests, where it is missing (Debian, a
 	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq chromium; } || \
 	  { echo "install Chromium as 'chromium' on the PATH, then run this again" >&2; exit 1; }
 
+setup-services: setup ## Redis, Java and Kafka's jars, where they are missing (Debian, as root)
+	@missing=; command -v redis-server >/dev/null || missing="redis-server"; \
+	command -v java >/dev/null || missing="$$missing default-jre-headless"; \
+	command -v mvn >/dev/null || missing="$$missing maven"; \
+	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } || \
+	  { echo "install $$missing, then run this again" >&2; exit 1; }
+	@$(BIN)/python scripts/services.py --fetch
+
+services: setup-services ## real Redis and Kafka on loopback, until Ctrl-C
+	@exec $(BIN)/python scripts/services.py
+
 demo: setup ## simulate a service, train, export, serve: prints the homepage's address
 	@exec $(BIN)/genpage demo
 
-test: setup setup-browser ## every test; GENPAGE_REAL_DATA names the real data's folder
+test: setup setup-browser setup-services ## every test; GENPAGE_REAL_DATA names the real data's folder
 	$(BIN)/pytest
 
 check: setup ## format, lint, types, import arrows, the list of modules, lock files
@@ -45,10 +56,12 @@ format: setup ## put the sources in shape
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: setup ## the benchmarks that need no trained model
+bench: setup setup-services ## the benchmarks that need no trained model
 	$(BIN)/python benchmarks/prompts.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/overhead.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/context_store.py
+	PYTHONPATH=scripts $(BIN)/python benchmarks/event_log.py
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

@@ -4,6 +4,7 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,8 +23,18 @@ from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
 from runtime.sessions import SessionSettings
 from runtime.worker import Worker
+from streaming.applier import Forget
+from streaming.broker import Broker
 from streaming.direct import DirectSink
+from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.ports import ContextStore
+from streaming.recent import Recent
+from streaming.redis_client import RedisClient
+from streaming.redis_context import RedisContextStore
+from streaming.redis_filling import FilledRedis
+from streaming.redis_members import RedisMembers
+from streaming.redis_prompts import RedisPromptCache
 from streaming.trending import LiveTrends
 
 
@@ -38,6 +49,8 @@ class Settings:
     threads: int = 0
     limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
+    kafka: Broker | None = None
+    redis_url: str | None = None
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -96,12 +109,12 @@ def _remembered(
 
 
 def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLogger) -> Stores:
-    contexts = MemoryContextStore()
+    memory = MemoryContextStore()
     catalog = Catalog.build([], []) if model is None else model.catalog
     trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
     if settings.data is not None:
-        filled = fill(DataFolder(settings.data), contexts, trends, catalog)
+        filled = fill(DataFolder(settings.data), memory, trends, catalog)
         log.info("context store filled", members=filled.members, events=filled.events)
         if filled.histories_lost or filled.members_lost:
             log.warning(
@@ -113,11 +126,52 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
             )
     elif model is not None:
         trends.seed(model.trends, model.created_at)
+    if settings.redis_url is not None:
+        return _redis_stores(settings, settings.redis_url, memory, trends, filled.newest, log)
+    return Stores(
+        contexts=memory,
+        prompts=MemoryPromptCache(),
+        sink=DirectSink(memory, trends),
+        trends=trends.snapshot,
+        directory=memory,
+        newest=filled.newest,
+        event_log=_event_log(settings.kafka, memory, trends, log),
+    )
+
+
+def _redis_stores(
+    settings: Settings,
+    url: str,
+    data: MemoryContextStore,
+    trends: LiveTrends,
+    newest: float | None,
+    log: FilteringBoundLogger,
+) -> Stores:
+    """The stores in Redis, filled with the ``data`` where nothing was ever in it."""
+
+    def changed(available: bool) -> None:
+        if available:
+            log.info("the context store is there")
+        else:
+            log.warning("the context store is away", hint="pages say degraded meanwhile")
+
+    client, recent = RedisClient(url, when_changed=changed), Recent()
+    contexts = RedisContextStore(client, recent)
     return Stores(
         contexts=contexts,
-        prompts=MemoryPromptCache(),
+        prompts=RedisPromptCache(client),
         sink=DirectSink(contexts, trends),
         trends=trends.snapshot,
-        directory=contexts,
-        newest=filled.newest,
+        newest=newest,
+        event_log=_event_log(settings.kafka, contexts, trends, log),
+        members=RedisMembers(client, contexts, recent),
+        connection=FilledRedis(client, contexts, data.held(), log),
     )
+
+
+def _event_log(
+    broker: Broker | None, store: ContextStore, trends: LiveTrends, log: FilteringBoundLogger
+) -> Callable[[Forget], EventLog] | None:
+    if broker is None:
+        return None
+    return lambda forget: EventLog(broker, store, trends, log, forget=forget)

@@ -30,6 +30,8 @@ def configure(level: Level = "info", stream: TextIO = sys.stderr) -> FilteringBo
     logging.basicConfig(level=number, handlers=[handler], force=True)
     # Our own line a request says more, and nothing of members.
     logging.getLogger("uvicorn.access").disabled = True
+    # It repeats itself several times a second while a broker is away; `streaming` says it once.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=[*shared, structlog.processors.JSONRenderer()],

@@ -31,7 +31,7 @@ from genpage.errors import InputError, NotFoundError, UnavailableError
 from genpage.grammar import DecodedRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
-from streaming.ports import ContextStore
+from streaming.ports import CachedHistory, Members
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
@@ -55,6 +55,7 @@ class _Ground:
     note: ContextNote
     trends: Trends
     degraded: tuple[str, ...]
+    encoded: CachedHistory | None
     recorded: bool
 
     def plan(self, prompt: Prompt) -> Plan:
@@ -84,19 +85,19 @@ class Planner:
     def __init__(
         self,
         models: Models,
-        store: ContextStore,
+        members: Members,
         prompting: Prompting,
         trends: TrendSource,
         *,
         clock: Clock = time.time,
+        degraded: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
         self._models = models
-        self._store = store
+        self._members = members
         self._prompting = prompting
         self._trends = trends
         self._clock = clock
-        # What the newest plan had to do without, as its page tells.
-        self.degraded: tuple[str, ...] = ()
+        self._degraded = degraded
 
     async def first(self, ask: Ask) -> Plan:
         """The plan of a new page."""
@@ -143,7 +144,9 @@ class Planner:
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
-        held, degraded = await self._context(request.user_id)
+        member = await self._members.read(request.user_id, model.encoder.vocabulary.digest)
+        held = member.context
+        degraded = (() if member.current else ("context-store",)) + self._degraded()
         context = held or Context(request.user_id)
         if before is not None:
             # What came with the earlier pages still holds and is in that context already, as is
@@ -156,21 +159,26 @@ class Planner:
         trends = self._trends(request.at if ask.clocked else None)
         recorded = before is None and not request.engagements
         return _Ground(
-            ask, model, request, context, self.note(held), trends, degraded, recorded=recorded
+            ask,
+            model,
+            request,
+            context,
+            self.note(held),
+            trends,
+            degraded,
+            member.encoded,
+            recorded=recorded,
         )
 
     async def _prompt(self, ground: _Ground) -> Prompt:
         return await self._prompting.prompt(
-            ground.model, ground.context, ground.request, ground.trends, recorded=ground.recorded
+            ground.model,
+            ground.context,
+            ground.request,
+            ground.trends,
+            ground.encoded,
+            recorded=ground.recorded,
         )
-
-    async def _context(self, user_id: str) -> tuple[Context | None, tuple[str, ...]]:
-        held: Context | None = None
-        try:
-            held, self.degraded = await self._store.get(user_id), ()
-        except UnavailableError:
-            self.degraded = ("context-store",)
-        return held, self.degraded
 
 
 def _inherited(ask: Ask, before: PageRequest) -> PageRequest:

@@ -1,4 +1,4 @@
-"""Prompts by way of the prompt cache: a warm member's history is not encoded again."""
+"""Prompts from what the prompt cache has: a warm member's history is not encoded again."""
 
 from api.served import Served
 from genpage.context import Context
@@ -12,7 +12,7 @@ from tokenizer.prompt import Prompt
 
 
 class Prompting:
-    """Encodes prompts. A cache that is away costs time and nothing else."""
+    """Encodes prompts and fills the cache, which costs time while it is away, and nothing else."""
 
     def __init__(self, cache: PromptCache) -> None:
         self._cache = cache
@@ -23,12 +23,13 @@ class Prompting:
         context: Context,
         request: PageRequest,
         trends: Trends,
+        held: CachedHistory | None = None,
         *,
         recorded: bool = True,
     ) -> Prompt:
-        """The prompt, the same with and without the cache.
+        """The prompt, the same with and without what the cache ``held``.
 
-        The cache serves where no event is hidden from the request and none only came with it or
+        That serves where no event is hidden from the request and none only came with it or
         with a page that it continues (``recorded``): there the context's version names the history.
         """
         injection = inject(model.catalog, trends, request.at)
@@ -36,7 +37,6 @@ class Prompting:
         events, user_id = context.events, context.user_id
         if not events or not recorded or request.engagements or events[-1].ts > request.at:
             return encoder.encode(context, request, injection)
-        held = await self._held(user_id, vocabulary)
         wanted = context.version, anchor_of(request.at)
         if held is not None and (held.context_version, held.anchor) == wanted:
             return encoder.assemble(
@@ -51,12 +51,6 @@ class Prompting:
         prompt = encoder.encode(context, request, injection)
         await self._hold(user_id, vocabulary, context.version, prompt)
         return prompt
-
-    async def _held(self, user_id: str, vocabulary: str) -> CachedHistory | None:
-        try:
-            return await self._cache.get(user_id, vocabulary)
-        except UnavailableError:
-            return None
 
     async def _hold(self, user_id: str, vocabulary: str, version: str, prompt: Prompt) -> None:
         summary, history = prompt.segment("summary"), prompt.segment("history")

@@ -1,12 +1,15 @@
 """Everything that runs while the server does, put together once and handed to the routes."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
 from api.auth import Keys
+from api.log_metrics import LogMetrics
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
 from api.pages import LAST_STEP_S, Pages
@@ -15,7 +18,10 @@ from api.prompting import Prompting
 from api.served import Models
 from genpage.errors import UsageError
 from runtime.worker import Worker
-from streaming.ports import ContextStore, Directory, EventSink, PromptCache
+from streaming.applier import Forget
+from streaming.beside import Beside
+from streaming.event_log import EventLog
+from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +42,23 @@ class Options:
             raise UsageError(f"--grace must not be negative, not {self.grace_s}")
 
 
+class Connection(AbstractAsyncContextManager["Connection"], Protocol):
+    """To a store outside of this process; entered whether or not that is there."""
+
+    @property
+    def available(self) -> bool:
+        """Whether it answered lately."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where members' data is, and where their events go. ``directory`` lists members."""
+    """Where members' data is, and where their events go. ``directory`` lists members.
+
+    ``members`` reads both at once, where that is better than one after the other; ``connection``
+    is held while the server runs. ``event_log`` makes the log that feeds the store, given what
+    forgets a member; events then go there instead of to ``sink``.
+    """
 
     contexts: ContextStore
     prompts: PromptCache
@@ -47,6 +67,9 @@ class Stores:
     directory: Directory | None = None
     # The newest event that was there at the start, Unix seconds: the clock of old data.
     newest: float | None = None
+    event_log: Callable[[Forget], EventLog] | None = None
+    members: Members | None = None
+    connection: Connection | None = None
 
 
 class Server:
@@ -66,8 +89,19 @@ class Server:
         self.options = options
         self.log = log
         self.metrics = Metrics()
+        self.event_log = None if stores.event_log is None else stores.event_log(self.forget)
+        self.sink = stores.sink if self.event_log is None else self.event_log.sink
+        if self.event_log is not None:
+            self.metrics.registry.register(LogMetrics(self.event_log))
+        self._running = AsyncExitStack()
         prompting = Prompting(stores.prompts)
-        self.planner = Planner(models, stores.contexts, prompting, stores.trends)
+        self.planner = Planner(
+            models,
+            stores.members or Beside(stores.contexts, stores.prompts),
+            prompting,
+            stores.trends,
+            degraded=self.degraded,
+        )
         self.pages = Pages(
             worker,
             self.planner,
@@ -80,6 +114,10 @@ class Server:
     async def __aenter__(self) -> Self:
         self.worker.start()
         await self.pages.__aenter__()
+        if self.stores.connection is not None:
+            await self._running.enter_async_context(self.stores.connection)
+        if self.event_log is not None:
+            await self._running.enter_async_context(self.event_log)
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -91,11 +129,17 @@ class Server:
         except TimeoutError:
             self.log.warning("the engine does not end")
         await self.pages.__aexit__(*failure)
+        await self._running.aclose()
 
     @property
     def draining(self) -> bool:
         """Whether the end has been announced."""
         return self.pages.admission.closed
+
+    def degraded(self) -> tuple[str, ...]:
+        """What pages are made without at this moment, beside what their own reading finds."""
+        away = self.event_log is not None and self.event_log.away
+        return ("events",) if away else ()
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""
@@ -105,7 +149,11 @@ class Server:
 
     async def erase(self, user_id: str) -> None:
         """Forget a member in every store, cache and memory of ours."""
-        await self.stores.sink.erase(user_id)
-        await self.stores.contexts.erase(user_id)
+        await self.sink.erase(user_id)
+        await self.forget(user_id)
+
+    async def forget(self, user_id: str, at: float | None = None) -> None:
+        """Forget a member here; ``at`` is when the event log says so, and what is newer stays."""
+        await self.stores.contexts.erase(user_id, at)
         await self.stores.prompts.erase(user_id)
         await self.pages.erase(user_id)

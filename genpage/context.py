@@ -81,3 +81,20 @@ def apply_profile(context: Context, profile: Profile) -> Context:
         return context
     newest = profile.ts if context.updated_at is None else max(context.updated_at, profile.ts)
     return replace(context, profile=profile, revision=context.revision + 1, updated_at=newest)
+
+
+def forget(context: Context, until: float) -> Context | None:
+    """The context without what happened by ``until`` (Unix seconds); None where nothing is left.
+
+    The same object where everything in it is newer.
+    """
+    kept = context.events[bisect_right(context.events, until, key=lambda event: event.ts) :]
+    profile = context.profile
+    if profile is not None and profile.ts <= until:
+        profile = None
+    if len(kept) == len(context.events) and profile is context.profile:
+        return context if kept or profile is not None else None
+    if not kept and profile is None:
+        return None
+    revision = context.revision + 1
+    return replace(context, profile=profile, events=kept, dropped=0, revision=revision)

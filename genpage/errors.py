@@ -6,6 +6,7 @@
     ├── UsageError            a flag, a setting or a combination of them is wrong     exit 2
     ├── InputError            data handed in is wrong                                 422
     │   ├── DatasetError      a data folder breaks the layout
+    │   ├── PoisonError       a message on a topic can never be applied
     │   └── RulesError        a rules file breaks its schema
     ├── ArtefactError         a checkpoint or bundle cannot be used
     │   ├── CheckpointError   unreadable, unknown config, other lineage
@@ -51,6 +52,16 @@ class DatasetError(InputError):
     """A data folder breaks the layout."""
 
     code = "invalid-dataset"
+
+
+class PoisonError(InputError):
+    """A message on a topic can never be applied. ``kind`` names why, one of a few, for metrics."""
+
+    code = "poison"
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 class RulesError(InputError):

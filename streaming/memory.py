@@ -4,13 +4,14 @@ One event loop calls them; no method yields between reading and writing, so each
 """
 
 import heapq
-from collections.abc import Iterable, Sequence
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import chain
 
 from cachetools import LRUCache
 
-from genpage.context import HISTORY_LIMIT, Context, apply_event, apply_profile
+from genpage.context import HISTORY_LIMIT, Context, apply_event, apply_profile, forget
 from genpage.event import Event
 from genpage.profile import Profile
 from streaming.ports import CachedHistory
@@ -19,6 +20,7 @@ MEMBERS = 200_000
 # Some 450 bytes each.
 PROFILES = 1_000_000
 PROMPTS = 20_000
+ERASED = 1_000_000
 
 
 class MemoryContextStore:
@@ -29,12 +31,20 @@ class MemoryContextStore:
     """
 
     def __init__(
-        self, *, members: int = MEMBERS, profiles: int = PROFILES, history: int = HISTORY_LIMIT
+        self,
+        *,
+        members: int = MEMBERS,
+        profiles: int = PROFILES,
+        history: int = HISTORY_LIMIT,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         # Members with events, and what is left of those whose events went: the profile.
         self._members: LRUCache[str, Context] = LRUCache(members)
         self._profiles: LRUCache[str, Context] = LRUCache(profiles)
         self._history = history
+        self._clock = clock
+        # Until when members were erased, Unix seconds.
+        self._erased: LRUCache[str, float] = LRUCache(ERASED)
         # The highest revision that was let go: whoever comes back goes on from there, so that no
         # version stands for two histories of one member.
         self._revision = 0
@@ -53,6 +63,10 @@ class MemoryContextStore:
         for context in contexts:
             self._hold(context)
 
+    def held(self) -> Sequence[Context]:
+        """Everybody who is held."""
+        return [*self._members.values(), *self._profiles.values()]
+
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
         held = self._members.get(user_id)
@@ -62,6 +76,8 @@ class MemoryContextStore:
         """Fold events in, in the order given; those that changed something."""
         changed = []
         for event in events:
+            if event.ts <= self._erased.get(event.user_id, -math.inf):
+                continue
             held = await self.get(event.user_id) or self._newcomer(event.user_id)
             context = apply_event(held, event, limit=self._history)
             if context is not held:
@@ -71,19 +87,34 @@ class MemoryContextStore:
 
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
+        if profile.ts <= self._erased.get(profile.user_id, -math.inf):
+            return
         held = await self.get(profile.user_id) or self._newcomer(profile.user_id)
         self._hold(apply_profile(held, profile))
 
-    async def erase(self, user_id: str) -> bool:
+    async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member; whether there was anything to forget."""
-        gone = [held.pop(user_id, None) for held in (self._members, self._profiles)]
-        self._let_go(*(context for context in gone if context is not None))
-        return any(gone)
+        held = await self.get(user_id)
+        until = self._clock() if at is None else at
+        if at is None and held is not None and held.updated_at is not None:
+            until = max(until, held.updated_at)
+        self._erased[user_id] = max(until, self._erased.get(user_id, -math.inf))
+        left = None if held is None else forget(held, until)
+        if held is left:
+            return False
+        self._members.pop(user_id, None)
+        self._profiles.pop(user_id, None)
+        if left is not None:
+            self._hold(left)
+        elif held is not None:
+            self._let_go(held)
+        return True
 
     async def busiest(self, limit: int) -> Sequence[Context]:
         """At most ``limit`` members, those with the most events first, then by id."""
-        held = chain(self._members.values(), self._profiles.values())
-        return heapq.nsmallest(limit, held, key=lambda c: (-c.dropped - len(c.events), c.user_id))
+        return heapq.nsmallest(
+            limit, self.held(), key=lambda c: (-c.dropped - len(c.events), c.user_id)
+        )
 
     def _newcomer(self, user_id: str) -> Context:
         return Context(user_id, revision=self._revision)

@@ -22,9 +22,11 @@ class ContextStore(Protocol):
         ...
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
-        """Fold events in with `genpage.context.apply_event`; all of them or, on an error, none.
+        """Fold events in with `genpage.context.apply_event`.
 
-        Returns those that changed something; the others were known already, or too old to keep.
+        Returns those that changed something; the others were known already, too old to keep, or
+        from before the member was erased. On an error any member's may have been applied: apply
+        them all again.
         """
         ...
 
@@ -32,8 +34,13 @@ class ContextStore(Protocol):
         """Fold a profile in with `genpage.context.apply_profile`."""
         ...
 
-    async def erase(self, user_id: str) -> bool:
-        """Forget a member; whether there was anything to forget."""
+    async def erase(self, user_id: str, at: float | None = None) -> bool:
+        """Forget a member; whether there was anything to forget.
+
+        All that is held goes, and whatever is from before now is not taken again, so that replayed
+        events bring nobody back. With ``at`` (Unix seconds, for an erasure that is itself
+        replayed) what is newer stays.
+        """
         ...
 
 
@@ -72,6 +79,26 @@ class PromptCache(Protocol):
 
     async def erase(self, user_id: str) -> None:
         """Forget a member, for every vocabulary."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """What a page needs of a member. Not ``current``: the store is away, and this is from before.
+
+    ``encoded`` may be out of date, as in `PromptCache.get`.
+    """
+
+    context: Context | None
+    encoded: CachedHistory | None = None
+    current: bool = True
+
+
+class Members(Protocol):
+    """Reads context and encoded history at once: where they are remote, in one round trip."""
+
+    async def read(self, user_id: str, vocabulary: str) -> Member:
+        """What is known of a member; never raises `UnavailableError`."""
         ...
 
 

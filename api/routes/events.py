@@ -26,6 +26,6 @@ async def take(
     now = time.time()
     bodies = body if isinstance(body, list) else [body]
     events = [each.event(each.user_id, now) for each in bodies]
-    await server.stores.sink.publish(events)
+    await server.sink.publish(events)
     server.metrics.events.inc(len(events))
     return EventsReply(accepted=len(events), event_ids=[event.event_id for event in events])

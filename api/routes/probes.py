@@ -32,17 +32,18 @@ async def live() -> LiveReply:
     responses={200: {"model": ReadyReply}, **problems(503)},
 )
 async def ready(request: Request, server: Running) -> Response:
-    """The state of each part. 503 only without a bundle, while draining, or with a dead engine.
-
-    A part is `degraded` where the newest page went without it; pages are still made then.
-    """
-    needed = {
+    """The state of each part. 503 without a bundle, while draining, or where a part has ended."""
+    connection = server.stores.connection
+    parts: dict[str, str] = {
         "bundle": "none" if server.models.active is None else "ok",
         "engine": "ok" if server.worker.alive else "dead",
         "admission": "draining" if server.draining else "ok",
+        "context-store": "ok" if connection is None or connection.available else "away",
+        "events": "ok" if server.event_log is None else server.event_log.state,
     }
-    parts = needed | {"context-store": "ok"} | dict.fromkeys(server.planner.degraded, "degraded")
-    wrong = [f"{part}: {state}" for part, state in needed.items() if state != "ok"]
+    # What is away comes back; a server without it is worth more than none.
+    heals = {"away", "joining"}
+    wrong = [f"{part}: {state}" for part, state in parts.items() if state not in {"ok", *heals}]
     if not wrong:
         return JSONResponse({"status": "ready", "parts": parts})
     code = "draining" if server.draining else "not-ready"

@@ -33,6 +33,18 @@ class Serve(Command):
     rules: Path | None = Field(default=None, description="rules in place of the bundle's")
     host: str = Field(default="127.0.0.1", min_length=1, description="address to listen on")
     port: int = Field(default=8700, ge=0, le=65535, description="port to listen on; 0: any")
+    redis_url: str | None = Field(
+        default=None,
+        description="where contexts and prompts are: redis://, rediss://, unix://, "
+        "redis+sentinel://, redis+cluster://",
+        repr=False,
+    )
+    kafka: str | None = Field(
+        default=None, description="the broker of the event log, HOST:PORT; several by commas"
+    )
+    kafka_group: str = Field(
+        default="genpage", min_length=1, description="consumer group that the replicas share"
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
@@ -71,6 +83,8 @@ class Serve(Command):
         from api.compose import Settings
         from api.server import Options
         from runtime.limits import Limits
+        from streaming.broker import Broker
+        from streaming.redis_url import check
 
         keys = self._keys()
         local = is_loopback(self.host)
@@ -81,6 +95,8 @@ class Serve(Command):
             )
         if not local and self.console == "on":
             raise UsageError("--console lists members, so it works on loopback only")
+        if self.redis_url is not None:
+            check(self.redis_url)
         return Settings(
             bundle=self.bundle,
             data=self.data,
@@ -96,6 +112,8 @@ class Serve(Command):
                 grace_s=self.grace,
                 console=local and self.console != "off",
             ),
+            redis_url=self.redis_url,
+            kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
         )
 
     def _keys(self) -> "Keys":

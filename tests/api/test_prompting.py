@@ -38,14 +38,16 @@ def plain(known: Context, request: PageRequest) -> Prompt:
 @pytest.mark.parametrize("events", [0, 1, 40, 300])
 async def test_the_cached_prompt_is_the_encoded_one(events: int) -> None:
     """Warm or cold, on the same day, the next day, and after another event."""
-    prompting = Prompting(MemoryPromptCache())
+    cache = MemoryPromptCache()
+    prompting = Prompting(cache)
     known = context(events, Profile("ada", "en", country="NZ"))
     noon = 3_600.0 * 300 + 12 * 3_600.0
     later = apply_event(known, Event("new", "ada", "e5", "thumbs_up", noon))
     for member, at in [(known, noon), (known, noon + 60), (known, noon + DAY), (later, noon + 60)]:
         request = PageRequest("ada", at, device="tv")
         for _ in range(2):
-            made = await prompting.prompt(SERVED, member, request, TRENDS)
+            held = await cache.get("ada", SERVED.encoder.vocabulary.digest)
+            made = await prompting.prompt(SERVED, member, request, TRENDS, held)
             assert np.array_equal(made.tokens, plain(member, request).tokens)
             assert made.segments == plain(member, request).segments
             assert made.anchor == plain(member, request).anchor
@@ -67,7 +69,7 @@ async def test_what_only_this_request_sees_is_not_cached() -> None:
 
 
 async def test_a_cache_that_is_away_costs_time_only() -> None:
-    """Reading and writing may fail; the prompt comes."""
+    """Writing may fail; the prompt comes."""
 
     class Away:
         async def get(self, _: str, __: str) -> CachedHistory | None:

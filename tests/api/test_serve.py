@@ -56,6 +56,19 @@ def test_off_loopback_keys_are_a_must(host: str, local: bool) -> None:
         Serve(host=host, api_keys="k1", console="on").settings()
 
 
+def test_a_redis_url_is_looked_at_before_the_bundle_is_loaded(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A mistyped scheme is told at once; a password in it is not told at all."""
+    monkeypatch.setenv("GENPAGE_REDIS_URL", "redis://:hidden@127.0.0.1:6379/1")
+    serve = Serve()
+    assert serve.settings().redis_url == "redis://:hidden@127.0.0.1:6379/1"
+    assert "hidden" not in repr(serve)
+    with pytest.raises(UsageError, match="--redis-url") as told:
+        Serve(redis_url="rdis://:hidden@127.0.0.1").settings()
+    assert "hidden" not in str(told.value)
+
+
 def test_keys_come_by_environment_and_by_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

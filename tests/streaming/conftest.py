@@ -1,20 +1,43 @@
-"""Every context store and prompt cache, behind one fixture each; a Redis twin adds one line."""
+"""Every context store and prompt cache, behind one fixture each: in memory and in a real Redis."""
+
+from collections.abc import AsyncIterator
 
 import pytest
+from services import RedisServer
+from stores import ERASED_AT, MakeStore, redis_store
 
 from streaming.memory import MemoryContextStore, MemoryPromptCache
 from streaming.ports import ContextStore, PromptCache
+from streaming.redis_client import RedisClient
+from streaming.redis_prompts import RedisPromptCache
 
 
-@pytest.fixture(params=["memory"])
-def store(request: pytest.FixtureRequest) -> ContextStore:
+@pytest.fixture
+async def client(redis_server: RedisServer) -> AsyncIterator[RedisClient]:
+    """A client of an empty Redis."""
+    async with RedisClient(redis_server.url) as client:
+        await client.call(lambda redis: redis.flushall())
+        yield client
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_store(request: pytest.FixtureRequest) -> MakeStore:
+    """Makes context stores of each kind; those in Redis share what they hold."""
+    if request.param == "memory":
+        return lambda history: MemoryContextStore(history=history, clock=lambda: ERASED_AT)
+    client: RedisClient = request.getfixturevalue("client")
+    return lambda history: redis_store(client, history)
+
+
+@pytest.fixture
+def store(make_store: MakeStore) -> ContextStore:
     """An empty context store of each kind."""
-    stores = {"memory": MemoryContextStore}
-    return stores[request.param]()
+    return make_store(512)
 
 
-@pytest.fixture(params=["memory"])
+@pytest.fixture(params=["memory", "redis"])
 def cache(request: pytest.FixtureRequest) -> PromptCache:
     """An empty prompt cache of each kind."""
-    caches = {"memory": MemoryPromptCache}
-    return caches[request.param]()
+    if request.param == "memory":
+        return MemoryPromptCache()
+    return RedisPromptCache(request.getfixturevalue("client"))

@@ -1,12 +1,16 @@
 """What every context store must do; the plain fold is the reference."""
 
+import uuid
 from collections.abc import Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from stores import ERASED_AT, MakeStore
 
-from genpage.context import Context, apply_event
+from genpage.context import Context, apply_event, apply_profile
 from genpage.event import Event
 from genpage.profile import Profile
 from streaming.memory import MemoryContextStore
@@ -68,23 +72,130 @@ async def test_erasing_leaves_nothing(store: ContextStore) -> None:
     assert await store.get("bob") is not None
 
 
+async def test_what_was_erased_stays_erased(store: ContextStore) -> None:
+    """Replayed events and profiles of before bring nobody back; what comes after begins anew."""
+    old = event(1, 10.0)
+    await store.apply([old])
+    await store.put_profile(Profile("ada", country="NZ", ts=20.0))
+    first = await store.get("ada")
+    assert await store.erase("ada")
+    assert list(await store.apply([old, event(2, ERASED_AT)])) == []
+    await store.put_profile(Profile("ada", country="NZ", ts=20.0))
+    assert await store.get("ada") is None
+    later = event(3, ERASED_AT + 1)
+    assert list(await store.apply([old, later])) == [later]
+    context = await store.get("ada")
+    assert first is not None
+    assert context is not None
+    assert context.events == (later,)
+    assert int(context.version) > int(first.version)
+
+
+async def test_an_event_ahead_of_the_clock_is_erased_too(store: ContextStore) -> None:
+    """All that is held goes, whatever its clients' clocks said, and stays gone."""
+    ahead = event(1, ERASED_AT + 200)
+    await store.apply([ahead])
+    assert await store.erase("ada")
+    assert list(await store.apply([ahead])) == []
+    assert await store.get("ada") is None
+
+
+async def test_a_replayed_erasure_leaves_what_is_newer(store: ContextStore) -> None:
+    """The log is read again from before it: what came after it is there once, and stays."""
+    await store.apply([event(1, 10.0), event(2, 20.0), event(3, 30.0)])
+    before = await store.get("ada")
+    assert await store.erase("ada", at=20.0)
+    context = await store.get("ada")
+    assert before is not None
+    assert context is not None
+    assert context.events == (event(3, 30.0),)
+    assert context.version != before.version
+    assert not await store.erase("ada", at=20.0)
+    assert not await store.erase("ada", at=5.0)
+    assert await store.get("ada") == context
+    assert list(await store.apply([event(1, 10.0), event(4, 25.0)])) == [event(4, 25.0)]
+
+
+async def test_odd_ids_are_ids_like_others(store: ContextStore) -> None:
+    """Quotes, commas, braces, brackets, line ends: told apart, and handed back as they came."""
+    odd = ["", ",", '",', '"', 'a",5,', "[", '["x",', "\\", "\n", "é}", "{u:ada}", "e", "]", ",1]"]
+    events = [
+        Event(one, user, other, "play", float(n), page_id=other, row_id=one)
+        for user in ("}:ctx", 'a"d\na')
+        for n, (one, other) in enumerate(zip(odd, reversed(odd), strict=True))
+    ]
+    assert list(await store.apply(events)) == events
+    assert list(await store.apply(list(reversed(events)))) == []
+    for user in ("}:ctx", 'a"d\na'):
+        context = await store.get(user)
+        assert context is not None
+        assert list(context.events) == [one for one in events if one.user_id == user]
+        late = Event("late", user, "x", "play", 0.5)
+        assert list(await store.apply([late])) == [late]
+        context = await store.get(user)
+        assert context is not None
+        assert context.events[1] == late
+
+
+@pytest.mark.parametrize("ts", [0.0, 1e-7, 1700000000.1234567, 4e9, 1e22, 5e-324, 1.5e300])
+async def test_times_are_exact(store: ContextStore, ts: float) -> None:
+    """To the last bit, for whatever number a client sends."""
+    first = event(1, ts)
+    await store.apply([first])
+    context = await store.get("ada")
+    assert context is not None
+    assert context.events == (first,)
+    assert context.updated_at == ts
+
+
 @given(
-    order=st.lists(st.tuples(st.integers(0, 20), st.integers(0, 50)), max_size=40),
-    cut=st.integers(0, 40),
+    order=st.lists(
+        st.tuples(
+            st.integers(0, 20), st.integers(0, 12), st.sampled_from(["ada", "bob"]), st.booleans()
+        ),
+        max_size=40,
+    ),
+    cuts=st.lists(st.integers(0, 40), max_size=4),
 )
-@settings(max_examples=50, deadline=None)
+@settings(
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 async def test_any_arrival_gives_the_reference_fold(
-    order: Sequence[tuple[int, int]], cut: int
+    make_store: MakeStore,
+    order: Sequence[tuple[int, int, str, bool]],
+    cuts: Sequence[int],
 ) -> None:
-    """Late, repeated and reordered events, in one list or two, fold as `apply_event` does."""
-    store: ContextStore = MemoryContextStore(history=8)
-    events = [event(number, float(ts)) for number, ts in order]
-    expected = Context("ada")
-    for one in events:
-        expected = apply_event(expected, one, limit=8)
-    await store.apply(events[:cut])
-    await store.apply(events[cut:])
-    assert (await store.get("ada") or Context("ada")) == expected
+    """Late, repeated, reordered events and profiles, in any lists, fold as the reference does."""
+    store, mine = make_store(8), uuid.uuid4().hex
+    expected: dict[str, Context] = {}
+    version: dict[str, str | None] = {}
+    steps = [0, *sorted(cuts), len(order)]
+    for first, last in pairwise(steps):
+        events, changed = [], []
+        for number, ts, name, profiled in order[first:last]:
+            user_id = f"{name}-{mine}"
+            held = expected.get(user_id, Context(user_id))
+            if profiled:
+                profile = Profile(user_id, country="FR" if number % 2 else None, ts=float(ts))
+                await store.put_profile(profile)
+                expected[user_id] = apply_profile(held, profile)
+                continue
+            one = event(number, float(ts), user_id)
+            events.append(one)
+        for one in events:
+            held = expected.get(one.user_id, Context(one.user_id))
+            after = apply_event(held, one, limit=8)
+            if after is not held:
+                changed.append(one)
+            expected[one.user_id] = after
+        assert list(await store.apply(events)) == changed
+        for user_id, wanted in expected.items():
+            context = await store.get(user_id) or Context(user_id)
+            assert replace(context, revision=0) == replace(wanted, revision=0)
+            key = f"{user_id} {wanted.revision}"
+            assert version.setdefault(key, context.version) == context.version
+    versions = list(version.values())
+    assert len({(key.split()[0], one) for key, one in version.items()}) == len(versions)
 
 
 async def test_the_least_recently_used_member_goes_first() -> None:
@@ -150,7 +261,7 @@ async def test_no_version_stands_for_two_histories() -> None:
     context = await store.get("ada")
     assert context is not None
     assert context.version == "3"
-    await store.erase("ada")
+    await store.erase("ada", at=3.0)
     await store.apply([event(5, 4.0, "ada")])
     context = await store.get("ada")
     assert context is not None

@@ -1,0 +1,36 @@
+"""Applies what was read off the log: to the context store, to the counts, to whoever forgets."""
+
+from collections.abc import Awaitable, Callable
+
+from genpage.event import Event
+from genpage.profile import Profile
+from streaming.messages import Erasure
+from streaming.ports import ContextStore
+from streaming.run import Step
+from streaming.trending import LiveTrends
+
+# Forgets a member in every store, cache and memory of this server, as of a time (Unix seconds).
+Forget = Callable[[str, float | None], Awaitable[None]]
+
+
+class Applier:
+    """May be asked for a step again: every store knows what it has applied."""
+
+    def __init__(self, store: ContextStore, trends: LiveTrends | None, forget: Forget) -> None:
+        self._store = store
+        self._trends = trends
+        self._forget = forget
+
+    async def apply(self, step: Step) -> None:
+        """Apply one step; `UnavailableError` while the store is away."""
+        if isinstance(step.what, Erasure):
+            await self._forget(step.what.user_id, step.what.at)
+            return
+        events = tuple(each for each in step.what if isinstance(each, Event))
+        if events:
+            changed = await self._store.apply(events)
+            if self._trends is not None and changed:
+                self._trends.add(changed)
+        for each in step.what:
+            if isinstance(each, Profile):
+                await self._store.put_profile(each)

@@ -1,0 +1,193 @@
+"""Contexts in Redis. One script call applies a member's events; one GET reads a member."""
+
+import asyncio
+import contextlib
+import random
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from redis.asyncio import RedisCluster
+
+from genpage.context import HISTORY_LIMIT, Context
+from genpage.errors import UnavailableError
+from genpage.event import Event
+from genpage.profile import Profile
+from streaming import context_value, redis_keys
+from streaming.recent import Recent
+from streaming.redis_client import Commands, RedisClient
+from streaming.redis_script import Script, Value
+
+# What nobody touches for so long is let go; a tenth more or less, so that what came together does
+# not go together. Seconds.
+KEPT_S = 90 * 86_400
+JITTER = 0.1
+# How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
+ERASED_S = 90 * 86_400
+
+# Commands at a time, where each has a connection of its own.
+_TOGETHER = 16
+
+# Members whose events are applied in one transaction: some 20 ms of Redis at most.
+_AT_ONCE = 64
+
+_DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+
+
+class RedisContextStore:
+    """A `ContextStore`; what it reads is `Recent`'s from then on."""
+
+    def __init__(
+        self,
+        client: RedisClient,
+        recent: Recent,
+        *,
+        history: int = HISTORY_LIMIT,
+        kept_s: int = KEPT_S,
+        erased_s: int = ERASED_S,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._client = client
+        self._recent = recent
+        self._history = history
+        self._kept_s = kept_s
+        self._erased_s = erased_s
+        self._clock = clock
+        self._apply = Script.named("apply")
+        self._profile = Script.named("profile")
+        self._erase = Script.named("erase")
+        self._drop = Script(_DROP)
+
+    async def get(self, user_id: str) -> Context | None:
+        """What is held of a member, None for one nobody knows."""
+        erasures = self._recent.erasures
+        key = redis_keys.context(user_id)
+        values = await self._client.values(key)
+        return await self.known(user_id, values[0], erasures=erasures)
+
+    async def known(self, user_id: str, value: bytes | None, *, erasures: int) -> Context | None:
+        """The context in a value that was read when `Recent` had seen so many ``erasures``."""
+        if value is None:
+            self._recent.forget(user_id)
+            return None
+        before = self._recent.get(user_id)
+        if before is not None and before.value == value:
+            self._recent.put(before, erasures=erasures)
+            return before.context
+        context = context_value.decode(value, user_id, before)
+        if context is not None:
+            self._recent.put(context_value.Decoded(value, context), erasures=erasures)
+            return context
+        self._recent.forget(user_id)
+        if context_value.damaged(value):
+            # So that the next event begins anew, in place of standing behind what nobody can read.
+            key = redis_keys.context(user_id)
+            with contextlib.suppress(UnavailableError):
+                await self._client.call(lambda redis: self._drop.run(redis, [key], [value]))
+        return None
+
+    async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Fold events in; those that changed something.
+
+        On one server those of up to 64 members are applied together or not at all: more would keep
+        others waiting.
+        """
+        members: dict[str, list[int]] = {}
+        for number, event in enumerate(events):
+            members.setdefault(event.user_id, []).append(number)
+        if not members:
+            return []
+        calls = [
+            (self._keys(user_id), self._arguments(user_id, [events[n] for n in numbers]))
+            for user_id, numbers in members.items()
+        ]
+        answers: list[Sequence[int]] = []
+        # A cluster takes each call over a connection of its own.
+        at_once = _TOGETHER if self._client.cluster else _AT_ONCE
+        for first in range(0, len(calls), at_once):
+            chunk = calls[first : first + at_once]
+            answers += await self._client.call(partial(self._together, calls=chunk))
+        changed = sorted(
+            numbers[place]
+            for numbers, places in zip(members.values(), answers, strict=True)
+            for place in places
+        )
+        return [events[number] for number in changed]
+
+    async def fill(self, contexts: Sequence[Context]) -> bool:
+        """Take contexts that were folded elsewhere, into a store that nothing was ever in.
+
+        False where something was: then nothing is taken. Nobody's context is overwritten.
+        """
+        if (await self._client.values(redis_keys.EPOCH))[0] is not None:
+            return False
+        first = int(self._clock() * 1e6)  # as in lua/context.lua, "newcomer"
+        for chunk in range(0, len(contexts), _TOGETHER):
+            values = {
+                redis_keys.context(context.user_id): context_value.encode(
+                    replace(context, revision=first + context.revision)
+                )
+                for context in contexts[chunk : chunk + _TOGETHER]
+            }
+            await self._client.call(partial(self._set_new, values=values))
+        epoch = uuid.uuid4().hex
+        await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
+        return True
+
+    async def put_profile(self, profile: Profile) -> None:
+        """Fold a profile in."""
+        user_id = profile.user_id
+        arguments: list[Value] = [
+            context_value.user_text(user_id),
+            self._ttl(),
+            context_value.profile_text(profile),
+            context_value.time_text(profile.ts),
+        ]
+        keys = self._keys(user_id)
+        await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
+
+    async def erase(self, user_id: str, at: float | None = None) -> bool:
+        """Forget a member, the encoded prompts included; whether there was anything to forget."""
+        arguments: list[Value] = [
+            context_value.user_text(user_id),
+            self._ttl(),
+            self._erased_s,
+            context_value.time_text(self._clock() if at is None else at),
+            int(at is None),
+            redis_keys.prompt(user_id, ""),
+        ]
+        keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
+        self._recent.erase(user_id)
+        there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
+        self._recent.erase(user_id)
+        return bool(there)
+
+    async def _set_new(self, redis: Commands, values: Mapping[str, bytes]) -> None:
+        every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
+        await asyncio.gather(*every)
+
+    async def _together(
+        self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
+    ) -> Sequence[Sequence[int]]:
+        answers: list[Sequence[int]]
+        if len(calls) > 1 and not isinstance(redis, RedisCluster):
+            answers = await self._apply.run_together(redis, calls)
+        else:
+            every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
+            answers = await asyncio.gather(*every)
+        return answers
+
+    def _arguments(self, user_id: str, events: Sequence[Event]) -> list[Value]:
+        arguments: list[Value] = [context_value.user_text(user_id), self._history, self._ttl()]
+        for event in events:
+            event_id, ts, between = context_value.event_texts(event)
+            arguments += (event_id, ts, between)
+        return arguments
+
+    def _keys(self, user_id: str) -> list[str]:
+        return [redis_keys.context(user_id), redis_keys.erased(user_id)]
+
+    def _ttl(self) -> int:
+        return max(1, round(self._kept_s * random.uniform(1 - JITTER, 1 + JITTER)))

@@ -1,0 +1,28 @@
+"""The keys of a member in Redis.
+
+The hash tag ``{u:<user id>}`` keeps them on one slot of a cluster, so that a script may touch them
+together. A user id with a brace in it ends the tag early, for all of its keys alike.
+"""
+
+# Set once a store is in use: its absence tells an emptied one.
+EPOCH = "genpage:epoch"
+
+
+def context(user_id: str) -> str:
+    """History and profile."""
+    return f"genpage:{{u:{user_id}}}:ctx"
+
+
+def erased(user_id: str) -> str:
+    """The tombstone: until when the member was erased."""
+    return f"genpage:{{u:{user_id}}}:erased"
+
+
+def prompts(user_id: str) -> str:
+    """The vocabularies that the member's prompt is cached for, newest first."""
+    return f"genpage:{{u:{user_id}}}:prompts"
+
+
+def prompt(user_id: str, vocabulary: str) -> str:
+    """The encoded prompt for a vocabulary's digest; with "" the prefix of all of them."""
+    return f"genpage:{{u:{user_id}}}:prompt:{vocabulary}"

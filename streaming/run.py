@@ -1,0 +1,67 @@
+"""A run: consecutive messages of one partition, read as the fewest steps that apply them. Pure.
+
+The order of one member's messages is that of the partition, so a run keeps it: events are gathered
+until an erasure stands between them.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from genpage.errors import PoisonError
+from genpage.event import Event
+from genpage.profile import Profile
+from streaming.messages import Clock, Erasure, Message, read_event, read_profile
+from streaming.topics import EVENTS
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a store is asked to do at once: one kind of thing, in order."""
+
+    what: tuple[Event | Profile, ...] | Erasure
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """A message that can never be applied, by its place in the run."""
+
+    index: int
+    error: PoisonError
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Steps in order, and what is left out of them."""
+
+    steps: tuple[Step, ...]
+    poison: tuple[Poisoned, ...]
+
+
+def read_run(topic: str, messages: Sequence[Message], *, clock: Clock = time.time) -> Run:
+    """What the messages of ``topic`` come to; no message makes it fail."""
+    steps: list[Step] = []
+    poison: list[Poisoned] = []
+    gathered: list[Event | Profile] = []
+    on_events = topic == EVENTS.name
+
+    def gather() -> None:
+        if gathered:
+            steps.append(Step(tuple(gathered)))
+            gathered.clear()
+
+    for index, message in enumerate(messages):
+        try:
+            read = read_event(message, clock=clock) if on_events else read_profile(message)
+        except PoisonError as error:
+            poison.append(Poisoned(index, error))
+        except Exception as error:  # noqa: BLE001 - whatever a message does to us, the next comes
+            poison.append(Poisoned(index, PoisonError("unreadable", repr(error))))
+        else:
+            if isinstance(read, Erasure):
+                gather()
+                steps.append(Step(read))
+            else:
+                gathered.append(read)
+    gather()
+    return Run(tuple(steps), tuple(poison))

@@ -1,0 +1,145 @@
+"""A composed server on a real Kafka that is killed and restarted under it."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+from kafka_clients import EVENTS, produce, raw, until
+from services import KafkaBroker
+
+from api.app import create_app
+from api.compose import Settings, compose
+from api.fake import FakeServed, Logbook, fake_catalog
+from api.server import Server
+from genpage.cli.serve import Serve
+from genpage.errors import UsageError
+from runtime.model import LoadedModel
+from streaming.broker import Broker
+
+
+@pytest.fixture(autouse=True)
+def bundle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Any folder holds a bundle with a fake backend."""
+    served = FakeServed.of(fake_catalog(60, 6))
+    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
+
+
+@asynccontextmanager
+async def serving(bootstrap: str) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
+    """A server on that broker, and a client of it without a socket."""
+    broker = Broker(bootstrap, uuid.uuid4().hex)
+    server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
+    app = create_app(server)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        yield server, client
+
+
+async def version(client: httpx.AsyncClient, user: str) -> tuple[str, bool]:
+    """The version of the context that a page is made from, and whether the member is known."""
+    body = {"user_id": user, "rows": 1, "entities_per_row": 2}
+    made = (await client.post("/v1/pages", json=body)).json()
+    return made["context"]["version"], made["context"]["known"]
+
+
+async def state(client: httpx.AsyncClient) -> tuple[int, str]:
+    """What ``/readyz`` says of the event log."""
+    answer = await client.get("/readyz")
+    return answer.status_code, answer.json()["parts"]["events"]
+
+
+async def test_an_event_changes_the_next_page(kafka: str) -> None:
+    """By any Kafka client, and by HTTP; poison is counted, and an erasure erases."""
+    user = uuid.uuid4().hex
+    async with serving(kafka) as (_, client):
+
+        async def joined() -> bool:
+            return await state(client) == (200, "ok")
+
+        await until(joined)
+        versions = [await version(client, user)]
+        assert not versions[0][1]
+        await produce(kafka, [raw(event_id="by-kafka", user_id=user), (user.encode(), b"{")])
+
+        async def changed() -> bool:
+            return await version(client, user) != versions[-1]
+
+        await until(changed)
+        versions.append(await version(client, user))
+        body = {"user_id": user, "entity_id": "e2", "action": "play"}
+        answer = await client.post("/v1/events", json=body)
+        assert answer.status_code == 202
+        await until(changed)
+
+        async def counted() -> bool:
+            return "genpage_dlq_total{" in (await client.get("/metrics")).text
+
+        await until(counted)
+        metrics = (await client.get("/metrics")).text
+        assert f'genpage_dlq_total{{kind="not-json",topic="{EVENTS}"}}' in metrics
+        assert f'genpage_kafka_lag{{topic="{EVENTS}"}}' in metrics
+        assert (await client.delete(f"/v1/users/{user}/context")).status_code == 204
+        assert (await client.get(f"/v1/users/{user}/context")).status_code == 404
+
+
+async def test_pages_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
+    """Away at the start, there, killed: events are refused with 503, pages say so, it heals."""
+    broker, user = KafkaBroker(tmp_path), uuid.uuid4().hex
+    event = {"user_id": user, "entity_id": "e2", "action": "play"}
+    page = {"user_id": user, "rows": 1, "entities_per_row": 2}
+
+    async with serving(broker.bootstrap) as (_, client):
+
+        async def degraded() -> list[str]:
+            found: list[str] = (await client.post("/v1/pages", json=page)).json()["degraded"]
+            return found
+
+        async def whole() -> bool:
+            return await degraded() == []
+
+        async def away() -> bool:
+            return await degraded() == ["events"]
+
+        assert await degraded() == ["events"]
+        assert await state(client) == (200, "away")
+        try:
+            await asyncio.to_thread(broker.start)
+            async with asyncio.timeout(5):
+                await until(whole)
+            assert (await client.post("/v1/events", json=event)).status_code == 202
+            await asyncio.to_thread(broker.kill)
+            async with asyncio.timeout(1):
+                await until(away)
+            refused = await client.post("/v1/events", json=event)
+            assert (refused.status_code, refused.json()["retryable"]) == (503, True)
+            assert int(refused.headers["retry-after"]) >= 1
+            assert await state(client) == (200, "away")
+        finally:
+            broker.kill()
+
+
+async def test_a_consumer_that_ended_is_not_ready(
+    kafka: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would not heal by itself, so whoever watches restarts the server."""
+    async with serving(kafka) as (server, client):
+        log = server.event_log
+        assert log is not None
+        monkeypatch.setattr(type(log.consumer), "alive", property(lambda _: False))
+        assert await state(client) == (503, "ended")
+
+
+def test_the_flag_takes_addresses() -> None:
+    """One or more by commas; anything else is said before anything is loaded."""
+    broker = Serve(kafka="a:9092,b:9092", kafka_group="blue").settings().kafka
+    assert broker == Broker("a:9092,b:9092", "blue")
+    assert Serve().settings().kafka is None
+    with pytest.raises(UsageError, match="HOST:PORT"):
+        Serve(kafka="nowhere").settings()
