@@ -12,7 +12,6 @@ from prometheus_client.process_collector import ProcessCollector
 
 from api.live_page import LivePage
 from api.plan import Plan
-from genpage.page import FinishReason
 from runtime.output import PageFinished
 
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -92,8 +91,8 @@ class Metrics:
         self._prefix_queries.inc(output.prompt_tokens)
         self._prefix_hits.inc(output.cached_prompt_tokens)
 
-    def ended(self, page: LivePage, reason: FinishReason | str) -> None:
-        """A page is over or given up; ``reason`` may be an error's code."""
+    def ended(self, page: LivePage, outcome: str) -> None:
+        """A page ended, as `api.page_listener.PageListener` is told."""
         version = page.plan.model.version
-        self._pages.labels(version, reason).inc()
+        self._pages.labels(version, outcome).inc()
         self._page.labels(version).observe(page.spent.total_ms / 1000)

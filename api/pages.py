@@ -12,7 +12,7 @@ when the task ends, even where it never took a step.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -23,6 +23,7 @@ from api.ask import Ask
 from api.cards import Cards
 from api.live_page import LivePage
 from api.metrics import Metrics
+from api.page_listener import PageListener
 from api.page_store import PageStore
 from api.plan import Plan
 from api.planner import Planner
@@ -51,6 +52,7 @@ class Pages:
         log: FilteringBoundLogger,
         *,
         autoregressive: int,
+        listeners: Sequence[PageListener] = (),
     ) -> None:
         limits = worker.limits
         self.admission = Admission(limit=limits.pages, parallel=limits.batch)
@@ -60,6 +62,7 @@ class Pages:
         self._metrics = metrics
         self._log = log
         self._autoregressive = autoregressive
+        self._listeners: Sequence[PageListener] = (metrics, *listeners)
         self._tasks = asyncio.TaskGroup()
         self._decoding: dict[LivePage, asyncio.Task[None]] = {}
         self._cards: Cards | None = None
@@ -146,7 +149,7 @@ class Pages:
         for page, task in self._decoding.items():
             if not page.over:
                 page.finish("draining")
-                self._metrics.ended(page, "draining")
+                self._tell(page, "draining")
             task.cancel()
 
     async def _plan(self, ask: Ask) -> Plan:
@@ -208,7 +211,7 @@ class Pages:
         except Exception:  # noqa: BLE001 - whatever it is, it ends this page only
             self._log.exception("page failed", page_id=page.page_id)
             page.fail(INTERNAL)
-            self._metrics.ended(page, INTERNAL.code)
+            self._tell(page, INTERNAL.code)
         finally:
             self.store.stop(page)
 
@@ -236,13 +239,13 @@ class Pages:
         if given_up and not page.watched:
             page.pause()
             # Now, since nobody may ever come back; one taken up again counts by its next end too.
-            self._metrics.ended(page, "cancelled")
+            self._tell(page, "cancelled")
             return False
         if given_up and not self.admission.closed:
             return True
         page.finish("draining" if given_up else output.reason)
         self.admission.finished((page.spent.total_ms - page.spent.queue_ms) / 1000)
-        self._metrics.ended(page, page.finish_reason or output.reason)
+        self._tell(page, page.finish_reason or output.reason)
         return False
 
     def _failed(self, page: LivePage, error: GenPageError) -> None:
@@ -250,7 +253,11 @@ class Pages:
         if problem.status >= INTERNAL.status:
             self._log.error("page failed", page_id=page.page_id, exc_info=error)
         page.fail(problem)
-        self._metrics.ended(page, error.code)
+        self._tell(page, error.code)
+
+    def _tell(self, page: LivePage, outcome: str) -> None:
+        for listener in self._listeners:
+            listener.ended(page, outcome)
 
     def _cards_of(self, model: Served) -> Cards:
         if self._cards is None or self._cards.catalog is not model.catalog:
