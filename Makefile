@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web tests benchmarks scripts
+SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web deploy benchmarks tests scripts
 
 .PHONY: help setup setup-browser setup-services services demo test check format lock modules bench clean
 
@@ -33,10 +33,10 @@ setup-services: setup ## Redis, Java and Kafka's jars, where they are missing (D
 	command -v mvn >/dev/null || missing="$$missing maven"; \
 	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } || \
 	  { echo "install $$missing, then run this again" >&2; exit 1; }
-	@$(BIN)/python scripts/services.py --fetch
+	@$(BIN)/python deploy/services.py --fetch
 
 services: setup-services ## real Redis and Kafka on loopback, until Ctrl-C
-	@exec $(BIN)/python scripts/services.py
+	@exec $(BIN)/python deploy/services.py
 
 demo: setup ## simulate a service, train, export, serve: prints the homepage's address
 	@exec $(BIN)/genpage demo
@@ -60,8 +60,8 @@ bench: setup setup-services ## the benchmarks that need no trained model
 	$(BIN)/python benchmarks/prompts.py
 	$(BIN)/python benchmarks/engine.py
 	$(BIN)/python benchmarks/overhead.py
-	PYTHONPATH=scripts $(BIN)/python benchmarks/context_store.py
-	PYTHONPATH=scripts $(BIN)/python benchmarks/event_log.py
+	$(BIN)/python benchmarks/context_store.py
+	$(BIN)/python benchmarks/event_log.py
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

@@ -19,8 +19,8 @@ import numpy as np
 import orjson
 from rich.console import Console
 from rich.table import Table
-from services import RedisServer
 
+from deploy.services import RedisServer
 from genpage.context import HISTORY_LIMIT, Context, apply_event
 from genpage.event import ACTIONS, Event
 from streaming import context_value

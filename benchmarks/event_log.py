@@ -22,8 +22,8 @@ import structlog
 from aiokafka import AIOKafkaConsumer
 from rich.console import Console
 from rich.table import Table
-from services import KafkaBroker
 
+from deploy.services import KafkaBroker
 from genpage.event import Event
 from streaming.broker import Broker
 from streaming.event_log import EventLog

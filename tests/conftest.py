@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from services import KafkaBroker, RedisServer
+
+from deploy.services import KafkaBroker, RedisServer
 
 # The machines are noisy: a deadline would fail a property for a neighbour's load.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -9,12 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 from kafka_clients import EVENTS, produce, raw, until
-from services import KafkaBroker
 
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import FakeServed, Logbook, fake_catalog
 from api.server import Server
+from deploy.services import KafkaBroker
 from genpage.cli.serve import Serve
 from genpage.errors import UsageError
 from runtime.model import LoadedModel

@@ -1,29 +1,18 @@
 """What the server costs beside the engine: guarded here, measured by ``benchmarks/``."""
 
-import runpy
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from api.fake import FakeServer
+from benchmarks import overhead, page
 from genpage.context import Context
 from genpage.event import Event
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-
-
-def script(name: str) -> dict[str, Any]:
-    """What a benchmark defines; it is no module, so what it yields has no type here."""
-    return runpy.run_path(str(BENCHMARKS / name))
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
 async def test_a_page_costs_few_milliseconds_beside_the_engine(accept: str) -> None:
     """About 2 ms for 10 rows of 20, and 5 are promised; the bound is loose for a busy host."""
-    overhead = script("overhead.py")
-    async with overhead["application"]() as way:
-        times = await overhead["measure"](way, accept, 30)
+    async with overhead.application() as way:
+        times = await overhead.measure(way, accept, 30)
     assert times.n == 30
     assert times.overhead_p50 < 15
 
@@ -37,7 +26,7 @@ async def test_the_page_benchmark_tells_cold_from_returning() -> None:
             for user in ("ada", "bob", "eve")
         ]
     )
-    measured = await script("page.py")["measure"](fake.server, 2)
+    measured = await page.measure(fake.server, 2)
     assert measured.cold.n == measured.returning.n == 2
     assert measured.cold.cached_share == 0
     assert measured.returning.cached_share > 0.5

@@ -8,12 +8,12 @@ from pathlib import Path
 import httpx
 import pytest
 from redis.asyncio import Redis
-from services import RedisServer
 
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import FakeServed, Logbook, fake_catalog
 from api.server import Server
+from deploy.services import RedisServer
 from runtime.model import LoadedModel
 
 PAGE = {"user_id": "ada", "rows": 2, "entities_per_row": 3, "at": "2026-01-01T12:00:00Z"}

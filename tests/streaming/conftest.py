@@ -3,9 +3,9 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from services import RedisServer
 from stores import ERASED_AT, MakeStore, redis_store
 
+from deploy.services import RedisServer
 from streaming.memory import MemoryContextStore, MemoryPromptCache
 from streaming.ports import ContextStore, PromptCache
 from streaming.redis_client import RedisClient

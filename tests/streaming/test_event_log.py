@@ -11,8 +11,8 @@ import orjson
 import pytest
 import structlog
 from kafka_clients import EVENTS, Raw, everything_on, produce, produce_nothing, raw, until
-from services import KafkaBroker
 
+from deploy.services import KafkaBroker
 from genpage.catalog import Catalog
 from genpage.context import Context, apply_event
 from genpage.documents import parse

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 from redis.asyncio import Redis, RedisCluster
-from services import RedisServer, free_port
 from stores import ERASED_AT, redis_store
 
+from deploy.services import RedisServer, free_port
 from genpage.errors import UnavailableError, UsageError
 from genpage.event import Event
 from genpage.profile import Profile

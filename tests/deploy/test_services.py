@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-import services
-from services import RedisServer, Service, ServiceError
-from services import main as run_services
+
+from deploy import services
+from deploy.services import RedisServer, Service, ServiceError
+from deploy.services import main as run_services
 
 
 class Mute(Service):

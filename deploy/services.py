@@ -1,6 +1,6 @@
 """Real Redis and Kafka on a machine without containers, for ``make services`` and for the tests.
 
-``python scripts/services.py`` starts both on loopback, prints where they are and runs until Ctrl-C;
+``python deploy/services.py`` starts both on loopback, prints where they are and runs until Ctrl-C;
 then nothing of them is left. ``--fetch`` only gets Kafka's jars. The tests hold the same classes.
 """
 

@@ -1,0 +1,1 @@
+"""What is measured, each with its command: `genpage bench NAME`, or the module itself."""

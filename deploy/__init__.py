@@ -1,0 +1,1 @@
+"""How GenPage is run beside its services: containers, or the same on a bare machine."""
