@@ -22,11 +22,12 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from structlog.typing import FilteringBoundLogger
 
-from genpage.errors import UnavailableError
 from streaming.applier import Applier
 from streaming.broker import Broker
-from streaming.lane import Lane, Tally
+from streaming.dead_letters import Tally
+from streaming.lane import Lane
 from streaming.producer import Producer
+from streaming.supervision import supervise, why
 from streaming.topics import EVENTS, PROFILES, Topic
 
 State = Literal["ok", "joining", "away", "ended"]
@@ -35,10 +36,8 @@ COMMIT_S: Final = 0.1
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
 REVOKED_S: Final = 3.0
 CLOSE_S: Final = 2.0
-# Sessions in a row that end for a reason of our own, before the consumer has ended. One that went
-# well for `STEADY_S` begins the count anew.
+# Sessions in a row that end for a reason of our own, before the consumer has ended.
 TRIES: Final = 5
-STEADY_S: Final = 60.0
 AGAIN_S: Final = 0.5
 _MOST_RECORDS: Final = 1_000
 
@@ -73,7 +72,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._ending: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Self:
-        self._supervisor = asyncio.create_task(self._supervise(), name="kafka-consumer")
+        consuming = supervise(
+            self._session, self._producer, self._closing, self._log, tries=TRIES, again_s=AGAIN_S
+        )
+        self._supervisor = asyncio.create_task(consuming, name="kafka-consumer")
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -134,23 +136,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Lanes begin with the first message."""
         self._joined = True
         self._log.info("partitions assigned", partitions=len(assigned))
-
-    async def _supervise(self) -> None:
-        tries = 0
-        while not self._closing.is_set():
-            await self._producer.until_up()
-            begun = time.monotonic()
-            try:
-                await self._session()
-            except (Exception, ExceptionGroup) as error:
-                if _foreseen(error):
-                    self._log.warning("the consumer lost its session", why=_why(error))
-                else:
-                    tries = 1 if time.monotonic() - begun > STEADY_S else tries + 1
-                    self._log.exception("the consumer failed", tries=tries, of=TRIES)
-                    if tries >= TRIES:
-                        raise
-                await asyncio.sleep(AGAIN_S)
 
     async def _session(self) -> None:
         client = AIOKafkaConsumer(
@@ -218,7 +203,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             async with asyncio.timeout(REVOKED_S):
                 await self._client.commit(positions)
         except (KafkaError, TimeoutError) as error:
-            self._log.warning("offsets are not committed", why=_why(error))
+            self._log.warning("offsets are not committed", why=why(error))
             return
         for place, position in positions.items():
             if place in self._lanes:
@@ -246,19 +231,3 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
         await asyncio.wait([ending], timeout=CLOSE_S if self._producer.up else 0)
-
-
-_FORESEEN: Final = (KafkaError, OSError, TimeoutError, UnavailableError)
-
-
-def _foreseen(error: Exception) -> bool:
-    """Whether an error, or all of a group, are the broker's or the network's."""
-    if isinstance(error, ExceptionGroup):
-        return error.split(_FORESEEN)[1] is None
-    return isinstance(error, _FORESEEN)
-
-
-def _why(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return str(error) or type(error).__name__

@@ -2,42 +2,23 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
-from itertools import chain, repeat
-from typing import Final, Protocol
+from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
-from genpage.errors import InputError, UnavailableError
+from genpage.errors import UnavailableError
 from streaming.applier import Applier
-from streaming.messages import Message, to_dead_letters
+from streaming.dead_letters import DeadLetters, Tally
 from streaming.partition import Partition
 from streaming.producer import Producer
-from streaming.run import Poisoned, read_run
+from streaming.record import Record, message_of
+from streaming.run import read_run
+from streaming.supervision import insist
 
 # Messages applied at once: a run of events is one call of the store.
 RUN: Final = 250
-# Seconds until the store or the dead letters are tried again.
-_AGAIN_S: Final = (0.05, 0.1, 0.2, 0.5)
-
-
-class Record(Protocol):
-    """A message as aiokafka hands it out. ``timestamp`` is in milliseconds."""
-
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes | None]]
-
-
-class Tally:
-    """What was done so far; only ever grows. ``poison`` counts by topic and kind."""
-
-    def __init__(self) -> None:
-        self.applied = 0
-        self.poison: dict[tuple[str, str], int] = {}
 
 
 class Lane:
@@ -54,11 +35,10 @@ class Lane:
     ) -> None:
         self.books = Partition()
         self._topic = topic
-        self._partition = partition
         self._applier = applier
-        self._producer = producer
         self._tally = tally
         self._log = log.bind(topic=topic, partition=partition)
+        self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -95,40 +75,18 @@ class Lane:
             await asyncio.sleep(0)  # pages are served by the same loop
 
     async def _finish(self, records: Sequence[Record]) -> None:
-        messages = [
-            Message(self._topic, r.key, r.value, tuple(r.headers), r.timestamp / 1000)
-            for r in records
-        ]
+        messages = [message_of(self._topic, record) for record in records]
         run = read_run(self._topic, messages)
         for step in run.steps:
-            await self._insist(partial(self._applier.apply, step))
+            await insist(partial(self._applier.apply, step), self._waits)
         for poisoned in run.poison:
-            record, message = records[poisoned.index], messages[poisoned.index]
-            await self._insist(partial(self._bury, record, message, poisoned))
+            message, offset = messages[poisoned.index], records[poisoned.index].offset
+            bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
+            await insist(bury, self._waits)
         self._tally.applied += len(records) - len(run.poison)
 
-    async def _bury(self, record: Record, message: Message, poisoned: Poisoned) -> None:
-        """Send a message to the dead letters; without its value where it is too large for them."""
-        error = poisoned.error
-        letter = to_dead_letters(message, self._topic, self._partition, record.offset, error)
-        try:
-            await self._producer.send([letter])
-        except InputError:
-            await self._producer.send([Message(letter.topic, letter.key, None, letter.headers)])
-        kind = (self._topic, error.kind)
-        self._tally.poison[kind] = self._tally.poison.get(kind, 0) + 1
-        self._log.warning("a message is poison", offset=record.offset, kind=error.kind)
-
-    async def _insist(self, do: Callable[[], Awaitable[None]]) -> None:
-        """Do it, again and again while something is away; reading pauses meanwhile."""
-        for again_s in chain(_AGAIN_S, repeat(_AGAIN_S[-1])):
-            try:
-                await do()
-            except UnavailableError as error:
-                if not self.books.blocked:
-                    self._log.warning("the log waits", why=str(error))
-                self.books.blocked = True
-                await asyncio.sleep(again_s)
-            else:
-                self.books.blocked = False
-                return
+    def _waits(self, why: UnavailableError | None) -> None:
+        """Reading pauses as long as something is away."""
+        if why is not None and not self.books.blocked:
+            self._log.warning("the log waits", why=str(why))
+        self.books.blocked = why is not None

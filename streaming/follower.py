@@ -1,0 +1,174 @@
+"""The reader of a whole topic: every replica reads all of it, alone, from its beginning.
+
+For small compacted topics (the catalog, the checkpoints), whose last message by key is what holds.
+Supervised as the consumer is. Decisions:
+
+1. No group and no offsets: what was applied is gone with the process. A session that follows
+   another goes on where that one ended, so that nobody sees older messages after newer ones.
+2. Every replica sends what is poison to the dead letters, at each start. Their headers say which
+   message it was; a message is taken off the topic by one of the same key.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import Final, Generic, Self, TypeVar
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from structlog.typing import FilteringBoundLogger
+
+from genpage.errors import PoisonError, UnavailableError
+from streaming.broker import Broker
+from streaming.consumer import AGAIN_S, CLOSE_S, POLL_MS, TRIES, State
+from streaming.dead_letters import DeadLetters, Tally
+from streaming.messages import Message
+from streaming.missing_topics import create_missing
+from streaming.producer import Producer
+from streaming.record import Record, message_of
+from streaming.supervision import insist, supervise
+from streaming.topics import Topic
+
+MOST_RECORDS: Final = 1_000
+Noun = TypeVar("Noun")
+
+
+class Follower(Generic[Noun]):
+    """An async context manager; reads in the background from when it is entered.
+
+    ``read`` turns a message into what it says, or raises `PoisonError`; ``apply`` is given a batch
+    of those in order, and again where it raised `UnavailableError`.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        producer: Producer,
+        topic: Topic,
+        read: Callable[[Message], Noun],
+        apply: Callable[[Sequence[Noun]], Awaitable[None]],
+        log: FilteringBoundLogger,
+    ) -> None:
+        self.topic = topic
+        self.tally = Tally()
+        # Set once all is applied that was on the topic when it was first reached.
+        self.caught_up = asyncio.Event()
+        self._broker = broker
+        self._producer = producer
+        self._read = read
+        self._apply = apply
+        self._log = log.bind(topic=topic.name)
+        self._client: AIOKafkaConsumer | None = None
+        self._joined = False
+        self._blocked = False
+        # Where to go on, and where the topic ended when it was first reached.
+        self._positions: dict[TopicPartition, int] = {}
+        self._first_ends: dict[TopicPartition, int] | None = None
+        self._closing = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        following = supervise(
+            self._session, self._producer, self._closing, self._log, tries=TRIES, again_s=AGAIN_S
+        )
+        self._supervisor = asyncio.create_task(following, name=f"follow {self.topic.name}")
+        return self
+
+    async def __aexit__(self, *failure: object) -> None:
+        """End, within seconds in any case; what is being applied may be cut short."""
+        assert self._supervisor is not None
+        self._closing.set()
+        if self._joined and self._producer.up:
+            await asyncio.wait([self._supervisor], timeout=CLOSE_S)
+        self._supervisor.cancel()
+        await asyncio.wait([self._supervisor])
+
+    @property
+    def alive(self) -> bool:
+        """Whether it reads, or will again once the broker is back."""
+        return self._supervisor is not None and not self._supervisor.done()
+
+    @property
+    def state(self) -> State:
+        """How it is, for people and probes."""
+        if not self.alive:
+            return "ended"
+        if not self._producer.up:
+            return "away"
+        return "ok" if self._joined else "joining"
+
+    @property
+    def lag(self) -> int:
+        """Messages that are written and not yet applied, as far as is known."""
+        lag = 0
+        for place, position in self._positions.items():
+            end = None if self._client is None else self._client.highwater(place)
+            lag += max(0, (end or 0) - position)
+        return lag
+
+    async def _session(self) -> None:
+        client = AIOKafkaConsumer(
+            self.topic.name,
+            **self._broker.options(),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        )
+        self._client = client
+        try:
+            await create_missing(self._broker, (self.topic, self.topic.dead_letters))
+            await client.start()
+            await self._take_up(client)
+            self._joined = True
+            while not self._closing.is_set():
+                await self._note(client)
+                found = await client.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
+                for place, records in found.items():
+                    await self._finish(place, records)
+        finally:
+            self._joined, self._client = False, None
+            with suppress(TimeoutError):
+                async with asyncio.timeout(CLOSE_S):
+                    await client.stop()
+
+    async def _take_up(self, client: AIOKafkaConsumer) -> None:
+        """Go on where the last session ended; note where the topic ends."""
+        for place in client.assignment():
+            if place in self._positions:
+                client.seek(place, self._positions[place])
+        if self._first_ends is None:
+            self._first_ends = await client.end_offsets(client.assignment())
+
+    async def _note(self, client: AIOKafkaConsumer) -> None:
+        """Note how far it is: past what compaction and transactions left no message of, too."""
+        for place in client.assignment():
+            self._positions[place] = await client.position(place)
+        ends = self._first_ends or {}
+        if all(self._positions.get(place, 0) >= end for place, end in ends.items()):
+            self.caught_up.set()
+
+    async def _finish(self, place: TopicPartition, records: Sequence[Record]) -> None:
+        letters = DeadLetters(
+            self.topic.name, place.partition, self._producer, self.tally, self._log
+        )
+        nouns: list[Noun] = []
+        for record in records:
+            message = message_of(self.topic.name, record)
+            try:
+                nouns.append(self._read(message))
+            except PoisonError as error:
+                poison = error
+            except Exception as error:  # noqa: BLE001 - whatever it does to us, the next comes
+                poison = PoisonError("unreadable", repr(error))
+            else:
+                continue
+            await insist(partial(letters.bury, message, record.offset, poison), self._waits)
+        if nouns:
+            await insist(partial(self._apply, tuple(nouns)), self._waits)
+            self.tally.applied += len(nouns)
+        self._positions[place] = records[-1].offset + 1
+
+    def _waits(self, why: UnavailableError | None) -> None:
+        if why is not None and not self._blocked:
+            self._log.warning("the topic waits", why=str(why))
+        self._blocked = why is not None
