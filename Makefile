@@ -57,11 +57,9 @@ format: setup ## put the sources in shape
 	$(BIN)/ruff check --fix $(SOURCES)
 
 bench: setup setup-services ## the benchmarks that need no trained model
-	$(BIN)/python benchmarks/prompts.py
-	$(BIN)/python benchmarks/engine.py
-	$(BIN)/python benchmarks/overhead.py
-	$(BIN)/python benchmarks/context_store.py
-	$(BIN)/python benchmarks/event_log.py
+	$(BIN)/genpage bench prompts
+	$(BIN)/genpage bench engine
+	$(BIN)/genpage bench overhead
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

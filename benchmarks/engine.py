@@ -1,6 +1,6 @@
 """What the engine itself costs a page: all time outside the trunk and the head.
 
-    python benchmarks/engine.py
+    genpage bench engine [--json]
 
 Ten rows of twenty, four entities autoregressive, prompts of 512 tokens. *engine* decodes with a
 model that answers at once, so that all its time is the engine's, the grammar's included; *with the
@@ -13,7 +13,6 @@ Every round takes the same steps, so each step's best round is kept and summed: 
 undisturbed, also on a busy machine. The median of whole rounds stands behind it, in brackets.
 """
 
-import json
 import random
 from collections.abc import Sequence
 from copy import deepcopy
@@ -22,9 +21,9 @@ from time import perf_counter
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import Report
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.entity import Entity
@@ -220,8 +219,8 @@ def floor(grammar: PageGrammar) -> list[float]:
     return seconds
 
 
-def main() -> None:
-    """Print the table, then one JSON line."""
+def report() -> Report:
+    """Measure every catalog and batch."""
     results = [measure(entities, batch) for entities in CATALOGS for batch in BATCHES]
     title = f"the engine's own time a 10 x 20 page: best (median) ms; target {TARGET_MS}"
     table = Table(title=title)
@@ -230,16 +229,9 @@ def main() -> None:
     for result in results:
         spreads = (result.engine, result.floor, result.with_fake, result.mask)
         table.add_row(f"{result.entities:,}", str(result.batch), *map(str, spreads))
-    Console(width=100).print(table)
-    worst = max(result.engine.best for result in results)
-    document = {
-        "benchmark": "engine",
-        "engine_ms": worst,
+    document: dict[str, object] = {
+        "engine_ms": max(result.engine.best for result in results),
         "target_ms": TARGET_MS,
         "results": [asdict(result) for result in results],
     }
-    print(json.dumps(document))
-
-
-if __name__ == "__main__":
-    main()
+    return Report(document, table)

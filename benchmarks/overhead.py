@@ -1,6 +1,6 @@
 """What the server costs on top of the engine, on a page of 10 rows with 20 entities.
 
-    python benchmarks/overhead.py [--pages 300] [--json]
+    genpage bench overhead [--pages 300] [--json]
 
 The engine runs on the fake backend, so decoding costs next to nothing, and what is left is the
 server: parsing, admission, context, prompt, grammar, the hop to the engine's thread and back for
@@ -15,9 +15,7 @@ and takes longer than alone; a real trunk computes outside it. On a busy machine
 those of the scheduler: ``chrt -f 5`` in front gives those of a quiet one.
 """
 
-import argparse
 import asyncio
-import json
 import subprocess
 import sys
 import time
@@ -28,15 +26,15 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import orjson
-from rich.console import Console
 from rich.table import Table
-from starlette.types import ASGIApp, Message
 
 from api.app import create_app
 from api.ask import Ask
 from api.bodies import PageBody
 from api.fake import FakeServed, FakeServer, fake_catalog
 from api.uvicorn_server import HttpServer
+from benchmarks.asgi_client import ask
+from benchmarks.report import Report
 from genpage.context import Context
 from genpage.event import Event
 from runtime.engine import Engine
@@ -110,7 +108,7 @@ async def application() -> AsyncIterator[Way]:
     app = create_app(server(times.append).server)
 
     async def request(method: str, path: str, accept: str, body: bytes) -> bytes:
-        return await _asgi(app, method, path, accept, body)
+        return (await ask(app, method, path, accept, body)).content
 
     async def engine_ms() -> float:
         return times[-1]
@@ -123,7 +121,7 @@ async def application() -> AsyncIterator[Way]:
 async def connection() -> AsyncIterator[Way]:
     """Requests over one kept connection to a server in a process of its own."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "--serve", stdout=subprocess.PIPE
+        sys.executable, "-m", __name__, stdout=subprocess.PIPE
     )
     told = process.stdout
     assert told is not None
@@ -158,40 +156,6 @@ async def _read(reader: asyncio.StreamReader) -> bytes:
         parts.append((await reader.readexactly(size + 2))[:-2])
     await reader.readexactly(2)
     return b"".join(parts)
-
-
-async def _asgi(app: ASGIApp, method: str, path: str, accept: str, body: bytes) -> bytes:
-    sent: list[bytes] = []
-    asked = False
-    done = asyncio.Event()
-
-    async def receive() -> Message:
-        nonlocal asked
-        if not asked:
-            asked = True
-            return {"type": "http.request", "body": body, "more_body": False}
-        await done.wait()
-        return {"type": "http.disconnect"}
-
-    async def send(message: Message) -> None:
-        sent.append(message.get("body", b""))
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"accept", accept.encode()), (b"content-type", b"application/json")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-    }
-    await app(scope, receive, send)
-    return b"".join(sent)
 
 
 async def alone(pages: int) -> float:
@@ -264,35 +228,22 @@ async def run(pages: int) -> dict[str, Times]:
     return results
 
 
-def main() -> None:
-    """Print the table, then one JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pages", type=int, default=300, help="pages of each kind")
-    parser.add_argument("--json", action="store_true", help="the JSON line alone")
-    parser.add_argument("--serve", action="store_true", help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
-    if arguments.serve:
-        fake = server(lambda ms: print(ms, flush=True))
-        HttpServer(fake.server, when_listening=lambda urls: print(urls[0], flush=True)).run()
-        return
-    engine_ms = asyncio.run(alone(arguments.pages))
-    results = asyncio.run(run(arguments.pages))
-    if not arguments.json:
-        columns = ("wall", "engine", "overhead", "overhead p95", "floor")
-        table = Table("10 x 20 page", *columns, title="ms, p50")
-        for name, times in results.items():
-            values = list(asdict(times).values())[: len(columns)]
-            table.add_row(name, *(f"{value:.2f}" for value in values))
-        table.caption = f"engine alone: {engine_ms:.2f}"
-        Console().print(table)
+def report(*, pages: int = 300) -> Report:
+    """Measure ``pages`` pages of each kind."""
+    engine_ms = asyncio.run(alone(pages))
+    results = asyncio.run(run(pages))
+    columns = ("wall", "engine", "overhead", "overhead p95", "floor")
+    table = Table("10 x 20 page", *columns, title="ms, p50")
+    for name, times in results.items():
+        values = list(asdict(times).values())[: len(columns)]
+        table.add_row(name, *(f"{value:.2f}" for value in values))
+    table.caption = f"engine alone: {engine_ms:.2f}"
     worst = max(times.overhead_p50 for times in results.values())
-    document = {name: asdict(times) for name, times in results.items()}
-    print(
-        json.dumps(
-            {**document, "engine_alone_ms": engine_ms, "overhead_ms": worst, "target_ms": TARGET_MS}
-        )
-    )
+    document: dict[str, object] = {name: asdict(times) for name, times in results.items()}
+    own = {"engine_alone_ms": engine_ms, "overhead_ms": worst, "target_ms": TARGET_MS}
+    return Report(document | own, table)
 
 
-if __name__ == "__main__":
-    main()
+if __name__ == "__main__":  # the server that `connection` asks
+    fake = server(lambda ms: print(ms, flush=True))
+    HttpServer(fake.server, when_listening=lambda urls: print(urls[0], flush=True)).run()

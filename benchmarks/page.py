@@ -1,6 +1,6 @@
 """How long a page of 10 rows with 20 entities takes, from the request to its first and last row.
 
-    python benchmarks/page.py BUNDLE --data DIR [--members 30] [--threads N] [--json]
+    genpage bench page --bundle BUNDLE --data DIR [--members 30] [--threads N] [--json]
 
 The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
 after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of
@@ -9,9 +9,7 @@ holds the prompt up to where the request's own part begins. Beside each stands i
 bytes followed again from memory, which is what all but planning and decoding cost.
 """
 
-import argparse
 import asyncio
-import json
 import random
 import time
 from dataclasses import asdict, dataclass, field
@@ -21,18 +19,20 @@ from typing import Any
 
 import numpy as np
 import orjson
-from rich.console import Console
 from rich.table import Table
-from starlette.types import ASGIApp, Message
+from starlette.types import ASGIApp
 
 from api.app import create_app
 from api.compose import Settings, compose
 from api.logs import configure
 from api.server import Server
+from benchmarks.asgi_client import Seen, ask
+from benchmarks.report import Report
 from tokenizer.buckets import anchor_of
 
 SHAPE = {"rows": 10, "entities_per_row": 20}
 _WARM_UP = 3
+_STREAM = "text/event-stream"
 _MINUTE_S = 60.0
 _TO_NEXT_EVENING_S = (24 + 20) * 3_600.0
 
@@ -70,15 +70,6 @@ class Measured:
 
     cold: Visit
     returning: Visit
-
-
-@dataclass(slots=True)
-class Seen:
-    """What a client saw of a stream: its bytes, and when they came, in seconds after asking."""
-
-    content: bytes = b""
-    first_row_s: float | None = None
-    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -121,7 +112,7 @@ async def measure(server: Server, members: int) -> Measured:
                 seen = await _page(app, user_id, at)
                 pages.seen.append(seen)
                 page_id = _documents(seen.content)[0]["page_id"]
-                again = await _asked(app, "GET", f"/v1/pages/{page_id}/events", b"")
+                again = await ask(app, "GET", f"/v1/pages/{page_id}/events", _STREAM)
                 assert again.content == seen.content
                 pages.floors.append(again.seconds * 1000)
     return Measured(cold.visit(), returning.visit())
@@ -130,7 +121,7 @@ async def measure(server: Server, members: int) -> Measured:
 async def _page(app: ASGIApp, user_id: str, at: float) -> Seen:
     clock = datetime.fromtimestamp(at, UTC).isoformat()
     body = orjson.dumps({"user_id": user_id, "at": clock, **SHAPE})
-    seen = await _asked(app, "POST", "/v1/pages", body)
+    seen = await ask(app, "POST", "/v1/pages", _STREAM, body)
     if (rows := _documents(seen.content)[-1]["rows"]) != SHAPE["rows"]:
         raise SystemExit(f"the page of {user_id!r} has {rows} rows; its times would say nothing")
     return seen
@@ -140,69 +131,18 @@ def _documents(stream: bytes) -> list[dict[str, Any]]:  # JSON
     return [orjson.loads(line[6:]) for line in stream.splitlines() if line[:6] == b"data: "]
 
 
-async def _asked(app: ASGIApp, method: str, path: str, body: bytes) -> Seen:
-    """Call the application as a server would, for a client that stays."""
-    seen, asked = Seen(), False
-    stays = asyncio.Event()
-    begun = time.perf_counter()
-
-    async def receive() -> Message:
-        nonlocal asked
-        if asked:
-            await stays.wait()
-        asked = True
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: Message) -> None:
-        seen.seconds = time.perf_counter() - begun
-        content = message.get("body", b"")
-        if seen.first_row_s is None and b"event: row\n" in content:
-            seen.first_row_s = seen.seconds
-        seen.content += content
-
-    scope = {
-        "type": "http",
-        "asgi": {"version": "3.0", "spec_version": "2.3"},
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
-        "root_path": "",
-        "headers": [(b"accept", b"text/event-stream"), (b"content-type", b"application/json")],
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 2),
-    }
-    await app(scope, receive, send)
-    return seen
-
-
-def main() -> None:
-    """Print the table, then one JSON line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("--data", type=Path, required=True, help="whose members ask")
-    parser.add_argument("--members", type=int, default=30)
-    parser.add_argument("--threads", type=int, default=0, help="of the model; 0: one a core")
-    parser.add_argument("--json", action="store_true", help="the JSON line alone")
-    given = parser.parse_args()
-    settings = Settings(bundle=given.bundle, data=given.data, threads=given.threads)
-    measured = asyncio.run(measure(compose(settings, configure("warning")), given.members))
-    if not given.json:
-        table = Table("page", "whole", "p95", "first row", "p95", "floor", title="ms, p50")
-        for name, visit in (("cold", measured.cold), ("returning", measured.returning)):
-            times = (visit.page_ms, visit.first_row_ms)
-            values = [value for time_ in times for value in (time_.p50, time_.p95)]
-            table.add_row(name, *(f"{value:.1f}" for value in (*values, visit.floor_ms.p50)))
-        cold, share = measured.cold, measured.returning.cached_share
-        table.caption = (
-            f"{cold.n} members, {cold.prompt_tokens} prompt tokens, {cold.forward_passes} passes; "
-            f"{share:.0%} of a returning prompt cached"
-        )
-        Console().print(table)
-    print(json.dumps(asdict(measured)))
-
-
-if __name__ == "__main__":
-    main()
+def report(bundle: Path, data: Path, *, members: int = 30, threads: int = 0) -> Report:
+    """Measure on a server of its own."""
+    settings = Settings(bundle=bundle, data=data, threads=threads)
+    measured = asyncio.run(measure(compose(settings, configure("warning")), members))
+    table = Table("page", "whole", "p95", "first row", "p95", "floor", title="ms, p50")
+    for name, visit in (("cold", measured.cold), ("returning", measured.returning)):
+        times = (visit.page_ms, visit.first_row_ms)
+        values = [value for time_ in times for value in (time_.p50, time_.p95)]
+        table.add_row(name, *(f"{value:.1f}" for value in (*values, visit.floor_ms.p50)))
+    cold, share = measured.cold, measured.returning.cached_share
+    table.caption = (
+        f"{cold.n} members, {cold.prompt_tokens} prompt tokens, {cold.forward_passes} passes; "
+        f"{share:.0%} of a returning prompt cached"
+    )
+    return Report(asdict(measured), table)

@@ -1,18 +1,19 @@
 """How long a prompt takes to encode, beside the least that any encoder must do.
 
 The floor looks up each raw event's title and makes the array of the prompt's length; nothing in
-plain Python can do less. Prints a table, then one JSON document.
+plain Python can do less.
+
+    genpage bench prompts [--json]
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import Report
 from genpage.context import Context
 from genpage.event import ACTIONS, Event
 from genpage.injection import Injection
@@ -99,7 +100,7 @@ def measure(encoder: PromptEncoder, count: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def report() -> Report:
     """Measure every length."""
     vocabulary = Vocabulary(tuple(Item("entity", f"e{n}", "film") for n in range(ENTITIES)))
     encoder = PromptEncoder(vocabulary)
@@ -114,9 +115,4 @@ def main() -> None:
             f"{found['floor_ms']:.3f}",
             f"{found['request_ms'] / found['floor_ms']:.1f}",
         )
-    Console().print(table)
-    print(json.dumps({"prompts": results}))
-
-
-if __name__ == "__main__":
-    main()
+    return Report({"prompts": results}, table)

@@ -1,26 +1,24 @@
 """What a forward pass of exported trunks costs, beside the machine's own matrix product.
 
-    python benchmarks/trunk.py BUNDLE [BUNDLE ...] [--threads 2] [--past 600] [--rounds 10]
+    genpage bench trunk BUNDLE [BUNDLE ...] [--past 600] [--rounds 10]
 
 A *prefill* runs 512 tokens on an empty slot, the others a chunk of so many tokens on a past. The
 *floor* is the least time for the trunk's multiplications at the rate that NumPy's float32 matrix
 product reaches here in the same run, on as many threads; int8 may go below it, and a short chunk
 is bound by memory instead. Bundles take turns, and the best of the rounds is kept: what a pass
-costs undisturbed. On a busy machine, ``chrt -f 5`` in front. Prints a table, then one JSON line.
+costs undisturbed. On a busy machine, ``chrt -f 5`` in front.
 """
 
-import argparse
-import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import Report
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk
 from runtime.sessions import SessionSettings
@@ -85,19 +83,13 @@ def measure(
     return times
 
 
-def main() -> None:
-    """Measure and print."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("bundles", nargs="+", type=Path)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--spinning", action="store_true")
-    parser.add_argument("--past", type=int, default=600)
-    parser.add_argument("--rounds", type=int, default=10)
-    asked = parser.parse_args()
-    bundles = {str(path): Bundle.open(path) for path in asked.bundles}
-    settings = SessionSettings(asked.threads, asked.spinning)
-    times = measure(bundles, asked.past, asked.rounds, settings)
-    rate = peak(asked.rounds)
+def report(
+    paths: Sequence[Path], *, settings: SessionSettings, past: int = 600, rounds: int = 10
+) -> Report:
+    """Measure bundles in turns."""
+    bundles = {str(path): Bundle.open(path) for path in paths}
+    times = measure(bundles, past, rounds, settings)
+    rate = peak(rounds)
     table = Table("bundle", "512", *map(str, CHUNKS), title="ms a pass")
     for name, bundle in bundles.items():
         cells = (f"{times[name][label]:.2f}" for label in times[name])
@@ -105,16 +97,11 @@ def main() -> None:
         floor = multiplications(bundle) / rate * 1e3
         cells = (f"{floor * count:.2f}" for count in (PREFILL, *CHUNKS))
         table.add_row("floor", *cells)
-    Console().print(table)
-    document = {
-        "threads": asked.threads,
-        "spinning": asked.spinning,
+    document: dict[str, object] = {
+        "threads": settings.threads,
+        "spinning": settings.spinning,
         "cores": os.cpu_count(),
         "float32_gflops": round(2 * rate / 1e9, 1),
         "ms": times,
     }
-    print(json.dumps(document))
-
-
-if __name__ == "__main__":
-    main()
+    return Report(document, table)

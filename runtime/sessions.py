@@ -24,7 +24,7 @@ class SessionSettings:
     """``threads`` of a graph's own pool, 0 for one a core. ``spinning``: they wait by polling.
 
     Polling gains nothing for a large trunk and up to a third of a millisecond a pass for a tiny
-    one, on cores that are otherwise idle (``benchmarks/trunk.py --spinning``). It takes the cores
+    one, on cores that are otherwise idle (``genpage bench trunk --spinning``). It takes the cores
     from all else between two passes, and beside other work pages then took several times longer,
     so it is off: on a server the event loop runs there. Neither setting changes a result.
     """

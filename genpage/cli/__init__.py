@@ -50,6 +50,11 @@ ENTRIES = (
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+    Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
+    Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
+    Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
+    Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
+    Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2
 

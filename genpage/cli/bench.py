@@ -1,0 +1,90 @@
+"""``genpage bench``: what is measured, by the command that anybody can repeat it with."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+
+from genpage.cli.command import Command
+
+if TYPE_CHECKING:
+    from benchmarks.report import Report
+
+
+class Benchmark(Command):
+    """A benchmark: a table for people, with ``--json`` a document for programs."""
+
+    def run(self) -> None:
+        """Measure and print."""
+        report = self.report()
+        self.emit(report.document, report.table)
+
+    def report(self) -> "Report":
+        """Measure."""
+        raise NotImplementedError  # pragma: no cover - each benchmark has its own
+
+
+class BenchPage(Benchmark):
+    """A page of 10 rows with 20 entities, from the request to its first and last row."""
+
+    bundle: Path = Field(description="the bundle that serves")
+    data: Path = Field(description="the data whose members ask")
+    members: int = Field(default=30, ge=1, description="members that ask")
+    threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+
+    def report(self) -> "Report":
+        """Each member's first page, and the next one."""
+        from benchmarks import page
+
+        return page.report(self.bundle, self.data, members=self.members, threads=self.threads)
+
+
+class BenchOverhead(Benchmark):
+    """What the server costs on top of the engine."""
+
+    pages: int = Field(default=300, ge=1, description="pages of each kind")
+
+    def report(self) -> "Report":
+        """As a stream and as JSON, within the process and through a socket."""
+        from benchmarks import overhead
+
+        return overhead.report(pages=self.pages)
+
+
+class BenchEngine(Benchmark):
+    """What the engine costs a page, outside the trunk and the head."""
+
+    def report(self) -> "Report":
+        """By catalog and batch."""
+        from benchmarks import engine
+
+        return engine.report()
+
+
+class BenchPrompts(Benchmark):
+    """How long a prompt takes to encode."""
+
+    def report(self) -> "Report":
+        """By length of the history."""
+        from benchmarks import prompts
+
+        return prompts.report()
+
+
+class BenchTrunk(Benchmark):
+    """What a forward pass of exported trunks costs, beside the machine's own matrix product."""
+
+    bundles: CliPositionalArg[list[Path]] = Field(description="bundles, measured in turns")
+    threads: int = Field(default=2, ge=0, le=1024, description="of the model; 0: one a core")
+    spinning: bool = Field(default=False, description="threads wait by polling")
+    past: int = Field(default=600, ge=1, description="tokens that short chunks stand behind")
+    rounds: int = Field(default=10, ge=1, description="of which the best is kept")
+
+    def report(self) -> "Report":
+        """A prefill and chunks of several lengths."""
+        from benchmarks import trunk
+        from runtime.sessions import SessionSettings
+
+        settings = SessionSettings(self.threads, self.spinning)
+        return trunk.report(self.bundles, settings=settings, past=self.past, rounds=self.rounds)
