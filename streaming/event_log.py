@@ -10,6 +10,7 @@ from streaming.consumer import Consumer, State
 from streaming.kafka_sink import KafkaSink
 from streaming.ports import ContextStore
 from streaming.producer import Producer
+from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
 
 
@@ -24,8 +25,9 @@ class EventLog:
         log: FilteringBoundLogger,
         *,
         forget: Forget,
+        tracing: Tracing = OFF,
     ) -> None:
-        self.producer = Producer(broker, log)
+        self.producer = Producer(broker, log, tracing=tracing)
         self.sink = KafkaSink(self.producer)
         self.consumer = Consumer(broker, Applier(store, trends, forget), self.producer, log)
 

@@ -38,6 +38,7 @@ class Lane:
         self._applier = applier
         self._tally = tally
         self._log = log.bind(topic=topic, partition=partition)
+        self._tracing = producer.tracing
         self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
@@ -76,13 +77,14 @@ class Lane:
 
     async def _finish(self, records: Sequence[Record]) -> None:
         messages = [message_of(self._topic, record) for record in records]
-        run = read_run(self._topic, messages)
-        for step in run.steps:
-            await insist(partial(self._applier.apply, step), self._waits)
-        for poisoned in run.poison:
-            message, offset = messages[poisoned.index], records[poisoned.index].offset
-            bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
-            await insist(bury, self._waits)
+        with self._tracing.applying(self._topic, (message.headers for message in messages)):
+            run = read_run(self._topic, messages)
+            for step in run.steps:
+                await insist(partial(self._applier.apply, step), self._waits)
+            for poisoned in run.poison:
+                message, offset = messages[poisoned.index], records[poisoned.index].offset
+                bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
+                await insist(bury, self._waits)
         self._tally.applied += len(records) - len(run.poison)
 
     def _waits(self, why: UnavailableError | None) -> None:

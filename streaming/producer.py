@@ -18,9 +18,11 @@ from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
+from streaming.cloud_event import Headers
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.topics import DEAD_LETTER_BYTES
+from streaming.tracing import OFF, Tracing
 
 # The longest that a caller waits for the acknowledgement.
 SEND_S: Final = 2.0
@@ -37,7 +39,10 @@ _REQUEST_BYTES: Final = DEAD_LETTER_BYTES - 1024
 class Producer:
     """An async context manager; it connects in the background and heals by itself."""
 
-    def __init__(self, broker: Broker, log: FilteringBoundLogger) -> None:
+    def __init__(
+        self, broker: Broker, log: FilteringBoundLogger, *, tracing: Tracing = OFF
+    ) -> None:
+        self.tracing = tracing
         self._broker = broker
         self._log = log
         self._up = asyncio.Event()
@@ -80,15 +85,20 @@ class Producer:
         none arrived and send all again, which event ids make harmless. `InputError` for a message
         that the broker will never take, for its size.
         """
+        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            await self._send(messages, within_s)
+
+    async def _send(self, messages: Sequence[Message], within_s: float) -> None:
         producer = self._producer
         if producer is None:
             raise UnavailableError("The event log is away and nothing was taken; send it again.")
+        origin = self.tracing.headers()
         limit = asyncio.timeout(within_s)
         self._sending.add(limit)
         try:
             async with limit:
                 sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=list(m.headers))
+                    await producer.send(m.topic, m.value, m.key, headers=_from(m, origin))
                     for m in messages
                 ]
                 await asyncio.gather(*sent)
@@ -162,6 +172,12 @@ class Producer:
                     raise KafkaConnectionError("a message was not acknowledged in time")
         finally:
             await client.close()
+
+
+def _from(message: Message, origin: Headers) -> list[tuple[str, bytes | None]]:
+    """The message's headers, with where it came from; a dead letter says so already."""
+    traced = any(name == "traceparent" for name, _ in message.headers)
+    return list(message.headers if traced else (*message.headers, *origin))
 
 
 async def _probe(client: AIOKafkaClient) -> None:
