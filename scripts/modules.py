@@ -9,7 +9,8 @@ import sys
 from pathlib import Path
 
 ROOMS = (
-    "genpage", "genpage/cli", "tokenizer", "model", "training", "dataset", "simulation", "export",
+    "genpage", "genpage/cli", "tokenizer", "model", "training", "training/rewards",
+    "training/rl", "dataset", "simulation", "export",
     "runtime", "streaming", "api", "api/routes", "evaluation", "benchmarks", "deploy",
 )  # fmt: skip
 TITLE = "## Every module in a line\n"

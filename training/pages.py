@@ -1,4 +1,6 @@
-"""Impressed pages with positive feedback, as columns of tokens and target weights.
+"""Impressed pages, as columns of tokens and target weights.
+
+Which pages are taken and what a title counts for are the objective's business (`training.labels`).
 
 Shape legend: P pages, N page tokens (rows and entities) of all pages together.
 """
@@ -14,14 +16,16 @@ from dataset.folder import DataFolder
 from genpage.request import Device
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
 from tokenizer.vocabulary import IntArray, Vocabulary
-from training.feedback import is_judged, is_positive, target_weight
+from training.labels import Aggregate, Labels, PositiveFeedback, row_weights
 from training.late import LateActs
 
 _COLUMNS = (
     *("page_id", "user_id", "ts", "row_pos", "col_pos", "row_id", "entity_id"),
     *("seen", "action", "device"),
-    "propensity",  # not used yet; a folder that has it wrong is refused all the same
+    "duration_s",
+    "propensity",  # a folder that has it wrong is refused, whoever uses it
 )
+_POSITIVE = PositiveFeedback()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +57,7 @@ class Pages:
         most: int | None,
         *,
         until: float = float("inf"),
+        labels: Labels = _POSITIVE,
     ) -> "Pages":
         """The pages of ``days``, newest days first until there are ``most`` (None: all).
 
@@ -67,35 +72,27 @@ class Pages:
             impressions = folder.impressions(day, day, columns=_COLUMNS)
             if late is not None:
                 impressions = late.without(impressions)
-            parts.insert(0, cls.of(impressions, vocabulary))
+            parts.insert(0, cls.of(impressions, vocabulary, labels))
         return cls._joined(parts)
 
     @classmethod
-    def of(cls, impressions: pl.DataFrame, vocabulary: Vocabulary) -> "Pages":
-        """The pages with positive feedback among ``impressions``, up to their last judged row."""
-        action = pl.col("action")
+    def of(
+        cls, impressions: pl.DataFrame, vocabulary: Vocabulary, labels: Labels = _POSITIVE
+    ) -> "Pages":
+        """The pages that ``labels`` learns from among ``impressions``."""
         cells = (
-            impressions.with_columns(
-                is_judged(action, pl.col("seen")).alias("judged"),
-                is_positive(action).alias("positive"),
-            )
-            .filter(pl.col("positive").any().over("page_id"))
-            .with_columns(
-                pl.col("row_pos").filter("judged").max().over("page_id").alias("last_judged")
-            )
-            .filter(pl.col("row_pos") <= pl.col("last_judged"))
+            labels.lines(impressions)
             .sort("ts", "page_id", "row_pos", "col_pos")
             .select(
-                *("page_id", "user_id", "ts", "row_pos", "device"),
-                target_weight(action).alias("weight"),
+                *("page_id", "user_id", "ts", "row_pos", "device", "weight"),
                 _tokens("row_id", _row_tokens(vocabulary), "unseen:row").alias("row"),
                 _tokens("entity_id", vocabulary.entity_tokens, "unseen:entity").alias("entity"),
             )
         )
-        return cls._assembled(cells)
+        return cls._assembled(cells, labels.aggregate)
 
     @classmethod
-    def _assembled(cls, cells: pl.DataFrame) -> "Pages":
+    def _assembled(cls, cells: pl.DataFrame, aggregate: Aggregate) -> "Pages":
         page = cells["page_id"].rle_id().to_numpy().astype(np.int64)  # (cells,)
         row_pos = cells["row_pos"].to_numpy().astype(np.int64)
         first = np.flatnonzero(np.diff(page, prepend=-1))  # each page's first cell
@@ -110,7 +107,7 @@ class Pages:
         tokens[place], weights[place] = cells["entity"].to_numpy(), weight
         tokens[row_place], is_row[row_place] = cells["row"].to_numpy()[opens], True
         if count:
-            weights[row_place] = np.maximum.reduceat(weight, np.flatnonzero(opens))
+            weights[row_place] = row_weights(weight, np.flatnonzero(opens), aggregate)
         heads = cells[first.astype(np.uint32)]
         return cls(
             page_ids=tuple(heads["page_id"]),

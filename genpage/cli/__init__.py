@@ -49,6 +49,7 @@ ENTRIES = (
     Entry(
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
+    Entry(("explain", "reward"), "explain", "ExplainReward", "why a page was worth what it was"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
