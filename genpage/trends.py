@@ -15,14 +15,21 @@ from genpage.catalog import SECONDS_A_DAY, Catalog
 from genpage.highest import highest
 
 HALF_LIFE_S = 1.5 * SECONDS_A_DAY
+# What the model's scores read beside it (`tokenizer.signals`): what is watched today, these days,
+# this week, this month, and at all.
+SIGNAL_HALF_LIVES_S = tuple(days * SECONDS_A_DAY for days in (0.25, 1.5, 5.0, 20.0, 365.0))
 _MOST_HALF_LIVES = 500.0
 
 
 @dataclass(frozen=True)
 class Trends:
-    """Decayed counts at one moment, by catalog index: ``scores`` is (E,) float32."""
+    """Decayed counts at one moment, by catalog index: ``scores`` is (E,) float32.
+
+    ``paces`` (H, E) are the same by each of `SIGNAL_HALF_LIVES_S`; None where nobody counted them.
+    """
 
     scores: NDArray[np.float32]
+    paces: NDArray[np.float32] | None = None
 
     @classmethod
     def none(cls, catalog: Catalog) -> "Trends":
@@ -45,38 +52,41 @@ class TrendCounter:
 
     def __init__(self, catalog: Catalog, *, half_life_s: float = HALF_LIFE_S) -> None:
         self._catalog = catalog
-        self._half_life_s = half_life_s
+        self._half_lives = np.array([half_life_s, *SIGNAL_HALF_LIVES_S])
+        self._reach = _MOST_HALF_LIVES * float(self._half_lives.min())
         # Counts stand as of `_reference` and grow with time instead of decaying, so an event
         # costs O(1); the reference moves before they can overflow.
         self._reference: float | None = None
         self._newest = -math.inf
-        self._counts = np.zeros(len(catalog.entities), np.float64)
+        self._counts = np.zeros((len(self._half_lives), len(catalog.entities)), np.float64)
 
     def add(self, entity_id: str, ts: float) -> None:
         """Count one engagement at ``ts`` (Unix seconds); an unknown entity counts nothing."""
         index = self._catalog.entity_index(entity_id)
         if index is None:
             return
-        weight = 2.0 ** ((ts - self._referred(ts)) / self._half_life_s)
-        self._counts[index] += weight
+        self._counts[:, index] += np.exp2((ts - self._referred(ts)) / self._half_lives)
 
     def add_all(self, indices: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
         """Count engagements given in columns (n,), by catalog index, in any order."""
         if len(indices):
-            weights = np.exp2((ts - self._referred(float(ts.max()))) / self._half_life_s)
-            self._counts += np.bincount(indices, weights, len(self._counts))
+            since = ts - self._referred(float(ts.max()))
+            for counts, half_life in zip(self._counts, self._half_lives, strict=True):
+                counts += np.bincount(indices, np.exp2(since / half_life), len(counts))
 
     def seed(self, trends: Trends, ts: float) -> None:
         """Start from counts known at ``ts``; only before the first event."""
-        self._counts[: len(trends.scores)] = trends.scores
+        self._counts[0, : len(trends.scores)] = trends.scores
+        if trends.paces is not None:
+            self._counts[1:, : trends.paces.shape[1]] = trends.paces
         self._reference = self._newest = ts
 
     def _referred(self, ts: float) -> float:
         """The reference to count an engagement by that is as new as ``ts``."""
         if self._reference is None:
             self._reference = ts
-        if ts - self._reference > _MOST_HALF_LIVES * self._half_life_s:
-            self._counts *= 0.5 ** ((ts - self._reference) / self._half_life_s)
+        if ts - self._reference > self._reach:
+            self._counts *= self._decay(ts)[:, None]
             self._reference = ts
         self._newest = max(self._newest, ts)
         return self._reference
@@ -85,5 +95,10 @@ class TrendCounter:
         """The counts as they are at the newest event."""
         if self._reference is None:
             return Trends.none(self._catalog)
-        decay = 0.5 ** ((self._newest - self._reference) / self._half_life_s)
-        return Trends((self._counts * decay).astype(np.float32))
+        counts = (self._counts * self._decay(self._newest)[:, None]).astype(np.float32)
+        return Trends(counts[0], counts[1:])
+
+    def _decay(self, ts: float) -> NDArray[np.float64]:
+        """What is left at ``ts`` of counts that stand as of the reference, by half-life."""
+        since = ts - (ts if self._reference is None else self._reference)
+        return np.asarray(0.5 ** (since / self._half_lives))

@@ -8,6 +8,7 @@
     catalog.json            the catalog that it was trained on
     encoder.safetensors     the content encoder's arrays
     trends.safetensors      decayed counts at the end of training
+    signals.safetensors     which titles go together (`tokenizer.signals`); may be missing
     rules.toml              the page's rules
     ...                     what training adds, metrics.jsonl for one
 
@@ -40,10 +41,13 @@ from genpage.trends import Trends
 from model.config import ModelConfig, Size
 from model.manifest import MANIFEST, SCHEMA, Manifest
 from model.network import Network
+from model.signals import missing_weights
 from model.trained_on import TrainedOn
+from tokenizer.signals import PACES, Signals
 from tokenizer.vocabulary import Vocabulary
 
 _CONTENT = "content"
+_SIGNALS = "signals.safetensors"
 _HASH_CHUNK = 1 << 22
 
 
@@ -97,6 +101,7 @@ class Checkpoint:
     trends: Trends
     lineage: Lineage
     history_tokens: int = 512
+    signals: Signals | None = None
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -126,7 +131,9 @@ class Checkpoint:
             tensors = {name: value.detach().contiguous() for name, value in self.weights.items()}
             save_tensors({**tensors, _CONTENT: self.content}, unfinished / "weights.safetensors")
             save_arrays(dict(self.encoder), unfinished / "encoder.safetensors")
-            save_arrays({"scores": self.trends.scores}, unfinished / "trends.safetensors")
+            save_arrays(_trend_arrays(self.trends), unfinished / "trends.safetensors")
+            if self.signals is not None:
+                save_arrays(self.signals.to_arrays(), unfinished / _SIGNALS)
             for name, content in (
                 ("vocabulary.json", self.vocabulary.to_json()),
                 ("catalog.json", catalog_to_json(self.catalog)),
@@ -165,11 +172,15 @@ class Checkpoint:
         try:
             weights = load_tensors(folder / "weights.safetensors")
             encoder = load_arrays(folder / "encoder.safetensors")
-            scores = load_arrays(folder / "trends.safetensors")["scores"]
+            trends = _trends(load_arrays(folder / "trends.safetensors"))
+            signals = None
+            if _SIGNALS in manifest.files:
+                signals = Signals.from_arrays(load_arrays(folder / _SIGNALS))
             vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_bytes())
             catalog = catalog_from_json((folder / "catalog.json").read_bytes())
             rules = Rules.parse((folder / "rules.toml").read_text("utf-8"))
             content = weights.pop(_CONTENT)
+            weights |= missing_weights(weights)
         except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
         return cls(
@@ -180,7 +191,8 @@ class Checkpoint:
             catalog=catalog,
             encoder=encoder,
             rules=rules,
-            trends=Trends(np.asarray(scores, np.float32)),
+            trends=trends,
+            signals=signals,
             lineage=Lineage(
                 size=manifest.size,
                 version=manifest.version,
@@ -193,7 +205,7 @@ class Checkpoint:
             extra={
                 name: (folder / name).read_bytes()
                 for name in manifest.files
-                if name not in _OWN_FILES
+                if name not in _OWN_FILES and name != _SIGNALS
             },
         )
 
@@ -208,6 +220,17 @@ _OWN_FILES = frozenset(
         "rules.toml",
     }
 )
+
+
+def _trend_arrays(trends: Trends) -> dict[str, NDArray[np.float32]]:
+    return {"scores": trends.scores} | ({} if trends.paces is None else {"paces": trends.paces})
+
+
+def _trends(arrays: Mapping[str, NDArray[Any]]) -> Trends:
+    scores, paces = np.asarray(arrays["scores"], np.float32), arrays.get("paces")
+    if paces is not None and paces.shape != (PACES, len(scores)):
+        raise CheckpointError("trends.safetensors: paces are of another version; train it again.")
+    return Trends(scores, None if paces is None else np.asarray(paces, np.float32))
 
 
 def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:

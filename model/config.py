@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import Literal, Self
 
 from genpage.errors import CheckpointError
+from model.signals import extra_parameters
 
 Size = Literal["tiny", "small", "120m", "200m", "450m", "900m"]
 
@@ -111,9 +112,10 @@ class ModelConfig:
         return self.layers * (attention + 3 * self.width * self.ffn + 2 * self.width) + self.width
 
     def parameters(self, vocab_size: int, content_dim: int = 0) -> int:
-        """Parameters of the whole network: trunk, untied embeddings, fusion on both sides."""
+        """Parameters of the whole network: trunk, untied embeddings, fusion, signals."""
         fusion = (content_dim + 1) * self.width + 1
-        return self.trunk_parameters() + 2 * (vocab_size * self.width + fusion)
+        tables = 2 * (vocab_size * self.width + fusion)
+        return self.trunk_parameters() + tables + extra_parameters(self.width)
 
 
 _SHAPES: Mapping[Size, dict[str, int]] = MappingProxyType(

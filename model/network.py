@@ -11,6 +11,7 @@ from genpage.errors import InputError
 from model.config import ModelConfig
 from model.fusion import FusedTable, unit_std
 from model.packing import Packing
+from model.signals import Asks, SignalGates
 from model.trunk import Trunk
 
 # Fresh logits stay near 0: an output row's standard deviation.
@@ -32,6 +33,8 @@ class Network(nn.Module):
         self.inputs = FusedTable(vocab_size, config.width, content.shape[1])
         self.trunk = Trunk(config)
         self.outputs = FusedTable(vocab_size, config.width, content.shape[1])
+        self.signals = SignalGates(config.width)
+        self.asks = Asks(config.width)
         self.register_buffer("content", content.float(), persistent=False)
 
     @property
