@@ -47,10 +47,15 @@ def next_item(
     targets: Targets,
     scorer: NextItemScorer | None = None,
     *,
+    multistage: bool = False,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> NextItem:
-    """Rank every target; ``progress`` hears of each step done, of `steps` in all."""
+    """Rank every target; ``progress`` hears of each step done, of `steps` in all.
+
+    With ``multistage`` the pipeline that the model replaces is one of the baselines, learnt anew
+    every day (`evaluation.multistage.next_item`).
+    """
     if not len(targets):
         raise DatasetError(
             "there is no event to ask about in these days: it takes users with 5 earlier events "
@@ -65,14 +70,18 @@ def next_item(
         name: reported(baseline_ranks(baseline, targets, own, progress))
         for name, baseline in baselines(targets.log).items()
     }
+    if multistage:
+        from evaluation.multistage.next_item import multistage_ranks  # noqa: PLC0415 - trees, factors
+
+        found["multistage"] = reported(multistage_ranks(source, targets, progress))
     if scorer is None:
         return NextItem(None, found)
     return NextItem(reported(model_ranks(scorer, source, targets, own, progress)), found)
 
 
-def steps(targets: Targets, *, with_model: bool) -> int:
+def steps(targets: Targets, *, with_model: bool, multistage: bool = False) -> int:
     """How many steps `next_item` reports: an event by a baseline, a prompt, an event by a model."""
-    return len(targets) * (len(baselines(targets.log)) + 2 * with_model)
+    return len(targets) * (len(baselines(targets.log)) + 2 * with_model + multistage)
 
 
 def baseline_ranks(

@@ -36,6 +36,9 @@ class NextItem(Command):
     last: str | None = Field(
         default=None, alias="to", description="the day after the last; by default the data's end"
     )
+    multistage: bool = Field(
+        default=False, description="rank by the multi-stage pipeline too, learnt anew every day"
+    )
     seed: int = Field(default=0, ge=0, description="of the bootstrap behind the intervals")
 
     def run(self) -> None:
@@ -58,11 +61,13 @@ class NextItem(Command):
             sys.stderr.write(f"warning: {warning}\n")
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            task = progress.add_task("ranking", total=steps(targets, with_model=scorer is not None))
+            total = steps(targets, with_model=scorer is not None, multistage=self.multistage)
+            task = progress.add_task("ranking", total=total)
             found = next_item(
                 source,
                 targets,
                 scorer,
+                multistage=self.multistage,
                 seed=self.seed,
                 progress=lambda done: progress.advance(task, done),
             )
