@@ -23,7 +23,7 @@ Floats = NDArray[np.float32]
 _STATE: Final = (
     "own_share",
     "own_idle_days",
-    "own_opinion",
+    "own_thumb",
     "own_listed",
     "own_looks",
     "own_plays",
