@@ -4,12 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.scorer import Scores
+from evaluation.scorer import Question, Scores
 from genpage.catalog import Catalog
 from runtime.chunk import Chunk
 from runtime.offline import PageModel
 from tokenizer.prompt import PromptEncoder
-from tokenizer.vocabulary import IntArray
 
 
 class BundleScorer:
@@ -31,13 +30,13 @@ class BundleScorer:
         """The bundle's."""
         return self._model.encoder
 
-    def scores(self, prompts: Sequence[IntArray]) -> Scores:
-        """(n, E): the scores of all entities at each prompt's last token."""
+    def scores(self, questions: Sequence[Question]) -> Scores:
+        """(n, E): the scores of all entities at each prompt's ``<next>``."""
         backend = self._model.backend
         last = [
             # Copied: a result is the backend's until the next call.
-            backend.forward([Chunk(slot=0, start=0, tokens=prompt)])[0][-1].copy()
-            for prompt in prompts
+            backend.forward([Chunk(slot=0, start=0, tokens=each.tokens)])[0][-1].copy()
+            for each in questions
         ]
         scores = self._model.head.scores(np.stack(last))  # (n, R + E)
         return scores[:, len(self.catalog.rows) :].copy()

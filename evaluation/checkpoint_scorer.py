@@ -9,13 +9,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from evaluation.scorer import Scores
+from evaluation.scorer import Question, Scores
 from genpage.catalog import Catalog
 from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.packing import Packing
 from tokenizer.prompt import PromptEncoder
-from tokenizer.vocabulary import IntArray
+from tokenizer.signals import places_of
 
 
 class CheckpointScorer:
@@ -26,17 +26,30 @@ class CheckpointScorer:
         self.catalog = catalog
         self.encoder = PromptEncoder(over.vocabulary, history_tokens=checkpoint.history_tokens)
         self._network = over.network()
+        self._signals = over.signals
         _, entities = over.vocabulary.item_tokens(catalog)
+        self._places = places_of(entities, over.vocabulary.size)
         with torch.inference_mode():
             table = self._network.output_table()
             self._output = table[torch.from_numpy(entities).long()]  # (E, d)
 
-    def scores(self, prompts: Sequence[IntArray]) -> Scores:
-        """(n, E): the logits of all entities at each prompt's last token."""
+    def scores(self, questions: Sequence[Question]) -> Scores:
+        """(n, E): the logits of all entities."""
+        signals = self._signals
+        prompts = [each.tokens if signals is None else each.history for each in questions]
         packing = Packing(tuple(len(prompt) for prompt in prompts))
         last = torch.tensor(packing.lengths).cumsum(0) - 1
         with torch.inference_mode():
             tokens = torch.from_numpy(np.concatenate(prompts).astype(np.int64))
             hidden = self._network.hidden(tokens, packing)[last]  # (n, d)
-            scores: Scores = (hidden @ self._output.T).float().numpy()
-        return scores
+            if signals is None:
+                plain: Scores = (hidden @ self._output.T).float().numpy()
+                return plain
+            asked = self._network.asks(hidden, torch.tensor([each.since for each in questions]))
+            scores = asked @ self._output.T
+            gates = self._network.signals(asked)  # (n, F)
+            for score, gate, each in zip(scores, gates, questions, strict=True):
+                values = signals.values(each.history, each.trends, self._places)  # (F, E)
+                score += gate @ torch.from_numpy(values)
+            found: Scores = scores.float().numpy()
+        return found

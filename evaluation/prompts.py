@@ -2,17 +2,17 @@
 
 from collections.abc import Iterator
 
+from evaluation.scorer import Question
 from evaluation.source import Source
 from evaluation.targets import Targets
 from genpage.injection import inject
 from genpage.trends import TrendCounter
 from tokenizer.history import Histories
 from tokenizer.prompt import PromptEncoder
-from tokenizer.vocabulary import IntArray
 
 
-def prompts(source: Source, targets: Targets, encoder: PromptEncoder) -> Iterator[IntArray]:
-    """A prompt for each target, in time order, ending with ``<next>``.
+def prompts(source: Source, targets: Targets, encoder: PromptEncoder) -> Iterator[Question]:
+    """A question for each target, in time order.
 
     What is trending comes from the events strictly before, as the request at that moment would
     have had it; the device, which the events do not tell, is the default one.
@@ -29,6 +29,7 @@ def prompts(source: Source, targets: Targets, encoder: PromptEncoder) -> Iterato
         while times[counted] < at:
             counter.add(entity_ids[counted], times[counted])
             counted += 1
+        trends = counter.snapshot()
         prompt = histories.prompt(
             encoder,
             histories.member(user_id),
@@ -36,6 +37,6 @@ def prompts(source: Source, targets: Targets, encoder: PromptEncoder) -> Iterato
             at=at,
             device="web",
             profile=source.profiles.get(user_id),
-            injection=inject(source.catalog, counter.snapshot(), at),
+            injection=inject(source.catalog, trends, at),
         )
-        yield prompt.tokens[: prompt.next_position + 1]
+        yield Question(prompt, trends)

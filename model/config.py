@@ -9,7 +9,7 @@ from typing import Literal, Self
 from genpage.errors import CheckpointError
 from model.signals import extra_parameters
 
-Size = Literal["tiny", "small", "120m", "200m", "450m", "900m"]
+Size = Literal["micro", "tiny", "small", "120m", "200m", "450m", "900m"]
 
 # Vectorised tails round differently where a width is no multiple of this (bitwise promises of the
 # exported trunk rest on it).
@@ -120,6 +120,8 @@ class ModelConfig:
 
 _SHAPES: Mapping[Size, dict[str, int]] = MappingProxyType(
     {
+        # For data of some ten thousand members, and for tests of a whole recipe.
+        "micro": {"width": 64, "layers": 2, "heads": 2, "kv_heads": 2, "head_dim": 32, "ffn": 192},
         # 6 M with a 20,480-token vocabulary, 0.8 M of it in the trunk: minutes on two cores.
         "tiny": {"width": 128, "layers": 4, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 384},
         "small": {

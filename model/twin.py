@@ -11,7 +11,6 @@ import torch
 from numpy.typing import NDArray
 
 from model.packing import Packing
-from tokenizer.signals import places_of
 
 if TYPE_CHECKING:
     from model.checkpoint import Checkpoint
@@ -27,8 +26,6 @@ class TorchTwin:
         self.checkpoint = checkpoint
         self._network = checkpoint.network()
         rows, entities = checkpoint.vocabulary.item_tokens(checkpoint.catalog)
-        self._rows = len(rows)
-        self._places = places_of(entities, checkpoint.vocabulary.size)
         self._items = torch.from_numpy(np.concatenate([rows, entities])).long()
         with torch.inference_mode():
             self._output = self._network.output_table()[self._items]  # (R + E, d)
@@ -43,20 +40,10 @@ class TorchTwin:
     def logits(self, tokens: IntArray) -> FloatArray:
         """Logits after every token, in catalog order: (n,) -> (n, R + E)."""
         with torch.inference_mode():
-            hidden = torch.from_numpy(self.hidden(tokens))
-            return self._scored(hidden, tokens).numpy()
+            return (torch.from_numpy(self.hidden(tokens)) @ self._output.T).numpy()
 
     def scores(self, tokens: IntArray) -> FloatArray:
         """Logits after the last token, rows then entities in catalog order: (n,) -> (R + E,)."""
         with torch.inference_mode():
-            last = torch.from_numpy(self.hidden(tokens)[-1:])
-            return self._scored(last, tokens)[0].numpy()
-
-    def _scored(self, hidden: torch.Tensor, tokens: IntArray) -> torch.Tensor:
-        """(n, d) -> (n, R + E), with what the checkpoint's own moment says of each title."""
-        scores = hidden @ self._output.T
-        signals = self.checkpoint.signals
-        if signals is not None:
-            values = signals.values(tokens, self.checkpoint.trends, self._places)  # (F, E)
-            scores[:, self._rows :] += self._network.signals(hidden) @ torch.from_numpy(values)
-        return scores
+            last = torch.from_numpy(self.hidden(tokens)[-1])
+            return (self._output @ last).numpy()

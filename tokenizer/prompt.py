@@ -64,7 +64,7 @@ def first_of(prefix: str) -> int:
 
 ACTION_TOKENS = {action: SYMBOL_IDS[f"action:{action}"] for action in ACTIONS}
 TIME_START, DURATION_START = first_of("time:"), first_of("duration:")
-_MATURITY_START, _SINCE_START, _HOUR_START = (
+_MATURITY_START, SINCE_START, _HOUR_START = (
     first_of(prefix) for prefix in ("maturity:", "since:", "hour:")
 )
 _UNSEEN = SYMBOL_IDS["unseen:entity"]
@@ -233,7 +233,7 @@ def _request(at: float, device: Device, last_ts: float | None) -> list[int]:
         SYMBOL_IDS[f"device:{device}"],
         _HOUR_START + hour_of(at),
         SYMBOL_IDS[f"weekday:{WEEKDAYS[weekday_of(at)]}"],
-        _SINCE_START + since_bucket(since),
+        SINCE_START + since_bucket(since),
     ]
 
 

@@ -74,10 +74,14 @@ def recent(history: IntArray) -> Recent:
 
 
 def history_of(prompt: IntArray) -> IntArray:
-    """The tokens of a prompt's history segment, its opening token left out."""
+    """The tokens of a prompt's history segment, its opening token left out.
+
+    The prompt may end with it.
+    """
     start = int(np.argmax(prompt == _HISTORY)) + 1
-    end = start + int(np.argmax(prompt[start:] == _NEW))
-    if prompt[start - 1] != _HISTORY or prompt[end] != _NEW or (end - start) % TOKENS_AN_EVENT:
+    behind = np.flatnonzero(prompt[start:] == _NEW)
+    end = start + int(behind[0]) if len(behind) else len(prompt)
+    if not len(prompt) or prompt[start - 1] != _HISTORY or (end - start) % TOKENS_AN_EVENT:
         return prompt[:0]
     return prompt[start:end]
 

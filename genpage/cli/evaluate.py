@@ -16,8 +16,11 @@ from genpage.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dataset.folder import DataFolder
     from evaluation.asked import Asked
+    from evaluation.daily import DailyRanker
     from evaluation.metrics import Report, Summary
+    from evaluation.source import Period
     from genpage.catalog import Catalog
 
 
@@ -39,6 +42,10 @@ class NextItem(Command):
     multistage: bool = Field(
         default=False, description="rank by the multi-stage pipeline too, learnt anew every day"
     )
+    daily: bool = Field(
+        default=False,
+        description="the checkpoint trains on each finished day before the next is asked about",
+    )
     seed: int = Field(default=0, ge=0, description="of the bootstrap behind the intervals")
 
     def run(self) -> None:
@@ -54,7 +61,10 @@ class NextItem(Command):
         period = Period.of(folder, self.first, self.last)
         source = Source.read(folder, period.last)
         targets = targets_between(source.log, period.start, period.end)
+        if self.daily and self.checkpoint is None:
+            raise UsageError("--daily trains a model on the way: give its --checkpoint")
         asked = self._model(source.catalog)
+        ranker = self._daily(folder, period) if self.daily else None
         scorer = None if asked is None else asked.scorer
         warning = None if asked is None else asked.warning(period)
         if warning is not None:
@@ -67,6 +77,7 @@ class NextItem(Command):
                 source,
                 targets,
                 scorer,
+                ranker=ranker,
                 multistage=self.multistage,
                 seed=self.seed,
                 progress=lambda done: progress.advance(task, done),
@@ -79,8 +90,27 @@ class NextItem(Command):
             "to": period.last,
             "trained_on": None if days is None else days.document(),
             "seen": warning is not None,
+            "daily": self.daily,
         }
         self.emit(document, _table(title, rankers))
+
+    def _daily(self, folder: "DataFolder", period: "Period") -> "DailyRanker":
+        from evaluation.daily import DailyRanker
+        from model.checkpoint import Checkpoint
+        from training.pretrain import Pretraining
+        from training.updates import Cadence, Update, Updates
+
+        def told(update: "Update") -> None:
+            before = update.before
+            if before is not None and before.hr10 is not None:
+                sys.stderr.write(
+                    f"{update.last}: HR@10 {before.hr10:.3f} of {before.questions} questions, then "
+                    f"trained on {update.questions} and {update.pages} pages, {update.seconds:.0f} s\n"
+                )
+
+        assert self.checkpoint is not None  # noqa: S101 - run() refused it
+        updates = Updates(folder, Checkpoint.load(self.checkpoint), Pretraining())
+        return DailyRanker(updates, period, Cadence(), told)
 
     def _model(self, catalog: "Catalog") -> "Asked | None":
         from evaluation.asked import Asked

@@ -15,7 +15,7 @@ from runtime.fake import EMPTY, FakeBackend, FakeHead, absorb, hidden_of
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
-from .conftest import MakeLog, MakeSource
+from .conftest import MakeLog, MakeSource, question
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def test_scores_stand_at_each_prompts_last_token(
     catalog = make_source(make_log()).catalog
     model = served(catalog)
     prompts = [np.array(tokens, np.int32) for tokens in ([5, 6, 7], [5], [9, 9, 9, 9])]
-    found = BundleScorer(model).scores(prompts)
+    found = BundleScorer(model).scores([question(p, catalog) for p in prompts])
     assert found.shape == (3, len(catalog.entities))
     for line, prompt in zip(found, prompts, strict=True):
         state = EMPTY

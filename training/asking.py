@@ -1,0 +1,50 @@
+"""The loss of questions: cross-entropy of the title that came among all that could have come."""
+
+from dataclasses import dataclass
+
+import torch
+from torch.nn.functional import cross_entropy
+
+from model.network import Network
+from tokenizer.signals import PACES
+from training.questions import QuestionBatch
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sources:
+    """What of the context the scores may use; each can be switched off (``studies``)."""
+
+    trends: bool = True
+    together: bool = True
+
+
+def question_logits(
+    network: Network, batch: QuestionBatch, entities: torch.Tensor, sources: Sources
+) -> torch.Tensor:
+    """(K, E) logits of the known titles (tokens ``entities``), -inf where none may come."""
+    hidden = network.hidden(batch.tokens, batch.packing, batch.identity)  # (T, d)
+    asked: torch.Tensor = network.asks(hidden.index_select(0, batch.positions), batch.since)  # (K, d)
+    output = network.outputs.rows(entities, network.content, batch.identity)  # (E, d)
+    logits = asked @ output.T
+    gates = network.signals(asked)  # (K, F)
+    if sources.trends:
+        paces = batch.paces.to(logits.dtype)
+        logits = logits + torch.bmm(gates[:, None, :PACES], paces)[:, 0]
+    if sources.together and len(batch.sparse):
+        weights = gates[batch.sparse_at[0], batch.sparse_kind] * batch.sparse
+        logits = logits.index_put(
+            (batch.sparse_at[0], batch.sparse_at[1]), weights, accumulate=True
+        )
+    closed = batch.unseen.clone()
+    closed[batch.closed[0], batch.closed[1]] = True
+    closed.scatter_(1, batch.places[:, None], value=False)
+    return logits.masked_fill(closed, float("-inf"))
+
+
+def question_loss(
+    network: Network, batch: QuestionBatch, entities: torch.Tensor, sources: Sources
+) -> torch.Tensor:
+    """Mean nats a question."""
+    logits = question_logits(network, batch, entities, sources)
+    loss: torch.Tensor = cross_entropy(logits.float(), batch.places)
+    return loss
