@@ -18,7 +18,7 @@ _QUIET = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_w
 class RankingSettings:
     """How the trees grow. Chosen on validation days (docs/quality.md)."""
 
-    trees: int = 250
+    trees: int = 200
     leaves: int = 31
     learning_rate: float = 0.06
     least_in_leaf: int = 60

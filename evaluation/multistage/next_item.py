@@ -32,8 +32,8 @@ from evaluation.source import Source
 from evaluation.targets import Targets, targets_between
 from genpage.catalog import SECONDS_A_DAY
 
-WINDOW_DAYS = 42
-NEGATIVES = 50
+WINDOW_DAYS = 28
+NEGATIVES = 30
 # A title that no generator proposed stands below all that were, by what is trending.
 _BELOW = 1e6
 
