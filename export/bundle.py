@@ -27,9 +27,12 @@ from genpage.errors import UsageError
 from genpage.staging import staged
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
+from model.signals import GATE_GAIN
 from model.trained_on import MADE_WITH
 from runtime import golden
+from runtime.asking import Asking
 from runtime.bundle import (
+    ASKING_PREFIX,
     CATALOG,
     ENCODER_PREFIX,
     GOLDEN,
@@ -147,6 +150,10 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
     for name, array in checkpoint.encoder.items():
         np.save(folder / f"{ENCODER_PREFIX}{name}.npy", array, allow_pickle=False)
     np.save(folder / TRENDS, checkpoint.trends.scores, allow_pickle=False)
+    asking = asking_of(checkpoint)
+    if asking is not None:
+        for name, array in asking.to_arrays().items():
+            np.save(folder / f"{ASKING_PREFIX}{name}.npy", array, allow_pickle=False)
     (folder / VOCABULARY).write_bytes(checkpoint.vocabulary.to_json())
     (folder / CATALOG).write_bytes(catalog_to_json(checkpoint.catalog))
     (folder / RULES).write_bytes(checkpoint.rules.to_toml().encode())
@@ -158,6 +165,21 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
         catalog=checkpoint.catalog,
         rules=checkpoint.rules,
         trends=checkpoint.trends,
+        asking=asking,
+    )
+
+
+def asking_of(checkpoint: Checkpoint) -> Asking | None:
+    """The question that a checkpoint learnt; None where it never did."""
+    if checkpoint.signals is None:
+        return None
+    weights = checkpoint.weights
+    return Asking(
+        gate_weight=(GATE_GAIN * weights["signals.weight"]).numpy(),
+        gate_bias=(GATE_GAIN * weights["signals.bias"]).numpy(),
+        scale=weights["asks.scale"].numpy(),
+        shift=weights["asks.shift"].numpy(),
+        signals=checkpoint.signals,
     )
 
 

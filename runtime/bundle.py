@@ -7,6 +7,7 @@
     inputs.*.npy           the embedding table, the content projection and its gate
     outputs.*.npy          the same of the output side, the head's vectors
     encoder.*.npy          the content encoder's arrays (`tokenizer.content`)
+    asking.*.npy           the question for the next title (`runtime.asking`), where it was learnt
     trends.npy             decayed counts at the end of training, by catalog index
     vocabulary.json, catalog.json, rules.toml
     golden.json            members with the pages that the model must give them
@@ -18,15 +19,18 @@ model computes is checked by `runtime.golden`, before anything is served.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import Message  # type: ignore[import-untyped]  # ships no types
+from numpy.typing import NDArray
 
 from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json
 from genpage.errors import BundleError, GenPageError
 from genpage.rules import Rules
 from genpage.trends import Trends
+from runtime.asking import Asking
 from runtime.cases import GoldenCase, parse_cases
 from runtime.lexicon import Lexicon
 from runtime.manifest import Manifest
@@ -44,6 +48,7 @@ CATALOG = "catalog.json"
 RULES = "rules.toml"
 GOLDEN = "golden.json"
 ENCODER_PREFIX = "encoder."
+ASKING_PREFIX = "asking."
 SIDES = ("inputs", "outputs")
 _DOMAINS = {"", "com.microsoft"}
 
@@ -57,6 +62,7 @@ class Contents:
     catalog: Catalog
     rules: Rules
     trends: Trends
+    asking: Asking | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,11 +94,7 @@ class Bundle:
 def _contents(files: VerifiedFolder) -> Contents:
     manifest = files.manifest
     inputs, outputs = (_table(files, side) for side in SIDES)
-    arrays = {
-        name.removeprefix(ENCODER_PREFIX).removesuffix(".npy"): files.array(name)
-        for name in manifest.files
-        if name.startswith(ENCODER_PREFIX)
-    }
+    arrays, asking = (_arrays(files, prefix) for prefix in (ENCODER_PREFIX, ASKING_PREFIX))
     vocabulary = Vocabulary.from_json(files.bytes(VOCABULARY))
     return Contents(
         trunk=files.path(TRUNK),
@@ -100,7 +102,16 @@ def _contents(files: VerifiedFolder) -> Contents:
         catalog=catalog_from_json(files.bytes(CATALOG)),
         rules=Rules.parse(files.bytes(RULES).decode()),
         trends=Trends(files.floats(TRENDS, (manifest.entities,))),
+        asking=Asking.from_arrays(asking, manifest.trunk.width) if asking else None,
     )
+
+
+def _arrays(files: VerifiedFolder, prefix: str) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(prefix).removesuffix(".npy"): files.array(name)
+        for name in files.manifest.files
+        if name.startswith(prefix)
+    }
 
 
 def _table(files: VerifiedFolder, side: str) -> FusedTable:

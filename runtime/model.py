@@ -9,6 +9,7 @@ from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime import golden
 from runtime.arrays import IntArray
+from runtime.asking import Asking
 from runtime.bundle import Bundle, Contents
 from runtime.head import CatalogHead
 from runtime.manifest import Manifest
@@ -47,6 +48,7 @@ class LoadedModel:
     trends: Trends
     encoder: PromptEncoder
     settings: LoadSettings
+    asking: Asking | None = None
 
     @classmethod
     def load(
@@ -97,6 +99,7 @@ class LoadedModel:
             trends=contents.trends,
             encoder=encoder,
             settings=settings,
+            asking=contents.asking,
         )
 
     @property

@@ -11,6 +11,7 @@ from genpage.catalog import Catalog
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime.arrays import IntArray
+from runtime.asking import Asking
 from runtime.fake import EMPTY, FakeBackend, FakeHead, absorb, hidden_of
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
@@ -31,6 +32,7 @@ class Served:
     rules: Rules
     trends: Trends
     digest: str = field(default="fake")
+    asking: Asking | None = None
 
 
 def served(catalog: Catalog) -> Served:
