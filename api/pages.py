@@ -199,6 +199,8 @@ class Pages:
             seed=request.seed,
             deadline=deadline,
             prompt_rows=len(plan.earlier),
+            context=plan.context,
+            request=request,
         )
 
     async def _decode(self, page: LivePage, stream: PageStream) -> None:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from genpage.context import Context
 from genpage.errors import InputError
 from genpage.grammar import PageGrammar
+from genpage.request import PageRequest
 from runtime.arrays import IntArray
 from runtime.backend import Backend, Head
 from runtime.prefix import PrefixKey
@@ -52,6 +54,9 @@ class PageJob:
     one by one, the last of them together with the fill. ``temperature`` 0 is greedy; above it
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
+
+    ``context`` and ``request`` are what the prompt says in tokens; the engine reads neither. Who
+    makes pages by other means behind the same routes does (``benchmarks/multistage.py``).
     """
 
     page_id: str
@@ -65,6 +70,8 @@ class PageJob:
     seed: int = 0
     deadline: float | None = None
     prompt_rows: int = 0
+    context: Context | None = None
+    request: PageRequest | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no page can be decoded from, naming the field."""

@@ -52,6 +52,7 @@ ENTRIES = (
     Entry(("explain", "reward"), "explain", "ExplainReward", "why a page was worth what it was"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
+    Entry(("bench", "multistage"), "bench", "BenchMultistage", "the pipeline it replaces, beside"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
     Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
