@@ -37,6 +37,8 @@ class Batch:
     entities: BatchTargets
     titles: BatchTargets
     candidates: Candidates
+    # Seeds what an objective draws for this batch alone.
+    seed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +128,7 @@ class BatchStream:
             entities=self._targets(examples, [example.entities for example in examples]),
             titles=self._targets(examples, [example.titles for example in examples]),
             candidates=self._candidates,
+            seed=0 if chance is None else int(chance.integers(1 << 62)),
         )
 
     def _example(self, number: int) -> Example:

@@ -32,6 +32,7 @@ class State:
     taken: int
     metrics_size: int
     network: dict[str, torch.Tensor]
+    heads: dict[str, torch.Tensor]
     # What the optimiser's own `state_dict` holds.
     optimiser: dict[str, Any]
 
@@ -81,6 +82,7 @@ class PartialRun:
             "taken": state.taken,
             "metrics_size": state.metrics_size,
             "network": state.network,
+            "heads": state.heads,
             "optimiser": state.optimiser,
         }
         with unfinished.open("wb") as file:

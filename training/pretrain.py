@@ -14,12 +14,12 @@ from torch.nn.functional import cross_entropy
 from model.network import Network
 from training.batches import Batch
 from training.candidates import BatchTargets
-from training.objective import Loss, Part
+from training.objective import Loss, Objective, Part
 
 NEXT_TITLE_SHARE = 0.5
 
 
-class Pretraining:
+class Pretraining(Objective):
     """Cross-entropy of the page's rows and entities and of next titles."""
 
     def loss(self, network: Network, batch: Batch) -> Loss:
@@ -29,11 +29,11 @@ class Pretraining:
         rows = network.outputs.rows(candidates.rows, network.content, batch.identity)  # (R, d)
         entities = network.outputs.rows(candidates.entities, network.content, batch.identity)
         parts = {
-            "rows": _part(hidden, rows, batch.rows, candidates.closed_rows(batch.rows)),
-            "entities": _part(
+            "rows": cross_entropies(hidden, rows, batch.rows, candidates.closed_rows(batch.rows)),
+            "entities": cross_entropies(
                 hidden, entities, batch.entities, candidates.closed_entities(batch.entities)
             ),
-            "titles": _part(
+            "titles": cross_entropies(
                 hidden, entities, batch.titles, candidates.closed_entities(batch.titles)
             ),
         }
@@ -41,7 +41,7 @@ class Pretraining:
         return Loss(page.mean + NEXT_TITLE_SHARE * parts["titles"].mean, parts)
 
 
-def _part(
+def cross_entropies(
     hidden: torch.Tensor,  # (T, d)
     output: torch.Tensor,  # (candidates, d)
     targets: BatchTargets,

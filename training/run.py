@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Self
@@ -24,7 +24,7 @@ from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.machine import matmul_peak, pick_device, training_dtype
-from training.objective import Objective, Part
+from training.objective import Objective, Part, Prediction
 from training.pages import Pages
 from training.partial import PartialRun
 from training.schedule import Budget
@@ -42,25 +42,6 @@ from training.trainer import Plan, Record, Trainer
 # of steps can need at most.
 _FEWEST_TOKENS = 128
 _VALIDATION_PAGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is peculiar to a size: steps (None: one epoch), tokens a batch, AdamW's peak rate."""
-
-    steps: int | None
-    batch_tokens: int
-    lr: float
-
-
-RECIPES: Mapping[Size, Recipe] = {
-    "tiny": Recipe(300, 4096, 3e-3),
-    "small": Recipe(None, 8192, 1.5e-3),
-    "120m": Recipe(None, 16384, 6e-4),
-    "200m": Recipe(None, 16384, 5e-4),
-    "450m": Recipe(None, 32768, 4e-4),
-    "900m": Recipe(None, 32768, 3e-4),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +69,16 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """Losses on the held-out last day (nats a target) beside those of a blind guess."""
+    """Losses on the held-out last day (nats a target) beside those of a blind guess.
+
+    ``figures`` are the objective's own.
+    """
 
     day: str
     pages: int
     losses: dict[str, float]
     guesses: dict[str, float]
+    figures: dict[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +151,7 @@ class Run:
         self.catalog = folder.catalog()
         self.start = self._starting_point(self.catalog)
         size: Size = self.start.lineage.size or "tiny"
-        recipe = RECIPES[size]
+        recipe = objective.recipe(size)
         self.network = self.start.network().to(self.device)
         self.peak_flops = matmul_peak(self.device)
 
@@ -192,10 +177,14 @@ class Run:
         if steps is None and options.epochs is None:
             steps = recipe.steps
         most = None if steps is None else steps * self.batch_tokens // _FEWEST_TOKENS
-        pages = Pages.read(folder, self._vocabulary, self.days, most, until=self._until)
+        objective.begin(self.network)
+        self.labels = objective.labels(folder, self.catalog, self._until)
+        pages = Pages.read(
+            folder, self._vocabulary, self.days, most, until=self._until, labels=self.labels
+        )
         if not len(pages):
             raise DatasetError(
-                f"{options.data} has no page with positive feedback, complete before "
+                f"{options.data} has no page with feedback to learn from, complete before "
                 f"{self.held_out or options.to or 'its end'}; there is nothing to train on"
             )
         self.pages = len(pages)
@@ -231,12 +220,13 @@ class Run:
         if validation is not None:
             losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
             check_finite(len(every), self.plan.lr, losses)
+            self._objective.refuse(validation.figures)
         replace(
             start,
             weights={name: value.cpu() for name, value in self.network.state_dict().items()},
             trends=self._timeline.trends_before(self._until),
             lineage=lineage,
-            extra={"metrics.jsonl": metrics},
+            extra={"metrics.jsonl": metrics, **self._objective.files()},
         ).save(options.out)
         partial.discard()
         return Summary(
@@ -291,6 +281,7 @@ class Run:
         """All that decides the loss curve; what differs is another run."""
         return {
             "objective": type(self._objective).__name__,
+            **self._objective.settings(),
             "budget": asdict(self.plan.budget),
             "batch_tokens": self.batch_tokens,
             "lr": self.plan.lr,
@@ -314,7 +305,14 @@ class Run:
             return None
         to = self._options.to
         until = float("inf") if to is None else day_start(to)
-        pages = Pages.read(self._folder, self._vocabulary, [self.held_out], None, until=until)
+        pages = Pages.read(
+            self._folder,
+            self._vocabulary,
+            [self.held_out],
+            None,
+            until=until,
+            labels=self._objective.labels(self._folder, self.catalog, until),
+        )
         if not len(pages):
             return None
         stream = self._stream_of(pages, until)
@@ -325,15 +323,19 @@ class Run:
             for page in np.sort(chosen[:_VALIDATION_PAGES])
         ]
         sums: dict[str, Part] = {}
+        found: dict[str, list[Prediction]] = {}
         self.network.eval()
         for batch in stream.packed(examples):
             for name, part in self._objective.loss(self.network, batch).parts.items():
                 sums[name] = sums[name] + part if name in sums else part
+            for name, prediction in self._objective.predictions(self.network, batch).items():
+                found.setdefault(name, []).append(prediction)
         return Validation(
             day=self.held_out,
             pages=len(examples),
             losses={name: float(part.mean) for name, part in sums.items()},
             guesses={name: float(part.guess_mean) for name, part in sums.items()},
+            figures=dict(self._objective.report(found)),
         )
 
 

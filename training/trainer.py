@@ -32,7 +32,10 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One step, as a line of the metrics. Losses are nats a target; times are seconds."""
+    """One step, as a line of the metrics; times are seconds.
+
+    Losses are nats a target; of a reward model, squared rewards.
+    """
 
     step: int
     progress: float
@@ -59,12 +62,15 @@ class Trainer:
     ) -> None:
         self._network = network.train()
         self._objective = objective
+        self._heads = objective.heads
         self._stream = stream
         self._plan = plan
         self._partial = partial
         matrices = [p for _, p in network.trunk.named_parameters() if p.dim() > 1]
         decayed = {id(p) for p in matrices}
         others = [p for p in network.parameters() if id(p) not in decayed]
+        others += self._heads.parameters()
+        self._parameters = [*matrices, *others]
         groups: list[dict[str, Any]] = [  # torch's own signature
             {"params": matrices, "weight_decay": WEIGHT_DECAY},
             {"params": others, "weight_decay": 0.0},
@@ -81,6 +87,7 @@ class Trainer:
         if state is not None:
             step, taken = state.step, state.taken
             self._network.load_state_dict(state.network)
+            self._heads.load_state_dict(state.heads)
             self._optimiser.load_state_dict(state.optimiser)
         budget = self._plan.budget
         with self._partial.metrics.open("ab") as metrics:
@@ -110,13 +117,12 @@ class Trainer:
         check_finite(step, self._plan.lr, {"loss": total})
         self._optimiser.zero_grad()
         loss.total.backward()  # type: ignore[no-untyped-call]
-        clipped = torch.nn.utils.clip_grad_norm_(self._network.parameters(), self._plan.clip)
+        clipped = torch.nn.utils.clip_grad_norm_(self._parameters, self._plan.clip)
         norm = float(clipped)
         # Before the step: the weights, and with them what is saved, stay numbers.
         check_finite(step, self._plan.lr, {"gradient's norm": norm})
         self._optimiser.step()
-        candidates = len(batch.candidates.entities)
-        targets = len(batch.entities.positions) + len(batch.titles.positions)
+        logits = self._objective.logits(batch)
         return Record(
             step=step,
             progress=progress,
@@ -126,7 +132,7 @@ class Trainer:
             gradient=norm,
             examples=examples,
             tokens=batch.packing.tokens,
-            flops=training_flops(self._network.config, batch.packing, targets, candidates),
+            flops=training_flops(self._network.config, batch.packing, logits),
             seconds=time.perf_counter() - start,
         )
 
@@ -137,6 +143,7 @@ class Trainer:
                 taken,
                 metrics_size,
                 self._network.state_dict(),
+                self._heads.state_dict(),
                 self._optimiser.state_dict(),
             )
         )

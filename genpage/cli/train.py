@@ -1,4 +1,4 @@
-"""``genpage train pretrain``: from a data folder to a checkpoint."""
+"""``genpage train pretrain|wbc|reward-model``: from a data folder to a checkpoint."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +14,8 @@ from genpage.staging import refuse_existing
 from model.config import Size
 
 if TYPE_CHECKING:
+    from training.objective import Objective
+    from training.rewards.declaration import Rewards
     from training.run import Run, Summary
     from training.trainer import Record
 
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 _FOLLOW = 0.1
 
 
-class Pretrain(Command):
-    """Next-token prediction of page tokens on impressions with positive feedback.
+class Training(Command):
+    """What every training run on logged pages is asked for.
 
     A run that was interrupted goes on where it was when it is started again with the same settings.
     """
@@ -47,11 +49,14 @@ class Pretrain(Command):
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
     force: bool = Field(default=False, description="replace an existing checkpoint")
 
+    def objective(self) -> "Objective":
+        """What is trained for."""
+        raise NotImplementedError  # pragma: no cover - each command has its own
+
     def run(self) -> None:
         """Train and write the checkpoint."""
         import torch
 
-        from training.pretrain import Pretraining
         from training.run import Options, Run
 
         refuse_existing(self.out, force=self.force)
@@ -78,7 +83,7 @@ class Pretrain(Command):
                     to=self.to,
                     force=self.force,
                 ),
-                Pretraining(),
+                self.objective(),
             )
         summary = self._watched(run, console)
         self.emit(_document(summary), _table(summary))
@@ -98,7 +103,7 @@ class Pretrain(Command):
         )
         shown: float | None = None
         with Progress(*columns, console=console) as progress:
-            task = progress.add_task("pretrain", total=1.0, now="")
+            task = progress.add_task("training", total=1.0, now="")
 
             def watch(record: "Record") -> None:
                 nonlocal shown
@@ -111,6 +116,56 @@ class Pretrain(Command):
                 )
 
             return run.train(watch)
+
+
+class Pretrain(Training):
+    """Next-token prediction of page tokens on impressions with positive feedback.
+
+    A run that was interrupted goes on where it was when it is started again with the same settings.
+    """
+
+    def objective(self) -> "Objective":
+        """Next-token prediction."""
+        from training.pretrain import Pretraining
+
+        return Pretraining()
+
+
+class PostTraining(Training):
+    """What a run on rewards is asked for beside."""
+
+    rewards: Path | None = Field(default=None, description="what feedback is worth; a TOML file")
+
+    def declared(self) -> "Rewards":
+        """The rewards of --rewards; post-training goes on from a checkpoint."""
+        from training.rewards.declaration import Rewards
+
+        if self.parent is None:
+            raise UsageError(
+                "--from is missing: post-training goes on from a pretrained checkpoint"
+            )
+        return Rewards.default() if self.rewards is None else Rewards.load(self.rewards)
+
+
+class WBC(PostTraining):
+    """Weighted binary classification of impressed rows and titles: a logit becomes a value.
+
+    A run that was interrupted goes on where it was when it is started again with the same settings.
+    """
+
+    negatives: int = Field(
+        default=16, ge=0, le=1024, description="titles drawn a place as weak negatives; 0: none"
+    )
+    negative_weight: float = Field(
+        default=0.02, ge=0, description="what those of one place weigh together"
+    )
+
+    def objective(self) -> "Objective":
+        """The objective, with its switches."""
+        from training.wbc import Switches, WeightedClassification
+
+        switches = Switches(self.negatives, self.negative_weight)
+        return WeightedClassification(self.declared(), switches)
 
 
 def _document(summary: "Summary") -> dict[str, object]:
@@ -137,6 +192,7 @@ def _document(summary: "Summary") -> dict[str, object]:
             "pages": held_out.pages,
             "losses": held_out.losses,
             "guesses": held_out.guesses,
+            "figures": held_out.figures,
         },
     }
 
@@ -160,6 +216,8 @@ def _table(summary: "Summary") -> Table:
         held_out = summary.validation
         table.add_row(f"held out {held_out.day}", _nats(held_out.losses))
         table.add_row("a blind guess", _nats(held_out.guesses))
+        if held_out.figures:
+            table.add_row("", _nats(held_out.figures))
     return table
 
 

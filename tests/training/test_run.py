@@ -17,7 +17,7 @@ from model.network import Network
 from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from training.batches import Batch
-from training.objective import Loss
+from training.objective import Loss, Objective
 from training.partial import PartialRun
 from training.pretrain import Pretraining
 from training.run import Options, Run, Summary
@@ -138,7 +138,7 @@ def test_an_unfinished_run_with_other_settings_is_refused(service: Path, tmp_pat
 
 
 @dataclass
-class Diverging:
+class Diverging(Objective):
     """Pretraining whose loss, or whose gradient alone, is no number from a step on."""
 
     after: int
