@@ -14,10 +14,12 @@ from evaluation.checkpoint_scorer import CheckpointScorer
 from evaluation.log import Numbers
 from evaluation.metrics import Values
 from evaluation.next_item import Progress, model_ranks
+from evaluation.prompts import histories_of
 from evaluation.source import Period, Source
 from evaluation.targets import Targets
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import UsageError
+from tokenizer.history import Histories
 from training.updates import Cadence, Update, Updates
 
 Watch = Callable[[Update], object]
@@ -48,8 +50,9 @@ class DailyRanker:
                 "checkpoint, or a later --from."
             )
         for day in days_between(self.updates.until, period.first):
-            self.watch(self.updates.day(day, self.cadence))
+            self.watch(self.updates.day(day, self.cadence, judge=False))
         ranks = np.empty(len(targets))
+        histories: Histories | None = None
         for day in days_between(period.first, period.last):
             start = day_start(day)
             of_day = (targets.ts >= start) & (targets.ts < start + SECONDS_A_DAY)
@@ -62,8 +65,11 @@ class DailyRanker:
                 rested=targets.rested[mine],
             )
             scorer = CheckpointScorer(self.updates.checkpoint(), source.catalog)
-            ranks[mine] = model_ranks(scorer, source, some, [own[i] for i in mine.tolist()], progress)
-            self.watch(self.updates.day(day, self.cadence))
+            # The vocabulary grew once, with the folder's catalog.
+            histories = histories or histories_of(source, scorer.encoder.vocabulary)
+            held = [own[i] for i in mine.tolist()]
+            ranks[mine] = model_ranks(scorer, source, some, held, progress, histories)
+            self.watch(self.updates.day(day, self.cadence, judge=False))
         return ranks
 
 

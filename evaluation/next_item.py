@@ -20,6 +20,7 @@ from evaluation.source import Source
 from evaluation.targets import Targets
 from evaluation.uplift import Uplift
 from genpage.errors import ArtefactError, DatasetError
+from tokenizer.history import Histories
 
 # Prompts are scored in batches of about this many tokens, and never more than so many at once.
 BATCH_TOKENS = 8_192
@@ -124,13 +125,14 @@ def model_ranks(
     targets: Targets,
     own: Sequence[Numbers],
     progress: Progress,
+    histories: Histories | None = None,
 ) -> Values:
-    """(n,) the rank of each target's entity by a model."""
+    """(n,) the rank of each target's entity by a model; ``histories`` as `prompts` takes them."""
     entity, pool = targets.entity, targets.pool
     ranks = np.empty(len(targets))
     columns = _Columns(scorer, source)
     first = 0
-    for batch in batches(prompts(source, targets, scorer.encoder)):
+    for batch in batches(prompts(source, targets, scorer.encoder, histories)):
         for index, row in enumerate(columns.scores(batch), start=first):
             ranks[index] = middle_rank(row[: pool[index]], int(entity[index]), own[index])
         first += len(batch)

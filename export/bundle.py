@@ -175,7 +175,7 @@ def asking_of(checkpoint: Checkpoint) -> Asking | None:
         return None
     weights = checkpoint.weights
     return Asking(
-        gate_weight=(GATE_GAIN * weights["signals.weight"]).numpy(),
+        gate_weight=weights["signals.weight"].numpy(),
         gate_bias=(GATE_GAIN * weights["signals.bias"]).numpy(),
         scale=weights["asks.scale"].numpy(),
         shift=weights["asks.shift"].numpy(),

@@ -17,7 +17,7 @@ from tokenizer.buckets import SINCE_NAMES
 from tokenizer.signals import SIGNALS
 
 
-# Gates are few and every target moves them: they learn as much faster than the rest.
+# What holds for everybody is one number a signal: it learns as much faster than the rest.
 GATE_GAIN = 8.0
 
 
@@ -31,7 +31,7 @@ class SignalGates(nn.Module):
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
         """How much each signal counts."""  # (n, d) -> (n, F)
-        return GATE_GAIN * (hidden @ self.weight + self.bias)
+        return hidden @ self.weight + GATE_GAIN * self.bias
 
 
 class Asks(nn.Module):

@@ -100,7 +100,10 @@ class Moments:
     def lists(self, at: float) -> Signals:
         """The lists as of the last day (or week) before ``at``."""
         step = SECONDS_A_DAY if at > self.newest - DAILY_LISTS_S else LISTS_S
-        known = float(np.floor(at / step) * step)
+        return self.lists_at(float(np.floor(at / step) * step))
+
+    def lists_at(self, known: float) -> Signals:
+        """The lists of what happened strictly before ``known``."""
         if known not in self._lists:
             self._lists[known] = self.together.before(known)
         return self._lists[known]

@@ -82,8 +82,11 @@ class Timeline:
     def trends_before(self, at: float) -> Trends:
         """The counts of all events before ``at``."""
         counter = TrendCounter(self.catalog)
-        for event in range(int(np.searchsorted(self._ts, at, side="left"))):
-            counter.add(self._entities[event], float(self._ts[event]))
+        end = int(np.searchsorted(self._ts, at, side="left"))
+        indices = [self.catalog.entity_index(entity) for entity in self._entities[:end]]
+        known = np.array([index is not None for index in indices], np.bool_)
+        places = np.array([index or 0 for index in indices], np.int32)
+        counter.add_all(places[known], self._ts[:end][known])
         return counter.snapshot()
 
     def learn_injections(self, moments: NDArray[np.float64]) -> None:

@@ -48,17 +48,17 @@ _FIRST_GATES = 0.3
 class Cadence:
     """How much a pass trains on. ``lr`` is AdamW's peak; ``questions`` a batch's targets.
 
-    A daily pass takes the questions of the newest ``days``, ``past`` times as many of the
-    ``past_days`` before, and ``pages`` of the newest day's pages at most.
+    A daily pass takes the questions of the newest ``days``, ``past`` times as many of days drawn
+    from the ``past_days`` before, and ``pages`` of the newest day's pages at most.
     """
 
     lr: float = 1e-3
     passes: int = 1
     questions: int = 256
-    days: int = 3
+    days: int = 1
     past: float = 0.5
     past_days: int = 28
-    pages: int = 32
+    pages: int = 8
     page_tokens: int = 4096
     clip: float = 1.0
 
@@ -138,7 +138,7 @@ class Updates:
             self._start,
             weights={name: value.clone() for name, value in self.network.state_dict().items()},
             trends=self._timeline.trends_before(self._until),
-            signals=self._together.before(self._until),
+            signals=self._moments.lists_at(self._until),
             lineage=lineage,
         )
 
@@ -147,7 +147,7 @@ class Updates:
         """The first day that it has not seen."""
         return day_of(self._until)
 
-    def day(self, day: str, cadence: Cadence) -> Update:
+    def day(self, day: str, cadence: Cadence, *, judge: bool = True) -> Update:
         """Judge the model on a day, then train on it and on what the cadence takes beside it."""
         start = day_start(day)
         if start < self._until:
@@ -157,7 +157,7 @@ class Updates:
             )
         began, until = time.perf_counter(), start + SECONDS_A_DAY
         self._moments.newest = until
-        before = self._judge(self._stream.between(start, until))
+        before = self._judge(self._stream.between(start, until)) if judge else None
         new_titles = self._newcomers(until)
         newest = self._stream.between(until - cadence.days * SECONDS_A_DAY, until)
         chance = np.random.default_rng((self._seed, int(start // SECONDS_A_DAY)))
@@ -246,17 +246,18 @@ class Updates:
     def _past(
         self, until: float, newest: list[Asked], cadence: Cadence, chance: np.random.Generator
     ) -> list[Asked]:
-        """A sample of earlier histories, as many questions as the cadence says."""
+        """Histories of some earlier days, as many questions as the cadence says."""
         wanted = cadence.past * sum(len(each.events) for each in newest)
-        if wanted <= 0:
-            return []
-        earlier = self._stream.between(until - cadence.past_days * SECONDS_A_DAY, until)
         chosen: list[Asked] = []
-        for place in chance.permutation(len(earlier)).tolist():
+        for ago in 1 + chance.permutation(cadence.past_days):
             if wanted <= 0:
                 break
-            chosen.append(earlier[place])
-            wanted -= len(earlier[place].events)
+            day = until - int(ago) * SECONDS_A_DAY
+            earlier = self._stream.between(day, day + SECONDS_A_DAY)
+            for place in chance.permutation(len(earlier)).tolist():
+                if wanted > 0:
+                    chosen.append(earlier[place])
+                    wanted -= len(earlier[place].events)
         return chosen
 
     def _pages(self, days: list[str], until: float, most: int) -> BatchStream | None:

@@ -101,12 +101,11 @@ class NextItem(Command):
         from training.updates import Cadence, Update, Updates
 
         def told(update: "Update") -> None:
-            before = update.before
-            if before is not None and before.hr10 is not None:
-                sys.stderr.write(
-                    f"{update.last}: HR@10 {before.hr10:.3f} of {before.questions} questions, then "
-                    f"trained on {update.questions} and {update.pages} pages, {update.seconds:.0f} s\n"
-                )
+            nats = "-" if update.nats is None else f"{update.nats:.3f} nats"
+            sys.stderr.write(
+                f"{update.last}: trained on {update.questions} questions and {update.pages} pages, "
+                f"{nats}, {update.seconds:.0f} s\n"
+            )
 
         assert self.checkpoint is not None  # noqa: S101 - run() refused it
         updates = Updates(folder, Checkpoint.load(self.checkpoint), Pretraining())
