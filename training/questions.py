@@ -59,6 +59,7 @@ class Moments:
         float  # Unix seconds: training's end; the lists of the last days before it are made daily
     )
     _place: NDArray[np.int64]  # (V,) a token's place among the known entities, -1
+    lists_until: float = np.inf  # no newer lists than of then: a model that is not updated
     _counted: float = -np.inf
     _position: int = 0
     _counts: NDArray[np.float64] | None = None
@@ -100,7 +101,7 @@ class Moments:
     def lists(self, at: float) -> Signals:
         """The lists as of the last day (or week) before ``at``."""
         step = SECONDS_A_DAY if at > self.newest - DAILY_LISTS_S else LISTS_S
-        return self.lists_at(float(np.floor(at / step) * step))
+        return self.lists_at(min(float(np.floor(at / step) * step), self.lists_until))
 
     def lists_at(self, known: float) -> Signals:
         """The lists of what happened strictly before ``known``."""

@@ -169,6 +169,20 @@ class Updates:
             update, before=before, new_titles=new_titles, seconds=time.perf_counter() - began
         )
 
+    def judged(self, day: str, *, lists_of: str | None = None) -> Slice:
+        """How good the model is on a day's questions, as it is now; nothing is trained.
+
+        ``lists_of`` is the day as of which the lists of what goes together are, the model's own
+        end by default. Trend counts are of each question's moment: they are the request's.
+        """
+        start = day_start(day)
+        self._moments.newest = start + SECONDS_A_DAY
+        self._moments.lists_until = day_start(lists_of) if lists_of else self._until
+        try:
+            return self._judge(self._stream.between(start, start + SECONDS_A_DAY))
+        finally:
+            self._moments.lists_until = np.inf
+
     def pass_over(
         self, first: str, until: str, cadence: Cadence, watch: Callable[[float, float], None]
     ) -> Update:
