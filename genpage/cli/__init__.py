@@ -44,9 +44,6 @@ ENTRIES = (
     Entry(("rules", "check"), "rules", "RulesCheck", "check a rules file"),
     Entry(("init",), "init", "Init", "a checkpoint of random weights, or one grown"),
     Entry(("train", "pretrain"), "train", "Pretrain", "next-token prediction on pages"),
-    Entry(("train", "histories"), "daily", "Histories", "next titles after every event"),
-    Entry(("train", "daily"), "daily", "Daily", "go on with a finished day"),
-    Entry(("daily",), "month", "DailyCycle", "train, export and announce, day after day"),
     Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
     Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
     Entry(
@@ -54,6 +51,7 @@ ENTRIES = (
     ),
     Entry(("explain", "reward"), "explain", "ExplainReward", "why a page was worth what it was"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+    Entry(("study",), "study", "StudyCommand", "the method's claims, measured again"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
     Entry(("bench", "multistage"), "bench", "BenchMultistage", "the pipeline it replaces, beside"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),

@@ -1,0 +1,84 @@
+"""``genpage study NAME|all``."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.table import Table
+
+from genpage.cli.command import Command
+from model.config import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class StudyCommand(Command):
+    """One of the studies, or all: table, plot and JSON into docs/studies.
+
+    What a study needs (data, checkpoints, steps) is kept under --work, so that one that was
+    interrupted goes on where it was.
+    """
+
+    name: CliPositionalArg[str] = Field(description="which study; all for every one")
+    out: Path = Field(default=Path("docs/studies"), description="where pages, plots and JSON go")
+    work: Path = Field(default=Path("var/studies"), description="what is kept between runs")
+    members: int = Field(default=2000, ge=50, description="members of the simulated service")
+    entities: int = Field(default=1500, ge=400, description="its titles")
+    days: int = Field(default=30, ge=5, description="its days")
+    size: Size = Field(default="tiny", description="of the models")
+    steps: int = Field(default=300, ge=1, description="training steps of a model")
+    visits: int = Field(default=400, ge=10, description="visits whose pages are judged")
+    pages: int = Field(default=6000, ge=50, description="pages the pipeline learns from")
+    seed: int = Field(default=0, ge=0, description="of the simulated service")
+
+    def run(self) -> None:
+        """Run, write, print."""
+        from evaluation.studies.catalogue import chosen
+        from evaluation.studies.publish import publish
+        from evaluation.studies.workshop import Scale, Workshop
+
+        studies = chosen(self.name)
+        scale = Scale(
+            members=self.members,
+            entities=self.entities,
+            days=self.days,
+            size=self.size,
+            steps=self.steps,
+            visits=self.visits,
+            pages=self.pages,
+            seed=self.seed,
+        )
+        workshop = Workshop(
+            self.work,
+            scale,
+            tell=lambda text: sys.stderr.write(f"{text}\n"),
+            bench=self._bench,
+        )
+        documents = []
+        table = Table("study", "what", "figure", "95%", title="studies")
+        for study in studies:
+            findings = study.run(workshop)
+            command = f"genpage study {study.name}{self._flags()}"
+            documents.append(publish(study, findings, self.out, command))
+            for row in findings.rows:
+                interval = "" if row.ci95 is None else f"{row.ci95[0]:.4g} to {row.ci95[1]:.4g}"
+                name = " ".join(part for part in (row.series, row.name) if part)
+                table.add_row(study.name, name, f"{row.value:.4g}", interval)
+        self.emit({"studies": documents}, table)
+
+    def _bench(self, bundle: Path, data: Path) -> "Mapping[str, object]":
+        from benchmarks import multistage
+
+        return multistage.report(bundle, data, pages=self.pages).document
+
+    def _flags(self) -> str:
+        """The settings that are not the default ones, as flags."""
+        shown = ("members", "entities", "days", "size", "steps", "visits", "pages", "seed")
+        fields = type(self).model_fields
+        values = ((name, getattr(self, name)) for name in shown)
+        return "".join(
+            f" --{name} {value}" for name, value in values if value != fields[name].default
+        )
