@@ -44,6 +44,9 @@ ENTRIES = (
     Entry(("rules", "check"), "rules", "RulesCheck", "check a rules file"),
     Entry(("init",), "init", "Init", "a checkpoint of random weights, or one grown"),
     Entry(("train", "pretrain"), "train", "Pretrain", "next-token prediction on pages"),
+    Entry(("train", "histories"), "daily", "Histories", "next titles after every event"),
+    Entry(("train", "daily"), "daily", "Daily", "go on with a finished day"),
+    Entry(("daily",), "month", "DailyCycle", "train, export and announce, day after day"),
     Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
     Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
     Entry(
