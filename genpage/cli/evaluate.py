@@ -39,8 +39,9 @@ class NextItem(Command):
     last: str | None = Field(
         default=None, alias="to", description="the day after the last; by default the data's end"
     )
-    multistage: bool = Field(
-        default=False, description="rank by the multi-stage pipeline too, learnt anew every day"
+    multistage: bool | None = Field(
+        default=None,
+        description="rank by the multi-stage pipeline too, learnt anew every day; as --daily is",
     )
     daily: bool = Field(
         default=False,
@@ -69,16 +70,17 @@ class NextItem(Command):
         warning = None if asked is None else asked.warning(period)
         if warning is not None:
             sys.stderr.write(f"warning: {warning}\n")
+        multistage = self.daily if self.multistage is None else self.multistage
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            total = steps(targets, with_model=scorer is not None, multistage=self.multistage)
+            total = steps(targets, with_model=scorer is not None, multistage=multistage)
             task = progress.add_task("ranking", total=total)
             found = next_item(
                 source,
                 targets,
                 scorer,
                 ranker=ranker,
-                multistage=self.multistage,
+                multistage=multistage,
                 seed=self.seed,
                 progress=lambda done: progress.advance(task, done),
             )
@@ -107,7 +109,7 @@ class NextItem(Command):
                 f"{nats}, {update.seconds:.0f} s\n"
             )
 
-        assert self.checkpoint is not None  # noqa: S101 - run() refused it
+        assert self.checkpoint is not None
         updates = Updates(folder, Checkpoint.load(self.checkpoint), Pretraining())
         return DailyRanker(updates, period, Cadence(), told)
 
