@@ -58,7 +58,7 @@ class Cadence:
     days: int = 1
     past: float = 0.5
     past_days: int = 28
-    pages: int = 8
+    pages: int = 4
     page_tokens: int = 4096
     clip: float = 1.0
 
@@ -211,7 +211,8 @@ class Updates:
         began = time.perf_counter()
         optimiser = self._optimiser(cadence.lr)
         total = sum(len(each.events) for each in asked) * cadence.passes
-        page_examples = 0 if pages is None else pages.examples
+        # Pages are read a day at a time, so there may be more of them than were asked for.
+        page_examples = 0 if pages is None else min(cadence.pages, pages.examples)
         done, taken, steps, sums = 0, 0, 0, 0.0
         self.network.train()
         for batch in self._passes(asked, cadence, chance):
