@@ -8,6 +8,7 @@ Shape legend: n places of a page, E entities, R rows, F features.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import lightgbm
 import numpy as np
@@ -35,6 +36,8 @@ from training.rewards.labels import RewardLabels
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 _QUIET = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
+# Rows are few and their rewards noisy.
+_SMALL_TREES: Final = {"num_leaves": 7, "min_data_in_leaf": 200, "learning_rate": 0.04}
 # Rates are shrunk to the mean reward by so many impressions.
 _PRIOR = 50.0
 
@@ -47,7 +50,7 @@ class LearningSettings:
     row_share: float = 0.3
     idle_share: float = 0.12
     trees: int = 300
-    row_trees: int = 150
+    row_trees: int = 60
     leaves: int = 31
     learning_rate: float = 0.05
     least_in_leaf: int = 80
@@ -201,18 +204,20 @@ class _Lessons:
         row_features = RowFeatures(self._catalog)
         lines = [self._row_lines(page, titles, row_features) for page in pages[cut:]]
         columns, worth = (np.concatenate(part) for part in zip(*lines, strict=True))
+        best = columns[:, ROW_FEATURES.index("best3")].astype(np.float64)
+        slope = float(best @ worth) / max(1e-9, float(best @ best))
         rows = lightgbm.train(
-            self._parameters("regression"),
+            self._parameters("regression") | _SMALL_TREES,
             lightgbm.Dataset(
                 columns,
-                label=worth,
+                label=worth - slope * best,
                 feature_name=list(ROW_FEATURES),
                 categorical_feature=list(CATEGORIES),
                 params=_QUIET,
             ),
             settings.row_trees,
         )
-        return Rankers(titles, rows, self._last)
+        return Rankers(titles, rows, self._last, slope)
 
     def _parameters(self, objective: str) -> dict[str, object]:
         settings = self._settings

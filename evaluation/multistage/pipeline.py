@@ -19,7 +19,7 @@ from evaluation.multistage.audience import Rates, Segments, request_features
 from evaluation.multistage.candidates import propose
 from evaluation.multistage.columns import History
 from evaluation.multistage.page_features import PageFeatures
-from evaluation.multistage.row_features import RowFeatures
+from evaluation.multistage.row_features import ROW_FEATURES, RowFeatures
 from evaluation.multistage.store import SIGNAL, FeatureStore
 from genpage.catalog import Catalog
 from genpage.context import Context
@@ -32,6 +32,7 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 # A catalog of so many titles is ranked whole.
 _SMALL: Final = 2000
+_BEST: Final = ROW_FEATURES.index("best3")
 # How many titles of its own a row proposes from a larger one, and by which signals.
 _A_ROW: Final = 60
 _MIXTURE: Final = ("trend_30d", "factors", "shared")
@@ -39,11 +40,21 @@ _MIXTURE: Final = ("trend_30d", "factors", "shared")
 
 @dataclass(frozen=True, slots=True)
 class Rankers:
-    """What the pipeline learnt: trees for titles and for rows, and the rates they read."""
+    """What the pipeline learnt: trees for titles and for rows, and the rates they read.
+
+    A row's worth follows that of its best three titles (times ``row_slope``); its trees learn what
+    that leaves out. A row's reward is too noisy for trees to find the sum by themselves.
+    """
 
     entities: lightgbm.Booster
     rows: lightgbm.Booster
     rates: Rates
+    row_slope: float = 1.0
+
+    def row_scores(self, features: Floats) -> Floats:
+        """(k,) what rows are thought worth: their best titles' worth, and what trees add to it."""
+        added = np.asarray(self.rows.predict(features, num_threads=1), np.float32)
+        return np.asarray(self.row_slope * features[:, _BEST] + added, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +104,17 @@ class Pipeline:
         """The page's further rows, one by one; ``grammar`` is advanced."""
         context = context.before(request.at)
         values = self.values(context, request, grammar)
+        plans = Plans(grammar, values, request.entities_per_row)
         acts = row_acts(self.catalog, context)
         profile = context.profile or self.rules.assumed_profile(context.user_id)
         asked = request_features(profile, request)
         shown = len(grammar.rows)
         while shown < request.rows and len(allowed := grammar.allowed_rows()):
-            plans = [best(grammar.left_for(int(row)), values, request.entities_per_row)
-                     for row in allowed]  # fmt: skip
+            planned = [plans.best(int(row)) for row in allowed]
             chosen = 0
             if len(allowed) > 1:
                 worth = np.full((len(allowed), request.entities_per_row), np.nan, np.float32)
-                for line, plan in zip(worth, plans, strict=True):
+                for line, plan in zip(worth, planned, strict=True):
                     line[: len(plan)] = values[plan]
                 features = self.row_features.of(
                     allowed.astype(np.int64),
@@ -113,11 +124,28 @@ class Pipeline:
                     self.rankers.rates,
                     asked,
                 )
-                chosen = int(np.argmax(self.rankers.rows.predict(features, num_threads=1)))
+                chosen = int(np.argmax(self.rankers.row_scores(features)))
             grammar.open_row(int(allowed[chosen]))
-            grammar.extend(plans[chosen][: grammar.room].tolist())
+            grammar.extend(planned[chosen][: grammar.room].tolist())
             shown += 1
             yield grammar.rows[-1]
+
+
+class Plans:
+    """Each row's best titles of those that the page has left. Reads the grammar as it advances."""
+
+    def __init__(self, grammar: PageGrammar, values: Floats, count: int) -> None:
+        """``values`` (E,) order the titles once, ties by index; a plan has ``count`` at most."""
+        self._grammar, self._count = grammar, count
+        self._order = np.argsort(-values, kind="stable").astype(np.int32)
+        self._rank = np.empty_like(self._order)
+        self._rank[self._order] = np.arange(len(values), dtype=np.int32)
+
+    def best(self, row: int) -> NDArray[np.int32]:
+        """Catalog indices, the highest value first."""
+        left = np.zeros(len(self._order), np.bool_)
+        left[self._rank[self._grammar.left_for(row)]] = True
+        return self._order[np.flatnonzero(left)[: self._count]]
 
 
 def proposed(signals: Floats, grammar: PageGrammar) -> Ints:
@@ -136,7 +164,7 @@ def proposed(signals: Floats, grammar: PageGrammar) -> Ints:
     chosen[propose(signals, possible)] = True
     mixture = sum(_scaled(signals[SIGNAL[name]]) for name in _MIXTURE)
     for titles in rows:
-        chosen[best(titles, np.asarray(mixture, np.float32), _A_ROW)] = True
+        chosen[_highest(titles, np.asarray(mixture, np.float32), _A_ROW)] = True
     return np.flatnonzero(chosen)
 
 
@@ -144,14 +172,11 @@ def _scaled(signal: Floats) -> Floats:
     return np.asarray(signal / max(1e-9, float(signal.max())), np.float32)
 
 
-def best(titles: NDArray[np.int32], values: Floats, count: int) -> NDArray[np.int32]:
-    """The ``count`` of ``titles`` with the highest values, highest first; ties by index."""
-    if len(titles) > count:
-        found = values[titles]
-        titles = np.sort(titles[np.argpartition(-found, count - 1)[:count]])
-    order = np.argsort(-values[titles], kind="stable")
-    chosen: NDArray[np.int32] = titles[order]
-    return chosen
+def _highest(titles: NDArray[np.int32], scores: Floats, count: int) -> NDArray[np.int32]:
+    if len(titles) <= count:
+        return titles
+    found = scores[titles]
+    return titles[np.argpartition(found, len(found) - count)[-count:]]
 
 
 def row_acts(catalog: Catalog, context: Context) -> Floats:

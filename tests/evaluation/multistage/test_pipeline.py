@@ -6,7 +6,7 @@ import pytest
 from dataset.contexts import checked_events, member_contexts
 from dataset.folder import DataFolder
 from evaluation.multistage.learning import LearningSettings, learn_pipeline
-from evaluation.multistage.pipeline import Pipeline, best
+from evaluation.multistage.pipeline import Pipeline, Plans
 from genpage.audit import violations
 from genpage.context import Context
 from genpage.grammar import DecodedRow, PageGrammar
@@ -67,8 +67,17 @@ def test_a_page_goes_on_where_it_was_left(service: DataFolder, pipeline: Pipelin
     assert list(pipeline.rows(context, request, grammar)) == whole[2:]
 
 
-def test_titles_stand_by_their_value() -> None:
-    """The best of what is left, ties by index."""
-    values = np.array([0.1, 0.9, 0.9, -np.inf, 0.5], np.float32)
-    assert best(np.arange(5, dtype=np.int32), values, 3).tolist() == [1, 2, 4]
-    assert best(np.array([0, 3], np.int32), values, 5).tolist() == [0, 3]
+def test_plans_are_the_best_that_is_left(pipeline: Pipeline) -> None:
+    """Of every row, by value and then by index, among what the grammar would still take."""
+    context, request = Context("nobody"), PageRequest("nobody", 1.8e9, entities_per_row=7)
+    grammar = PageGrammar.start(pipeline.catalog, pipeline.rules, context, request, pipeline.trends)
+    values = np.random.default_rng(0).integers(0, 9, len(pipeline.catalog.entities))
+    plans = Plans(grammar, values.astype(np.float32), 7)
+    for _ in range(3):
+        for row in grammar.allowed_rows().tolist():
+            left = grammar.left_for(row).tolist()
+            expected = sorted(left, key=lambda title: (-values[title], title))[:7]
+            assert plans.best(row).tolist() == expected
+        row = int(grammar.allowed_rows()[0])
+        grammar.open_row(row)
+        grammar.extend(plans.best(row).tolist())
