@@ -1,0 +1,247 @@
+"""Logged pages under a model's eyes: the score of every place, and the chance of showing just that.
+
+A page is scored in one pass behind its member's prompt: each row and title by its logit at its own
+position, with all before it on the page as it was logged.
+
+Shape legend: n judged places of all pages, K titles of a page, C of a row, R catalog rows, E
+catalog entities.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from dataset.folder import DataFolder
+from evaluation.off_policy import Logged
+from evaluation.page_metrics import Places
+from evaluation.variety import numbered
+from genpage.errors import DatasetError
+from genpage.grammar import DecodedRow, PageGrammar
+from model.checkpoint import Checkpoint
+from model.covering import covering
+from model.packing import Packing
+from tokenizer.prompt import PromptEncoder
+from training.rewards.declaration import Rewards
+from training.rewards.labels import RewardLabels
+from training.visits import PageSize, Visit, Visits
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedPage:
+    """A page as it was served: rows by catalog index, and what is known of each title's place."""
+
+    page_id: str
+    visit: Visit
+    rows: tuple[DecodedRow, ...]
+    reward: Values  # (K,) times how surely it was seen
+    examined: Values  # (K,)
+    propensity: Values  # (K,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What a model says of logged pages.
+
+    ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
+    those whose propensities cannot be used.
+    """
+
+    entities: Places
+    rows: Places
+    logged: Logged | None
+    dropped: int
+
+
+def read_pages(
+    folder: DataFolder,
+    checkpoint: Checkpoint,
+    days: Sequence[str],
+    *,
+    count: int,
+    rewards: Rewards | None = None,
+    seed: int = 0,
+) -> list[LoggedPage]:
+    """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
+    catalog = folder.catalog()
+    over = covering(checkpoint, catalog)
+    encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
+    lines = pl.concat([labels.valued(folder.impressions(day, day)) for day in days])
+    width = int(lines["col_pos"].max() or 0) + 1  # type: ignore[arg-type]
+    depth = int(lines["row_pos"].max() or 0) + 1  # type: ignore[arg-type]
+    size = PageSize(depth, width)
+    visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
+    wanted = {(v.request.user_id, v.request.at): v for v in visits.visits}
+    pages = []
+    for page in lines.partition_by("page_id", maintain_order=True):
+        user_id, at, page_id = page.select("user_id", "ts", "page_id").row(0)
+        visit = wanted.get((user_id, at))
+        if visit is None:
+            continue
+        entity = [catalog.entity_index(name) for name in page["entity_id"]]
+        row = [catalog.row_index(name) for name in page["row_id"]]
+        if None in entity or None in row:
+            continue  # a title left the catalog: the page can no longer be scored
+        rows = [
+            DecodedRow(int(lines_of["row"][0]), tuple(lines_of["entity"].to_list()))
+            for lines_of in page.select(
+                "row_pos", pl.Series("row", row), pl.Series("entity", entity)
+            ).partition_by("row_pos", maintain_order=True)
+        ]
+        pages.append(
+            LoggedPage(
+                page_id,
+                visit,
+                tuple(rows),
+                page["weight"].to_numpy().astype(np.float64),
+                page["examined"].to_numpy().astype(np.float64),
+                page["propensity"].to_numpy().astype(np.float64),
+            )
+        )
+    if not pages:
+        raise DatasetError(f"there are no pages on {days[0]} to {days[-1]} that can be scored")
+    return pages
+
+
+def score_pages(
+    folder: DataFolder,
+    checkpoint: Checkpoint,
+    pages: Sequence[LoggedPage],
+    *,
+    temperature: float = 1.0,
+) -> Scored:
+    """Places by their logits, and pages by the chance that sampling would have shown them."""
+    catalog = folder.catalog()
+    over = covering(checkpoint, catalog)
+    network = over.network()
+    row_tokens, entity_tokens = over.vocabulary.item_tokens(catalog)
+    with torch.inference_mode():
+        output = network.output_table()[
+            torch.from_numpy(np.concatenate([row_tokens, entity_tokens])).long()
+        ]
+    entities: list[Values] = []
+    rows: list[Values] = []
+    chances: list[tuple[LoggedPage, Values]] = []
+    members = numbered([page.visit.request.user_id for page in pages])
+    dropped = 0
+    for number, page in enumerate(pages):
+        tokens = [page.visit.prompt]
+        for row in page.rows:
+            tokens += [row_tokens[[row.row]], entity_tokens[list(row.entities)]]
+        sequence = np.concatenate(tokens).astype(np.int64)
+        with torch.inference_mode():
+            packing = Packing((len(sequence),))
+            hidden = network.hidden(torch.from_numpy(sequence), packing)
+            scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
+        here = _places(page, scores, len(catalog.rows))
+        whose = (number, members[number])
+        entities.append(np.column_stack([*here.entities, *_repeated(whose, here.entities[0])]))
+        rows.append(np.column_stack([*here.rows, *_repeated(whose, here.rows[0])]))
+        grammar = page.visit.grammar(catalog, over.rules)
+        chance = page_chances(grammar, page.rows, scores, temperature)
+        usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
+        if chance is None or not usable:
+            dropped += 1
+        else:
+            chances.append((page, chance))
+    return Scored(_joined(entities), _joined(rows), _logged(chances), dropped)
+
+
+def page_chances(
+    grammar: PageGrammar,
+    rows: Sequence[DecodedRow],
+    scores: NDArray[np.float32],
+    temperature: float,
+) -> Values | None:
+    """(K,) the chance of each title given all before it; a row's is its first title's too.
+
+    ``scores`` (page tokens, R + E) stand before each token of the page. None where the rules would
+    not let the page be. Mutates the grammar.
+    """
+    catalog_rows = len(grammar.catalog.rows)
+    found: list[float] = []
+    place = 0
+    for row in rows:
+        allowed = grammar.allowed_rows()
+        if row.row not in allowed:
+            return None
+        opening = _chance(scores[place, :catalog_rows], allowed, row.row, temperature)
+        grammar.open_row(row.row)
+        place += 1
+        for entity in row.entities:
+            allowed = grammar.allowed_entities()
+            if entity not in allowed:
+                return None
+            own = _chance(scores[place, catalog_rows:], allowed, entity, temperature)
+            found.append(own * opening)
+            opening = 1.0
+            grammar.add(entity)
+            place += 1
+        if grammar.room:
+            return None  # a shorter row than the rules would make
+    return np.array(found)
+
+
+def _chance(
+    scores: NDArray[np.float32], allowed: NDArray[np.int32], chosen: int, temperature: float
+) -> float:
+    logits = scores[allowed].astype(np.float64) / temperature
+    odds = np.exp(logits - logits.max())
+    return float(odds[int(np.searchsorted(allowed, chosen))] / odds.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Here:
+    """(score, reward) of the judged titles and rows of one page."""
+
+    entities: tuple[Values, Values]
+    rows: tuple[Values, Values]
+
+
+def _places(page: LoggedPage, scores: NDArray[np.float32], catalog_rows: int) -> _Here:
+    row_scores, row_rewards, entity_scores = [], [], []
+    place = first = 0
+    for row in page.rows:
+        count = len(row.entities)
+        seen = page.examined[first : first + count] > 0
+        if seen.any():
+            row_scores.append(scores[place, row.row])
+            row_rewards.append(page.reward[first : first + count].sum())
+        steps = np.arange(place + 1, place + 1 + count)
+        entity_scores.append(scores[steps, catalog_rows + np.array(row.entities)])
+        place, first = place + 1 + count, first + count
+    judged = page.examined > 0
+    return _Here(
+        (np.concatenate(entity_scores)[judged].astype(np.float64), page.reward[judged]),
+        (np.array(row_scores, np.float64), np.array(row_rewards, np.float64)),
+    )
+
+
+def _repeated(whose: tuple[int, np.int64], like: Values) -> list[Values]:
+    return [np.full(len(like), value, np.float64) for value in whose]
+
+
+def _joined(parts: Sequence[Values]) -> Places:
+    lines = np.concatenate(parts)
+    page, member = lines[:, 2].astype(np.int64), lines[:, 3].astype(np.int64)
+    return Places(lines[:, 0], lines[:, 1], page, member)
+
+
+def _logged(chances: Sequence[tuple[LoggedPage, Values]]) -> Logged | None:
+    if not chances:
+        return None
+    width = max(len(chance) for _, chance in chances)
+    reward, logged, target = (np.full((len(chances), width), v) for v in (0.0, 1.0, 1.0))
+    there = np.zeros((len(chances), width), np.bool_)
+    for line, (page, chance) in enumerate(chances):
+        own = slice(0, len(chance))
+        reward[line, own], logged[line, own] = page.reward, page.propensity
+        target[line, own], there[line, own] = chance, True
+    whose = numbered([page.visit.request.user_id for page, _ in chances])
+    return Logged(reward, logged, target, there, whose)
