@@ -64,7 +64,7 @@ def ratio_of(above: Values, below: Values, units: Units, *, seed: int = 0) -> Es
     sums, weights = _by_unit(above, units), _by_unit(below, units)
     spread = resampled(np.stack([sums, weights], axis=1), seed=seed)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return _estimate(float(sums.sum() / weights.sum()), spread[:, 0] / spread[:, 1])
+        return estimated(float(sums.sum() / weights.sum()), spread[:, 0] / spread[:, 1])
 
 
 def difference_of(one: Values, other: Values, units: Units, *, seed: int = 0) -> Estimate:
@@ -83,12 +83,13 @@ def statistic_of(
     """Any ``statistic`` of the weights (n,) that drawing the units gives the values."""
     names, index = np.unique(units, return_inverse=True)
     drawn = resampled(np.eye(len(names)), seed=seed, draws=draws)  # (B, U) how often each
-    return _estimate(
+    return estimated(
         statistic(np.ones(len(units))), np.array([statistic(line[index]) for line in drawn])
     )
 
 
-def _estimate(value: float, spread: Values) -> Estimate:
+def estimated(value: float, spread: Values) -> Estimate:
+    """A figure and what it came to in draws (B,); those that are no number are left out."""
     told = spread[np.isfinite(spread)]
     if not len(told):
         return Estimate(value, float("nan"), float("nan"))

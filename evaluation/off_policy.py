@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.intervals import Estimate, mean_of, ratio_of
+from evaluation.intervals import Estimate, estimated, mean_of, resampled
 from genpage.errors import DatasetError
 
 Values = NDArray[np.float64]
@@ -98,17 +98,33 @@ def ips(
 def snips(
     logged: Logged, weighting: Weighting = "page", *, largest: float = LARGEST, seed: int = 0
 ) -> OffPolicy:
-    """The same divided by the mean weight: biased a little, steadier a lot.
+    """The same with each place's weights divided by their mean: biased a little, steadier a lot.
 
-    Weights of places are normalised over all places that pages have, then scaled back to a page.
+    Places are normalised one by one, since a cascade's weights fall from place to place: the sum
+    over places of the weighted mean reward there, times how many pages have the place.
     """
     weights = logged.weights(weighting, largest=largest)
-    above = (weights * logged.reward).sum(axis=1)
-    size = logged.there.sum(axis=1).mean()
-    below = weights.sum(axis=1) / size
-    return OffPolicy(
-        ratio_of(above, below, logged.member, seed=seed), effective(weights, logged), len(above)
+    sums = np.concatenate([weights * logged.reward, weights, logged.there, _ones(logged)], axis=1)
+    _, index = np.unique(logged.member, return_inverse=True)
+    by_member = np.stack(
+        [np.bincount(index, column) for column in sums.T], axis=1, dtype=np.float64
     )
+    width = logged.there.shape[1]
+
+    def value(totals: Values) -> Values:
+        above, below, there = (totals[:, width * k : width * (k + 1)] for k in range(3))
+        means = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        return np.asarray((means * there / totals[:, -1:]).sum(axis=1))
+
+    found = estimated(
+        float(value(by_member.sum(axis=0, keepdims=True))[0]),
+        value(resampled(by_member, seed=seed)),
+    )
+    return OffPolicy(found, effective(weights, logged), len(weights))
+
+
+def _ones(logged: Logged) -> Values:
+    return np.ones((len(logged.reward), 1))
 
 
 def doubly_robust(

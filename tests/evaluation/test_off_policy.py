@@ -89,6 +89,16 @@ def test_places_of_a_page_add_up() -> None:
     assert cascade.effective > page.effective
 
 
+def test_a_cascade_is_normalised_place_by_place() -> None:
+    """Where weights fall from place to place, what happens late still counts for what it is."""
+    logged, _ = bandit(3000, places=6, target=0.6 * LOGGING + 0.4 * TARGET)
+    truth = 6 * float((0.6 * LOGGING + 0.4 * TARGET) @ ARMS)
+    plain, steady = ips(logged, "cascade"), snips(logged, "cascade")
+    assert steady.estimate.low < truth < steady.estimate.high
+    width = steady.estimate.high - steady.estimate.low
+    assert width < plain.estimate.high - plain.estimate.low
+
+
 def test_the_same_policy_weighs_nothing() -> None:
     """Judging the policy that served gives the logged mean and every page counts fully."""
     logged, arm = bandit(300)
