@@ -58,3 +58,18 @@ def weighted_auc(scores: Floats, good: Floats, weights: Floats) -> float | None:
     bads = np.bincount(place, weigh_bad, len(values))
     below = np.cumsum(bads) - bads
     return float((goods * (below + bads / 2)).sum() / (goods.sum() * bads.sum()))
+
+
+def rank_correlation(left: Floats, right: Floats) -> float:
+    """Spearman's: the correlation of ranks, ties at their middle; 0 where one side is constant."""
+    ranks = [_middle_ranks(values) for values in (left, right)]
+    if min(np.ptp(rank) for rank in ranks) == 0:
+        return 0.0
+    return float(np.corrcoef(ranks[0], ranks[1])[0, 1])
+
+
+def _middle_ranks(values: Floats) -> Floats:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ends = np.cumsum(counts)
+    middle: Floats = ((ends - counts + ends - 1) / 2)[place]
+    return middle

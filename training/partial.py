@@ -9,7 +9,7 @@ import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,8 @@ class State:
     heads: dict[str, torch.Tensor]
     # What the optimiser's own `state_dict` holds.
     optimiser: dict[str, Any]
+    # What else a loop must remember: numbers, lists, tensors.
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class PartialRun:
@@ -84,6 +86,7 @@ class PartialRun:
             "network": state.network,
             "heads": state.heads,
             "optimiser": state.optimiser,
+            "memory": state.memory,
         }
         with unfinished.open("wb") as file:
             torch.save(document, file)

@@ -44,11 +44,15 @@ ENTRIES = (
     Entry(("rules", "check"), "rules", "RulesCheck", "check a rules file"),
     Entry(("init",), "init", "Init", "a checkpoint of random weights, or one grown"),
     Entry(("train", "pretrain"), "train", "Pretrain", "next-token prediction on pages"),
+    Entry(("train", "wbc"), "train", "WBC", "a logit becomes a value, from rewards"),
+    Entry(("train", "reward-model"), "train", "RewardModelling", "what a page would be worth"),
+    Entry(("train", "rl"), "rl", "RL", "whole pages against the reward model"),
     Entry(("train", "histories"), "daily", "Histories", "next titles after every event"),
     Entry(("train", "daily"), "daily", "Daily", "go on with a finished day"),
     Entry(("daily",), "month", "DailyCycle", "train, export and announce, day after day"),
     Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
     Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
+    Entry(("evaluate", "cold-start"), "cold_start", "ColdStartCommand", "day-zero quality"),
     Entry(
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),

@@ -168,6 +168,22 @@ class WBC(PostTraining):
         return WeightedClassification(self.declared(), switches)
 
 
+class RewardModelling(PostTraining):
+    """A regression of pages' summed rewards; what `genpage train rl` steers by.
+
+    Refused where it cannot tell good pages from bad ones on the held-out day. A run that was
+    interrupted goes on where it was when it is started again with the same settings.
+    """
+
+    rows: int = Field(default=4, ge=1, le=40, description="rows of a page that are learnt from")
+
+    def objective(self) -> "Objective":
+        """The regression."""
+        from training.reward_model import Regression, RewardModel
+
+        return RewardModel(self.declared(), Regression(rows=self.rows))
+
+
 def _document(summary: "Summary") -> dict[str, object]:
     held_out = summary.validation
     return {

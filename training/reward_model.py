@@ -1,0 +1,205 @@
+"""The reward model: what a page that nobody has seen would be worth.
+
+METHOD, "Training" 2, RL: from the pretrained checkpoint, a regression of the page's summed reward.
+The prediction is a sum too: after each title the network says what that title adds, by a linear
+head on its hidden state, which knows the member and everything above it on the page but nothing
+below. Titles that are rarely seen add little; that is learnt from the places, not assumed.
+
+The loss is the squared error of the page's sum, and of each title's part of it: the parts carry the
+same information as the sum with far less noise between what is predicted and what came.
+
+Legend: T tokens, K titles of a batch, P pages, d width.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import nn
+
+from dataset.folder import DataFolder
+from genpage.catalog import Catalog
+from genpage.errors import CheckpointError, TrainingError
+from model.checkpoint import Checkpoint
+from model.config import Size
+from model.network import Network
+from model.packing import Packing
+from training.batches import Batch
+from training.calibration import rank_correlation
+from training.labels import Labels
+from training.objective import Loss, Objective, Part, Prediction
+from training.recipe import REWARD_MODEL, Recipe
+from training.rewards.declaration import Rewards
+from training.rewards.labels import RewardLabels
+
+HEADS = "heads.safetensors"
+_BINS = 5
+# A predicted reward that says nothing of what came must not steer anything.
+LEAST_CORRELATION = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Regression:
+    """What is regressed: pages cut to so many rows; how much the titles' own errors count."""
+
+    rows: int = 4
+    title_share: float = 1.0
+
+
+class RewardModel(Objective):
+    """Squared error of pages' summed rewards, with a value head."""
+
+    def __init__(self, rewards: Rewards, regression: Regression | None = None) -> None:
+        self.rewards = rewards
+        self.regression = regression or Regression()
+        self._heads = nn.ModuleDict()
+
+    @property
+    def heads(self) -> nn.Module:
+        """``value``: d -> 1."""
+        return self._heads
+
+    def begin(self, network: Network) -> None:
+        """A head of zeros: nothing is worth anything yet."""
+        self._heads = nn.ModuleDict({"value": value_head(network.config.width)})
+        self._heads.to(network.content.device)
+
+    def loss(self, network: Network, batch: Batch) -> Loss:
+        """Mean squared error a page."""
+        values, came = self._values(network, batch), batch.entities.weights
+        page = document_of(batch.packing, batch.entities.positions)
+        count = len(batch.packing.lengths)
+        sums = torch.zeros(count, device=values.device).index_add(0, page, values)
+        totals = torch.zeros_like(sums).index_add(0, page, came)
+        there = torch.tensor(float(count), device=values.device)
+        parts = {
+            "page": Part((sums - totals).square().sum(), _spread(totals), there),
+            "titles": Part((values - came).square().sum(), came.square().sum(), there),
+        }
+        share = self.regression.title_share
+        return Loss(parts["page"].mean + share * parts["titles"].mean, parts)
+
+    def labels(self, folder: DataFolder, catalog: Catalog, until: float) -> Labels:
+        """Rewards of whole pages, of their first rows, seen or not."""
+        return RewardLabels.read(
+            folder, catalog, self.rewards, until=until, rows=self.regression.rows
+        )
+
+    def recipe(self, size: Size) -> Recipe:
+        """The reward model's."""
+        return REWARD_MODEL[size]
+
+    def settings(self) -> Mapping[str, object]:
+        """The declaration and the regression."""
+        return {"rewards": self.rewards.text, "regression": asdict(self.regression)}
+
+    def logits(self, batch: Batch) -> int:
+        """One a title."""
+        return len(batch.entities.positions)
+
+    def predictions(self, network: Network, batch: Batch) -> Mapping[str, Prediction]:
+        """Pages' sums beside what came."""
+        values = self._values(network, batch)
+        page = document_of(batch.packing, batch.entities.positions)
+        zeros = torch.zeros(len(batch.packing.lengths), device=values.device)
+        return {
+            "page": Prediction(
+                zeros.index_add(0, page, values).cpu(),
+                zeros.index_add(0, page, batch.entities.weights).cpu(),
+                torch.ones(len(zeros)),
+            )
+        }
+
+    def report(self, found: Mapping[str, Sequence[Prediction]]) -> Mapping[str, float]:
+        """R2, rank correlation, and calibration: the mean gap between bins' means."""
+        parts = found.get("page", ())
+        if not parts:
+            return {}
+        predicted, came = (
+            torch.cat([getattr(part, name) for part in parts]).numpy().astype(np.float64)
+            for name in ("predicted", "came")
+        )
+        return agreement(predicted, came)
+
+    def refuse(self, figures: Mapping[str, float]) -> None:
+        """`TrainingError` where it cannot tell a good page from a bad one on a day never seen."""
+        correlation = figures.get("rank correlation")
+        if correlation is not None and not correlation >= LEAST_CORRELATION:
+            raise TrainingError(
+                f"the reward model's rank correlation on the held-out day is {correlation:.3f}, "
+                f"below {LEAST_CORRELATION}: it cannot tell good pages from bad ones, and nothing "
+                "may be trained against it. Train longer, or on more days."
+            )
+
+    def files(self) -> Mapping[str, bytes]:
+        """The head, and the rewards that it predicts."""
+        tensors = {name: value.cpu() for name, value in self._heads.state_dict().items()}
+        return {HEADS: save_tensors(tensors), "rewards.toml": self.rewards.text.encode()}
+
+    def _values(self, network: Network, batch: Batch) -> torch.Tensor:
+        hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
+        # A title's target stands at the position that predicts it; its own is the next.
+        values: torch.Tensor = self._heads["value"](hidden[batch.entities.positions + 1])
+        return values[:, 0].float()  # (K,)
+
+
+class PageValues:
+    """A trained reward model, for pages that were sampled. Immutable."""
+
+    def __init__(self, checkpoint: Checkpoint, device: torch.device) -> None:
+        """`CheckpointError` where the checkpoint is no reward model."""
+        if HEADS not in checkpoint.extra:
+            raise CheckpointError(
+                "the reward model's checkpoint has no value head; write one by "
+                "`genpage train reward-model --from CKPT`"
+            )
+        self.network = checkpoint.network().to(device)
+        self._value = value_head(checkpoint.config.width).to(device)
+        tensors = load_tensors(checkpoint.extra[HEADS])
+        self._value.load_state_dict(
+            {name.removeprefix("value."): value for name, value in tensors.items()}
+        )
+
+    @torch.no_grad()
+    def after(self, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
+        """What the title at each token adds to its page; means nothing at other tokens."""  # (T,)
+        values: torch.Tensor = self._value(self.network.hidden(tokens, packing))
+        return values[:, 0].float()
+
+
+def value_head(width: int) -> nn.Linear:
+    """A linear head of zeros."""
+    head = nn.Linear(width, 1)
+    nn.init.zeros_(head.weight)
+    nn.init.zeros_(head.bias)
+    return head
+
+
+def document_of(packing: Packing, positions: torch.Tensor) -> torch.Tensor:
+    """(K,) which packed document each position stands in."""
+    ends = torch.cumsum(torch.tensor(packing.lengths, device=positions.device), 0)
+    return torch.bucketize(positions, ends, right=True)
+
+
+def agreement(predicted: NDArray[np.float64], came: NDArray[np.float64]) -> dict[str, float]:
+    """How well predictions (P,) tell what came (P,)."""
+    spread = float(np.square(came - came.mean()).sum())
+    error = float(np.square(came - predicted).sum())
+    order = np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, len(predicted)))
+    gaps = [abs(predicted[bin_].mean() - came[bin_].mean()) * len(bin_) for bin_ in order]
+    return {
+        "R2": 1.0 - error / spread if spread else 0.0,
+        "rank correlation": rank_correlation(predicted, came),
+        "calibration error": float(sum(gaps) / len(predicted)),
+        "mean predicted": float(predicted.mean()),
+        "mean reward": float(came.mean()),
+    }
+
+
+def _spread(totals: torch.Tensor) -> torch.Tensor:
+    """The squared error of who knows only the mean."""
+    return (totals - totals.mean()).square().sum()
