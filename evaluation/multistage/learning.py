@@ -8,7 +8,7 @@ Shape legend: n places of a page, E entities, R rows, F features.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 import lightgbm
 import numpy as np
@@ -21,7 +21,7 @@ from dataset.folder import DataFolder
 from evaluation.multistage.audience import Rates, Segments, request_features
 from evaluation.multistage.columns import Columns, History
 from evaluation.multistage.page_features import PageFeatures, page_features
-from evaluation.multistage.pipeline import Pipeline, Rankers, row_acts
+from evaluation.multistage.pipeline import Pipeline, Rankers, TitleRanker, row_acts
 from evaluation.multistage.row_features import CATEGORIES, ROW_FEATURES, RowFeatures
 from evaluation.multistage.store import FeatureStore
 from genpage.catalog import SECONDS_A_DAY, Catalog
@@ -36,24 +36,34 @@ from training.rewards.labels import RewardLabels
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 _QUIET = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
-# Rows are few and their rewards noisy.
-_SMALL_TREES: Final = {"num_leaves": 7, "min_data_in_leaf": 200, "learning_rate": 0.04}
 # Rates are shrunk to the mean reward by so many impressions.
 _PRIOR = 50.0
 
 
 @dataclass(frozen=True, slots=True)
+class Trees:
+    """How many trees grow, and how."""
+
+    count: int
+    leaves: int
+    least_in_leaf: int
+    learning_rate: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
 class LearningSettings:
-    """How much is learnt from, and how the trees grow. Chosen on validation days."""
+    """How much is learnt from, and how trees grow. Chosen on validation days: small ones.
+
+    ``pages`` are sampled; ``row_share`` of them, the last ones, are the row ranker's. Of the titles
+    that nothing was done with ``idle_share`` are kept, and weigh for the others.
+    """
 
     pages: int = 8000
     row_share: float = 0.3
     idle_share: float = 0.12
-    trees: int = 300
-    row_trees: int = 60
-    leaves: int = 31
-    learning_rate: float = 0.05
-    least_in_leaf: int = 80
+    engaged_trees: Trees = Trees(200, 7, 150)
+    worth_trees: Trees = Trees(80, 5, 150, 0.04)
+    row_trees: Trees = Trees(60, 7, 200, 0.04)
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,49 +200,62 @@ class _Lessons:
         cut = min(len(pages) - 1, max(1, int(len(pages) * (1 - settings.row_share))))
         parts = [self._title_lines(page) for page in pages[:cut]]
         features, reward, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
-        titles = lightgbm.train(
-            self._parameters("regression"),
-            lightgbm.Dataset(
-                features,
-                label=reward,
-                weight=weight,
-                feature_name=list(page_features(self._catalog)),
-                params=_QUIET,
-            ),
-            settings.trees,
+        names = list(page_features(self._catalog))
+        acted = weight == 1.0
+        engaged = self._trees(
+            "binary", settings.engaged_trees, features, acted, weight=weight, names=names
         )
+        worth = self._trees(
+            "regression", settings.worth_trees, features[acted], reward[acted], names=names
+        )
+        titles = TitleRanker(engaged, worth)
         row_features = RowFeatures(self._catalog)
         lines = [self._row_lines(page, titles, row_features) for page in pages[cut:]]
-        columns, worth = (np.concatenate(part) for part in zip(*lines, strict=True))
+        columns, came = (np.concatenate(part) for part in zip(*lines, strict=True))
         best = columns[:, ROW_FEATURES.index("best3")].astype(np.float64)
-        slope = float(best @ worth) / max(1e-9, float(best @ best))
-        rows = lightgbm.train(
-            self._parameters("regression") | _SMALL_TREES,
-            lightgbm.Dataset(
-                columns,
-                label=worth - slope * best,
-                feature_name=list(ROW_FEATURES),
-                categorical_feature=list(CATEGORIES),
-                params=_QUIET,
-            ),
+        slope = float(best @ came) / max(1e-9, float(best @ best))
+        rows = self._trees(
+            "regression",
             settings.row_trees,
+            columns,
+            came - slope * best,
+            names=list(ROW_FEATURES),
+            categories=CATEGORIES,
         )
         return Rankers(titles, rows, self._last, slope)
 
-    def _parameters(self, objective: str) -> dict[str, object]:
-        settings = self._settings
-        return {
+    def _trees(
+        self,
+        objective: str,
+        trees: Trees,
+        features: Floats,
+        label: NDArray[Any],  # of whatever the objective learns: booleans, rewards
+        *,
+        names: list[str],
+        weight: Floats | None = None,
+        categories: Sequence[str] = (),
+    ) -> lightgbm.Booster:
+        parameters = {
             **_QUIET,
             "objective": objective,
-            "num_leaves": settings.leaves,
-            "learning_rate": settings.learning_rate,
-            "min_data_in_leaf": settings.least_in_leaf,
+            "num_leaves": trees.leaves,
+            "learning_rate": trees.learning_rate,
+            "min_data_in_leaf": trees.least_in_leaf,
             "feature_fraction": 0.7,
             "bagging_fraction": 0.8,
             "bagging_freq": 1,
             "lambda_l2": 5.0,
             "seed": 0,
         }
+        data = lightgbm.Dataset(
+            features,
+            label=label.astype(np.float64),
+            weight=weight,
+            feature_name=names,
+            categorical_feature=list(categories),
+            params=_QUIET,
+        )
+        return lightgbm.train(parameters, data, trees.count)
 
     def _title_lines(self, page: _Seen) -> tuple[Floats, Floats, Floats]:
         acted = page.acted
@@ -241,9 +264,9 @@ class _Lessons:
         return self._of(page, page.entity[keep]), page.reward[keep], weight
 
     def _row_lines(
-        self, page: _Seen, titles: lightgbm.Booster, row_features: RowFeatures
+        self, page: _Seen, titles: TitleRanker, row_features: RowFeatures
     ) -> tuple[Floats, Floats]:
-        values = np.asarray(titles.predict(self._of(page, page.entity), num_threads=1))
+        values = titles.values(self._of(page, page.entity))
         positions, starts = np.unique(page.row_pos, return_index=True)
         sizes = np.diff(np.append(starts, len(values)))
         table = np.full((len(positions), int(sizes.max())), np.nan, np.float32)

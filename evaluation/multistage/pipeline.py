@@ -32,10 +32,30 @@ Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 # A catalog of so many titles is ranked whole.
 _SMALL: Final = 2000
+# Likelier titles stand first among those whose engagement is thought worth nothing.
+_LEAST_WORTH: Final = 0.01
 _BEST: Final = ROW_FEATURES.index("best3")
 # How many titles of its own a row proposes from a larger one, and by which signals.
 _A_ROW: Final = 60
 _MIXTURE: Final = ("trend_30d", "factors", "shared")
+
+
+@dataclass(frozen=True, slots=True)
+class TitleRanker:
+    """What a seen title is worth: the chance that it is engaged with, times what that brings.
+
+    Two forests, since a reward is nothing at all for nineteen of twenty: one that regresses it
+    directly follows noise.
+    """
+
+    engaged: lightgbm.Booster
+    worth: lightgbm.Booster
+
+    def values(self, features: Floats) -> Floats:
+        """(c,) of features (c, F)."""
+        chance = np.asarray(self.engaged.predict(features, num_threads=1), np.float32)
+        worth = np.asarray(self.worth.predict(features, num_threads=1), np.float32)
+        return np.asarray(chance * np.maximum(worth, _LEAST_WORTH), np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,7 @@ class Rankers:
     that leaves out. A row's reward is too noisy for trees to find the sum by themselves.
     """
 
-    entities: lightgbm.Booster
+    titles: TitleRanker
     rows: lightgbm.Booster
     rates: Rates
     row_slope: float = 1.0
@@ -95,7 +115,7 @@ class Pipeline:
         )
         values = np.full(len(self.catalog.entities), -np.inf, np.float32)
         if len(titles):
-            values[titles] = self.rankers.entities.predict(features, num_threads=1)
+            values[titles] = self.rankers.titles.values(features)
         return values
 
     def rows(

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evaluation.baselines import Popularity
 from evaluation.log import EventLog
@@ -23,12 +24,12 @@ def targets_of(source: Source, first: int, last: int) -> Targets:
 
 
 @pytest.fixture(scope="module")
-def ranks(paired: Source) -> np.ndarray:  # type: ignore[type-arg]
+def ranks(paired: Source) -> NDArray[np.float64]:
     """The pipeline's ranks of the last ten days."""
     return multistage_ranks(paired, targets_of(paired, 40, 50), settings=SMALL)
 
 
-def test_it_finds_the_structure(paired: Source, ranks: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_it_finds_the_structure(paired: Source, ranks: NDArray[np.float64]) -> None:
     """Five of ten titles of a circle are known: the next is among the other five of sixty."""
     targets = targets_of(paired, 40, 50)
     own = [targets.own(index) for index in range(len(targets))]
@@ -38,7 +39,7 @@ def test_it_finds_the_structure(paired: Source, ranks: np.ndarray) -> None:  # t
     assert np.median(popular) > 15
 
 
-def test_later_events_change_no_rank(paired: Source, ranks: np.ndarray) -> None:  # type: ignore[type-arg]
+def test_later_events_change_no_rank(paired: Source, ranks: NDArray[np.float64]) -> None:
     """Ranks of early targets are the same where the log ends before the late ones."""
     log = paired.log
     cut = int(np.searchsorted(log.ts, 45 * SECONDS_A_DAY))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evaluation.multistage.columns import Columns
 from evaluation.multistage.pairs import EARLIER, NEAR_S, Pairs, near_pairs, next_pairs, shared_pairs
@@ -45,7 +46,7 @@ def test_anchors_add_up_by_their_worth(columns: Columns) -> None:
     """Two anchors at once are each alone, weighed."""
     pairs = near_pairs(columns.user, columns.entity, columns.ts, TITLES)
 
-    def counts(anchors: list[int], worth: list[float]) -> np.ndarray:  # type: ignore[type-arg]
+    def counts(anchors: list[int], worth: list[float]) -> NDArray[np.float32]:
         return pairs.counts(np.array(anchors), np.array(worth, np.float32), 3e6)
 
     assert counts([4, 9], [0.5, 2.0]) == pytest.approx(

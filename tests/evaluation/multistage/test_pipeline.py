@@ -5,7 +5,7 @@ import pytest
 
 from dataset.contexts import checked_events, member_contexts
 from dataset.folder import DataFolder
-from evaluation.multistage.learning import LearningSettings, learn_pipeline
+from evaluation.multistage.learning import LearningSettings, Trees, learn_pipeline
 from evaluation.multistage.pipeline import Pipeline, Plans
 from genpage.audit import violations
 from genpage.context import Context
@@ -13,7 +13,8 @@ from genpage.grammar import DecodedRow, PageGrammar
 from genpage.page import Page, PageRow
 from genpage.request import PageRequest
 
-FAST = LearningSettings(pages=150, trees=25, row_trees=15, least_in_leaf=20)
+FEW = Trees(20, 7, 20)
+FAST = LearningSettings(pages=150, engaged_trees=FEW, worth_trees=FEW, row_trees=FEW)
 
 
 @pytest.fixture(scope="module")

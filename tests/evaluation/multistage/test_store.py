@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from evaluation.multistage.candidates import propose
 from evaluation.multistage.columns import Columns
@@ -21,10 +22,10 @@ def store_of(paired: Source, columns: Columns, at: float = AT) -> FeatureStore:
     return store
 
 
-def busy(columns: Columns, at: float = AT) -> np.ndarray:  # type: ignore[type-arg]
+def busy(columns: Columns, at: float = AT) -> NDArray[np.int64]:
     """The events before ``at`` of the member who acted last."""
     before = np.flatnonzero(columns.ts < at)
-    return before[columns.user[before] == columns.user[before[-1]]]
+    return np.asarray(before[columns.user[before] == columns.user[before[-1]]])
 
 
 def test_the_future_changes_nothing(paired: Source, columns: Columns) -> None:
