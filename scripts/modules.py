@@ -11,7 +11,8 @@ from pathlib import Path
 ROOMS = (
     "genpage", "genpage/cli", "tokenizer", "model", "training", "training/rewards",
     "training/rl", "dataset", "simulation", "export",
-    "runtime", "streaming", "api", "api/routes", "evaluation", "benchmarks", "deploy",
+    "runtime", "streaming", "api", "api/routes", "evaluation", "evaluation/multistage",
+    "evaluation/studies", "benchmarks", "deploy",
 )  # fmt: skip
 TITLE = "## Every module in a line\n"
 DOCUMENT = Path("ARCHITECTURE.md")
