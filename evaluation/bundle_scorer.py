@@ -59,5 +59,5 @@ class BundleScorer:
         scores = self._model.head.scores(hidden)[:, len(self.catalog.rows) :].copy()  # (n, E)
         if asking is not None:
             for score, asked, each in zip(scores, hidden, questions, strict=True):
-                score += asking.added(asked, each.history, each.trends, self._places)
+                score += asking.added(asked, each.since, each.history, each.trends, self._places)
         return scores

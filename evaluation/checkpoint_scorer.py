@@ -13,6 +13,7 @@ from evaluation.scorer import Question, Scores
 from genpage.catalog import Catalog
 from model.checkpoint import Checkpoint
 from model.covering import covering
+from model.heat import heat_of
 from model.packing import Packing
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import places_of
@@ -27,6 +28,7 @@ class CheckpointScorer:
         self.encoder = PromptEncoder(over.vocabulary, history_tokens=checkpoint.history_tokens)
         self._network = over.network()
         self._signals = over.signals
+        self._heat = heat_of(self._network)
         _, entities = over.vocabulary.item_tokens(catalog)
         self._places = places_of(entities, over.vocabulary.size)
         with torch.inference_mode():
@@ -45,11 +47,12 @@ class CheckpointScorer:
             if signals is None:
                 plain: Scores = (hidden @ self._output.T).float().numpy()
                 return plain
-            asked = self._network.asks(hidden, torch.tensor([each.since for each in questions]))
+            since = torch.tensor([each.since for each in questions])
+            asked = self._network.asks(hidden, since)
             scores = asked @ self._output.T
-            gates = self._network.signals(asked)  # (n, F)
+            gates = self._network.signals(asked, since)  # (n, F)
             for score, gate, each in zip(scores, gates, questions, strict=True):
-                values = signals.values(each.history, each.trends, self._places)  # (F, E)
+                values = signals.values(each.history, each.trends, self._places, self._heat)
                 score += gate @ torch.from_numpy(values)
             found: Scores = scores.float().numpy()
         return found

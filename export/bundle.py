@@ -27,7 +27,6 @@ from genpage.errors import UsageError
 from genpage.staging import staged
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
-from model.signals import GATE_GAIN
 from model.trained_on import MADE_WITH
 from runtime import golden
 from runtime.asking import Asking
@@ -64,6 +63,7 @@ from runtime.trunk import SPARE_TOKENS
 from runtime.verified import file_digest
 from runtime.weights import WEIGHT_BITS
 from tokenizer.content import content_encoder
+from tokenizer.signals import Heat
 
 # The longest prompt (569 tokens), the largest page that may be asked for (40 rows of 100 and their
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
@@ -173,12 +173,17 @@ def asking_of(checkpoint: Checkpoint) -> Asking | None:
     """The question that a checkpoint learnt; None where it never did."""
     if checkpoint.signals is None:
         return None
-    weights = checkpoint.weights
+    weights = {
+        name: value.numpy()
+        for name, value in checkpoint.weights.items()
+        if name.startswith(("signals.", "asks."))
+    }
     return Asking(
-        gate_weight=weights["signals.weight"].numpy(),
-        gate_bias=(GATE_GAIN * weights["signals.bias"]).numpy(),
-        scale=weights["asks.scale"].numpy(),
-        shift=weights["asks.shift"].numpy(),
+        gate_weight=weights["signals.weight"],
+        gate_bias=weights["signals.bias"] + weights["signals.since"],
+        scale=weights["asks.scale"],
+        shift=weights["asks.shift"],
+        heat=Heat(*(weights[f"signals.heat.{name}"] for name in ("inner", "bias", "outer"))),
         signals=checkpoint.signals,
     )
 

@@ -1,8 +1,10 @@
 """How much each signal counts, and who is asked: what a hidden state says beyond its dot products.
 
-`SignalGates`: a title's score is ``hidden @ output + sum_f gate_f(hidden) * signal_f(title)``, the
-gates linear in the hidden state, so that the model itself learns when to follow a trend, when what
-goes with the last title, and when neither (`tokenizer.signals` says what the signals are).
+`SignalGates`: a title's score is ``hidden @ output + sum_f gate_f * signal_f(title)``. The gates are
+linear in the hidden state and in the bucket of the time since the member's last event, so that the
+model itself learns when to follow a trend, when what goes with the last title, and when neither
+(`tokenizer.signals` says what the signals are). Of the titles in demand, `Heat` turns the counts by
+all half-lives into further signals: what makes a title lead is no straight line in any of them.
 
 `Asks`: at the end of an event in the history the question "which title next?" depends on how long
 after that event it is asked. A learnt scale and shift for each bucket of that time turn the hidden
@@ -14,24 +16,51 @@ import torch
 from torch import nn
 
 from tokenizer.buckets import SINCE_NAMES
-from tokenizer.signals import SIGNALS
+from tokenizer.signals import HEAT_WIDTH, HEATS, PACES, SIGNALS
+
+_FIRST_GATE = 0.3
 
 
-# What holds for everybody is one number a signal: it learns as much faster than the rest.
-GATE_GAIN = 8.0
+class Heat(nn.Module):
+    """A small network from a title's counts (logarithms, by half-life) to signals."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Parameter(torch.zeros(PACES, HEAT_WIDTH))
+        self.bias = nn.Parameter(torch.zeros(HEAT_WIDTH))
+        self.outer = nn.Parameter(torch.zeros(HEAT_WIDTH, HEATS))
+
+    def forward(self, paces: torch.Tensor) -> torch.Tensor:
+        """(..., PACES) -> (..., HEATS)."""
+        return torch.relu(paces @ self.inner + self.bias) @ self.outer
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Fresh weights; the outer ones are not zero, since the gates begin there."""
+        self.inner.normal_(0.0, 0.5, generator=generator)
+        self.bias.normal_(0.0, 0.5, generator=generator)
+        self.outer.normal_(0.0, HEAT_WIDTH**-0.5, generator=generator)
 
 
 class SignalGates(nn.Module):
-    """Linear gates. d width, F signals."""
+    """Gates of all signals, and the heat of titles in demand. d width, F signals."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(width, SIGNALS))
         self.bias = nn.Parameter(torch.zeros(SIGNALS))
+        self.since = nn.Parameter(torch.zeros(len(SINCE_NAMES), SIGNALS))
+        self.heat = Heat()
 
-    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        """How much each signal counts."""  # (n, d) -> (n, F)
-        return hidden @ self.weight + GATE_GAIN * self.bias
+    def forward(self, hidden: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
+        """How much each signal counts."""  # (n, d), (n,) -> (n, F)
+        return hidden @ self.weight + self.bias + self.since[since]
+
+    @torch.no_grad()
+    def initialise(self, generator: torch.Generator) -> None:
+        """Open gates: a fresh model begins by following what its signals say."""
+        self.bias.fill_(_FIRST_GATE)
+        self.heat.initialise(generator)
 
 
 class Asks(nn.Module):
@@ -48,8 +77,9 @@ class Asks(nn.Module):
 
 
 def extra_parameters(width: int) -> int:
-    """Parameters of both."""
-    return SIGNALS * (width + 1) + 2 * len(SINCE_NAMES) * width
+    """Parameters of all."""
+    heat = PACES * HEAT_WIDTH + HEAT_WIDTH + HEAT_WIDTH * HEATS
+    return SIGNALS * (width + 1 + len(SINCE_NAMES)) + heat + 2 * len(SINCE_NAMES) * width
 
 
 def missing_weights(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:

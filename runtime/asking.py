@@ -18,9 +18,10 @@ from genpage.errors import BundleError, CheckpointError
 from genpage.trends import Trends
 from runtime.arrays import FloatArray, IntArray
 from tokenizer.buckets import SINCE_NAMES
-from tokenizer.signals import SIGNALS, Signals
+from tokenizer.signals import HEAT_WIDTH, HEATS, PACES, SIGNALS, Heat, Signals
 
 WEIGHTS = ("gate_weight", "gate_bias", "scale", "shift")
+HEAT = ("inner", "bias", "outer")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,9 +29,10 @@ class Asking:
     """The learnt question, and the lists that its signals are read from."""
 
     gate_weight: FloatArray  # (d, F)
-    gate_bias: FloatArray  # (F,)
+    gate_bias: FloatArray  # (S, F)
     scale: FloatArray  # (S, d)
     shift: FloatArray  # (S, d)
+    heat: Heat
     signals: Signals
 
     def asked(self, hidden: FloatArray, since: IntArray) -> FloatArray:
@@ -38,14 +40,19 @@ class Asking:
         return hidden * (np.float32(1.0) + self.scale[since]) + self.shift[since]
 
     def added(
-        self, asked: FloatArray, history: IntArray, trends: Trends, places: IntArray
+        self,
+        asked: FloatArray,
+        since: int,
+        history: IntArray,
+        trends: Trends,
+        places: IntArray,
     ) -> FloatArray:
         """(E,) what the moment adds to the scores of one question (d,).
 
         ``history`` are the prompt's tokens to the history's end, ``places`` (V,) catalog indices.
         """
-        values = self.signals.values(history, trends, places)  # (F, E)
-        gates = (asked[:, None] * self.gate_weight).sum(axis=0) + self.gate_bias  # (F,)
+        values = self.signals.values(history, trends, places, self.heat)  # (F, E)
+        gates = (asked[:, None] * self.gate_weight).sum(axis=0) + self.gate_bias[since]  # (F,)
         added = np.zeros(values.shape[1], np.float32)
         for gate, value in zip(gates, values, strict=True):
             added += gate * value
@@ -53,16 +60,21 @@ class Asking:
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """As arrays, for `from_arrays`."""
-        return {name: getattr(self, name) for name in WEIGHTS} | self.signals.to_arrays()
+        heat = {f"heat.{name}": getattr(self.heat, name) for name in HEAT}
+        own = {name: getattr(self, name) for name in WEIGHTS}
+        return own | heat | self.signals.to_arrays()
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], width: int) -> "Asking":
         """Of `to_arrays`; `BundleError` where a shape is not this model's."""
         shapes = {
             "gate_weight": (width, SIGNALS),
-            "gate_bias": (SIGNALS,),
+            "gate_bias": (len(SINCE_NAMES), SIGNALS),
             "scale": (len(SINCE_NAMES), width),
             "shift": (len(SINCE_NAMES), width),
+            "heat.inner": (PACES, HEAT_WIDTH),
+            "heat.bias": (HEAT_WIDTH,),
+            "heat.outer": (HEAT_WIDTH, HEATS),
         }
         for name, shape in shapes.items():
             held = arrays.get(name)
@@ -76,4 +88,5 @@ class Asking:
         except CheckpointError as error:
             raise BundleError(str(error)) from error
         weights = {name: arrays[name] for name in WEIGHTS}
-        return cls(**weights, signals=signals)
+        heat = Heat(**{name: arrays[f"heat.{name}"] for name in HEAT})
+        return cls(**weights, heat=heat, signals=signals)

@@ -7,7 +7,9 @@ title's score. A page's signals are a pure function of its prompt's tokens, of t
 that were pinned with it and of the lists in the bundle.
 
 ========= =========================================================================
-``pace``  the logarithm of the decayed counts, by each of `SIGNAL_HALF_LIVES_S`
+``heat``  of the `ACTIVE` titles in most demand these days: what a small network makes of the
+          decayed counts by all of `SIGNAL_HALF_LIVES_S` (`model.signals.Heat`)
+``pace``  the logarithm of the decayed counts by the long half-lives alone, of every title
 ``sit``   titles that members had within 12 hours of those in this member's last sitting
 ``lift``  the same, where it is not their popularity that explains it
 ``any``   titles that members had at any time beside this member's last ones
@@ -37,7 +39,14 @@ FloatArray = NDArray[np.float32]
 Kind = Literal["sit", "lift", "any", "text"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 PACES = len(SIGNAL_HALF_LIVES_S)
-SIGNALS = PACES + len(KINDS)
+HEATS, HEAT_WIDTH = 8, 16
+# The paces that stand for themselves, by their place among the half-lives: a month's, a year's.
+LONG = (3, 4)
+# Titles in demand are those with the highest counts of this half-life (5 days).
+ACTIVE, ACTIVE_PACE = 1024, 2
+FIRST_PACE = HEATS
+FIRST_KIND = HEATS + len(LONG)
+SIGNALS = FIRST_KIND + len(KINDS)
 # How many of the newest events count, and how much less each earlier one does.
 REACH: Mapping[Kind, int] = {"sit": 6, "lift": 6, "any": 20, "text": 6}
 FADE: Mapping[Kind, float] = {"sit": 0.8, "lift": 0.8, "any": 0.95, "text": 0.8}
@@ -86,6 +95,36 @@ def history_of(prompt: IntArray) -> IntArray:
     return prompt[start:end]
 
 
+def active(paces: FloatArray) -> NDArray[np.int64]:
+    """The titles in most demand, of (H, E): at most `ACTIVE`, none without any demand."""
+    demand = paces[ACTIVE_PACE]
+    if len(demand) > ACTIVE:
+        hot = np.argpartition(-demand, ACTIVE - 1)[:ACTIVE].astype(np.int64)
+    else:
+        hot = np.arange(len(demand))
+    return np.sort(hot[demand[hot] > 0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heat:
+    """`model.signals.Heat` in NumPy."""
+
+    inner: FloatArray  # (H, HEAT_WIDTH)
+    bias: FloatArray  # (HEAT_WIDTH,)
+    outer: FloatArray  # (HEAT_WIDTH, HEATS)
+
+    def of(self, paces: FloatArray) -> FloatArray:
+        """(H, n) logarithms of counts -> (HEATS, n)."""
+        # Term by term, so that a title's number does not depend on the others'.
+        inner = np.repeat(self.bias[:, None], paces.shape[1], axis=1)  # (HEAT_WIDTH, n)
+        for pace, weight in zip(paces, self.inner, strict=True):
+            inner += weight[:, None] * pace
+        outer = np.zeros((HEATS, paces.shape[1]), np.float32)
+        for line, weight in zip(np.maximum(inner, 0.0), self.outer, strict=True):
+            outer += weight[:, None] * line
+        return outer
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Signals:
     """The lists that signals are read from, by kind."""
@@ -109,13 +148,17 @@ class Signals:
             found.append((titles.astype(np.int32), felt.astype(np.float32)))
         return found
 
-    def values(self, prompt: IntArray, trends: Trends, places: IntArray) -> FloatArray:
+    def values(self, prompt: IntArray, trends: Trends, places: IntArray, heat: Heat) -> FloatArray:
         """(F, E) of a page with this prompt. ``places`` (V,) are tokens' catalog indices, or -1."""
         entities = len(trends.scores)
         values = np.zeros((SIGNALS, entities), np.float32)
         if trends.paces is not None:
-            values[:PACES] = np.log1p(trends.paces)
-        for row, (tokens, felt) in enumerate(self.sparse(recent(history_of(prompt))), start=PACES):
+            paces = np.log1p(trends.paces)  # (H, E)
+            hot = active(paces)
+            values[:HEATS, hot] = heat.of(paces[:, hot])
+            values[FIRST_PACE:FIRST_KIND] = paces[list(LONG)]
+        found = self.sparse(recent(history_of(prompt)))
+        for row, (tokens, felt) in enumerate(found, start=FIRST_KIND):
             at = places[tokens]
             values[row, at[at >= 0]] = felt[at >= 0]
         return values

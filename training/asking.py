@@ -6,7 +6,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from model.network import Network
-from tokenizer.signals import PACES
+from tokenizer.signals import FIRST_KIND, FIRST_PACE, HEATS
 from training.questions import QuestionBatch
 
 
@@ -23,13 +23,18 @@ def question_logits(
 ) -> torch.Tensor:
     """(K, E) logits of the known titles (tokens ``entities``), -inf where none may come."""
     hidden = network.hidden(batch.tokens, batch.packing, batch.identity)  # (T, d)
-    asked: torch.Tensor = network.asks(hidden.index_select(0, batch.positions), batch.since)  # (K, d)
+    asked: torch.Tensor = network.asks(
+        hidden.index_select(0, batch.positions), batch.since
+    )  # (K, d)
     output = network.outputs.rows(entities, network.content, batch.identity)  # (E, d)
     logits = asked @ output.T
-    gates = network.signals(asked)  # (K, F)
+    gates = network.signals(asked, batch.since)  # (K, F)
     if sources.trends:
-        paces = batch.paces.to(logits.dtype)
-        logits = logits + torch.bmm(gates[:, None, :PACES], paces)[:, 0]
+        long = batch.long.to(logits.dtype)
+        logits = logits + torch.bmm(gates[:, None, FIRST_PACE:FIRST_KIND], long)[:, 0]
+        heat = network.signals.heat(batch.paces)  # (K, A, HEATS)
+        warmth = torch.bmm(heat, gates[:, :HEATS, None])[..., 0]  # (K, A)
+        logits = logits.scatter_add(1, batch.hot, warmth.masked_fill(~batch.is_hot, 0.0))
     if sources.together and len(batch.sparse):
         weights = gates[batch.sparse_at[0], batch.sparse_kind] * batch.sparse
         logits = logits.index_put(

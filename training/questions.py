@@ -24,7 +24,7 @@ from genpage.trends import SIGNAL_HALF_LIVES_S
 from model.packing import Packing
 from tokenizer.buckets import SINCE_EDGES
 from tokenizer.prompt import PromptEncoder
-from tokenizer.signals import PACES, Recent, Signals, recent
+from tokenizer.signals import ACTIVE, FIRST_KIND, LONG, PACES, Recent, Signals, active, recent
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
 from tokenizer.vocabulary import IntArray
 from tokenizer.window import TOKENS_AN_EVENT
@@ -49,6 +49,29 @@ class Asked:
     first: int  # the member's first event's place
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Tick:
+    """Counts at one moment, as logarithms; of the titles in demand (A) by all half-lives."""
+
+    long: torch.Tensor  # (LONG, E) float16
+    hot: torch.Tensor  # (ACTIVE,) titles; padded with title 0
+    paces: torch.Tensor  # (ACTIVE, H); padded with zeros
+    is_hot: torch.Tensor  # (ACTIVE,) False where padded
+
+    @classmethod
+    def of(cls, paces: NDArray[np.float32]) -> Self:
+        """Of (H, E)."""
+        found = active(paces)
+        hot, held = np.zeros(ACTIVE, np.int64), np.zeros((ACTIVE, PACES), np.float32)
+        hot[: len(found)], held[: len(found)] = found, paces[:, found].T
+        return cls(
+            torch.from_numpy(paces[list(LONG)].astype(np.float16)),
+            torch.from_numpy(hot),
+            torch.from_numpy(held),
+            torch.from_numpy(np.arange(ACTIVE) < len(found)),
+        )
+
+
 @dataclass(slots=True, eq=False)
 class Moments:
     """What was known when: trend counts by tick, lists by week or day. Remembers what it made."""
@@ -63,7 +86,7 @@ class Moments:
     _counted: float = -np.inf
     _position: int = 0
     _counts: NDArray[np.float64] | None = None
-    _ticks: dict[float, torch.Tensor] = field(default_factory=dict)
+    _ticks: dict[float, Tick] = field(default_factory=dict)
     _lists: dict[float, Signals] = field(default_factory=dict)
 
     @classmethod
@@ -72,7 +95,7 @@ class Moments:
         return cls(timeline, together, -np.inf, place)
 
     def learn(self, times: NDArray[np.float64]) -> None:
-        """Prepare `paces` for these moments, in one pass over the events from the last one on."""
+        """Prepare `tick` for these moments, in one pass over the events from the last one on."""
         ticks = np.unique(np.floor(times / TICK_S) * TICK_S)
         wanted = [tick for tick in ticks.tolist() if tick not in self._ticks]
         if not wanted:
@@ -92,10 +115,10 @@ class Moments:
             for counts, weight in zip(self._counts, weights, strict=True):
                 counts += np.bincount(places[known_ones], weight, len(counts))
             self._position, self._counted = end, tick
-            self._ticks[tick] = torch.from_numpy(np.log1p(self._counts).astype(np.float16))
+            self._ticks[tick] = Tick.of(np.log1p(self._counts).astype(np.float32))
 
-    def paces(self, at: float) -> torch.Tensor:
-        """(H, E) float16: the logarithm of the counts at the last tick before ``at``."""
+    def tick(self, at: float) -> "Tick":
+        """The counts at the last tick before ``at``."""
         return self._ticks[float(np.floor(at / TICK_S) * TICK_S)]
 
     def lists(self, at: float) -> Signals:
@@ -129,7 +152,10 @@ class QuestionBatch:
     positions: torch.Tensor  # (K,)
     since: torch.Tensor  # (K,) buckets
     places: torch.Tensor  # (K,) what came, among the known entities
-    paces: torch.Tensor  # (K, H, E) float16
+    long: torch.Tensor  # (K, LONG, E) float16
+    hot: torch.Tensor  # (K, A) titles in demand
+    paces: torch.Tensor  # (K, A, H) their counts
+    is_hot: torch.Tensor  # (K, A)
     sparse_at: torch.Tensor  # (2, S) question and entity
     sparse_kind: torch.Tensor  # (S,) which signal
     sparse: torch.Tensor  # (S,)
@@ -233,6 +259,7 @@ class QuestionStream:
         times, before = histories.ts[events], histories.ts[events - 1]
         since = [1 + bisect_right(SINCE_EDGES, gap) for gap in (times - before).tolist()]
         moments.learn(times)
+        ticks = [moments.tick(at) for at in times.tolist()]
         sparse = _Sparse()
         closed: list[NDArray[np.int64]] = []
         number = 0
@@ -252,7 +279,10 @@ class QuestionStream:
             positions=torch.from_numpy(np.concatenate(positions).astype(np.int64)),
             since=torch.tensor(since),
             places=torch.from_numpy(self._place[histories.entity[events]]),
-            paces=torch.stack([moments.paces(at) for at in times.tolist()]),
+            long=torch.stack([tick.long for tick in ticks]),
+            hot=torch.stack([tick.hot for tick in ticks]),
+            paces=torch.stack([tick.paces for tick in ticks]),
+            is_hot=torch.stack([tick.is_hot for tick in ticks]),
             sparse_at=torch.from_numpy(sparse.at()),
             sparse_kind=torch.from_numpy(sparse.kind()),
             sparse=torch.from_numpy(sparse.value()),
@@ -275,7 +305,7 @@ class _Sparse:
 
     def add(self, number: int, lists: Signals, newest: Recent, place: NDArray[np.int64]) -> None:
         """The titles of question ``number``."""
-        for kind, (tokens, felt) in enumerate(lists.sparse(newest), start=PACES):
+        for kind, (tokens, felt) in enumerate(lists.sparse(newest), start=FIRST_KIND):
             at = place[tokens]
             self._parts.append((number, kind, at[at >= 0], felt[at >= 0]))
 

@@ -32,8 +32,9 @@ def asked_checkpoint() -> Checkpoint:
     checkpoint = tiny_checkpoint()
     generator = np.random.default_rng(3)
     weights = dict(checkpoint.weights)
-    for name in ("signals.weight", "signals.bias", "asks.scale", "asks.shift"):
-        drawn = generator.normal(0.0, 0.05, tuple(weights[name].shape))
+    for name in [name for name in weights if name.startswith(("signals.", "asks."))]:
+        scale = 0.3 if "heat" in name else 0.05
+        drawn = generator.normal(0.0, scale, tuple(weights[name].shape))
         weights[name] = torch.from_numpy(drawn).float()
     size = checkpoint.vocabulary.size
     items = len(checkpoint.catalog.rows) + ITEM_START
