@@ -105,8 +105,12 @@ class Workshop:
         size: Size | None = None,
         steps: int | None = None,
         seed: int = 0,
+        to: str | None = None,
     ) -> Path:
-        """A checkpoint of that name, trained before the held-out days unless it is there."""
+        """A checkpoint of that name, trained before ``to`` unless it is there.
+
+        ``to`` is the first held-out day by default.
+        """
         out = self.folder / "checkpoints" / name
         if not out.is_dir():
             self.tell(f"training {name}")
@@ -118,7 +122,7 @@ class Workshop:
                 size=None if parent is not None else size or self.scale.size,
                 steps=steps or self.scale.steps,
                 seed=seed,
-                to=self.held_out()[0],
+                to=to or self.held_out()[0],
             )
             Run(options, objective).train(lambda _record: None)
         return out
