@@ -49,12 +49,15 @@ class Scored:
     """What a model says of logged pages.
 
     ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
-    those whose propensities cannot be used.
+    those whose propensities cannot be used. The reward model is a plain one: a title's mean reward
+    where it was seen, times how often its place is (`title_worth`).
     """
 
     entities: Places
     rows: Places
     logged: Logged | None
+    predicted: Values  # (pages of ``logged``, K) what a reward model says of what was shown
+    expected: Values  # and of what the model would show there on average
     dropped: int
 
 
@@ -113,10 +116,14 @@ def score_pages(
     folder: DataFolder,
     checkpoint: Checkpoint,
     pages: Sequence[LoggedPage],
+    worth: Values,
     *,
     temperature: float = 1.0,
 ) -> Scored:
-    """Places by their logits, and pages by the chance that sampling would have shown them."""
+    """Places by their logits, and pages by the chance that sampling would have shown them.
+
+    ``worth`` (E,) are `title_worth`, of days before the pages'.
+    """
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
     network = over.network()
@@ -127,7 +134,7 @@ def score_pages(
         ]
     entities: list[Values] = []
     rows: list[Values] = []
-    chances: list[tuple[LoggedPage, Values]] = []
+    chances: list[tuple[LoggedPage, Chances]] = []
     members = numbered([page.visit.request.user_id for page in pages])
     dropped = 0
     for number, page in enumerate(pages):
@@ -144,13 +151,43 @@ def score_pages(
         entities.append(np.column_stack([*here.entities, *_repeated(whose, here.entities[0])]))
         rows.append(np.column_stack([*here.rows, *_repeated(whose, here.rows[0])]))
         grammar = page.visit.grammar(catalog, over.rules)
-        chance = page_chances(grammar, page.rows, scores, temperature)
+        chance = page_chances(grammar, page.rows, scores, temperature, worth)
         usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
         if chance is None or not usable:
             dropped += 1
         else:
             chances.append((page, chance))
-    return Scored(_joined(entities), _joined(rows), _logged(chances), dropped)
+    logged = _logged(chances)
+    predicted = expected = np.zeros((0, 0))
+    if logged is not None:
+        predicted, expected = _modelled(chances, logged, worth)
+    return Scored(_joined(entities), _joined(rows), logged, predicted, expected, dropped)
+
+
+def title_worth(
+    folder: DataFolder, days: Sequence[str], rewards: Rewards | None = None, *, prior: float = 50.0
+) -> Values:
+    """(E,) each title's mean reward where it was seen on ``days``, shrunk by ``prior`` sights."""
+    catalog = folder.catalog()
+    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
+    sums = np.zeros((2, len(catalog.entities)))
+    for day in days:
+        lines = labels.valued(folder.impressions(day, day))
+        totals = lines.group_by("entity_id").agg(pl.col("weight").sum(), pl.col("examined").sum())
+        for name, weight, examined in totals.iter_rows():
+            index = catalog.entity_index(name)
+            if index is not None:
+                sums[:, index] += (weight, examined)
+    mean = sums[0].sum() / max(1.0, sums[1].sum())
+    return np.asarray((sums[0] + prior * mean) / (sums[1] + prior))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chances:
+    """Each title's chance given all before it (K,), and the worth of what stands there on average."""
+
+    chance: Values
+    expected: Values
 
 
 def page_chances(
@@ -158,42 +195,44 @@ def page_chances(
     rows: Sequence[DecodedRow],
     scores: NDArray[np.float32],
     temperature: float,
-) -> Values | None:
-    """(K,) the chance of each title given all before it; a row's is its first title's too.
+    worth: Values,
+) -> Chances | None:
+    """The chance of each title; a row's is its first title's too.
 
     ``scores`` (page tokens, R + E) stand before each token of the page. None where the rules would
     not let the page be. Mutates the grammar.
     """
     catalog_rows = len(grammar.catalog.rows)
     found: list[float] = []
+    expected: list[float] = []
     place = 0
     for row in rows:
         allowed = grammar.allowed_rows()
         if row.row not in allowed:
             return None
-        opening = _chance(scores[place, :catalog_rows], allowed, row.row, temperature)
+        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
+        opening = float(odds[int(np.searchsorted(allowed, row.row))])
         grammar.open_row(row.row)
         place += 1
         for entity in row.entities:
             allowed = grammar.allowed_entities()
             if entity not in allowed:
                 return None
-            own = _chance(scores[place, catalog_rows:], allowed, entity, temperature)
-            found.append(own * opening)
+            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            found.append(float(odds[int(np.searchsorted(allowed, entity))]) * opening)
+            expected.append(float(odds @ worth[allowed]))
             opening = 1.0
             grammar.add(entity)
             place += 1
         if grammar.room:
             return None  # a shorter row than the rules would make
-    return np.array(found)
+    return Chances(np.array(found), np.array(expected))
 
 
-def _chance(
-    scores: NDArray[np.float32], allowed: NDArray[np.int32], chosen: int, temperature: float
-) -> float:
+def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
     logits = scores[allowed].astype(np.float64) / temperature
     odds = np.exp(logits - logits.max())
-    return float(odds[int(np.searchsorted(allowed, chosen))] / odds.sum())
+    return np.asarray(odds / odds.sum())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -233,15 +272,32 @@ def _joined(parts: Sequence[Values]) -> Places:
     return Places(lines[:, 0], lines[:, 1], page, member)
 
 
-def _logged(chances: Sequence[tuple[LoggedPage, Values]]) -> Logged | None:
+def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged | None:
     if not chances:
         return None
-    width = max(len(chance) for _, chance in chances)
+    width = max(len(found.chance) for _, found in chances)
     reward, logged, target = (np.full((len(chances), width), v) for v in (0.0, 1.0, 1.0))
     there = np.zeros((len(chances), width), np.bool_)
-    for line, (page, chance) in enumerate(chances):
-        own = slice(0, len(chance))
+    for line, (page, found) in enumerate(chances):
+        own = slice(0, len(found.chance))
         reward[line, own], logged[line, own] = page.reward, page.propensity
-        target[line, own], there[line, own] = chance, True
+        target[line, own], there[line, own] = found.chance, True
     whose = numbered([page.visit.request.user_id for page, _ in chances])
     return Logged(reward, logged, target, there, whose)
+
+
+def _modelled(
+    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged, worth: Values
+) -> tuple[Values, Values]:
+    """(n, K) the reward model of what was shown, and of what would be.
+
+    Each by how often its place is seen.
+    """
+    shown, average, seen = np.zeros((3, *logged.there.shape))
+    for line, (page, found) in enumerate(chances):
+        own = slice(0, len(found.chance))
+        titles = [entity for row in page.rows for entity in row.entities]
+        shown[line, own], average[line, own] = worth[titles], found.expected
+        seen[line, own] = page.examined
+    often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
+    return shown * often, average * often

@@ -14,7 +14,7 @@ from scipy.stats import spearmanr
 from dataset.folder import DataFolder
 from evaluation.intervals import Estimate, mean_of
 from evaluation.logged_pages import LoggedPage, score_pages
-from evaluation.off_policy import OffPolicy, Weighting, ips, snips
+from evaluation.off_policy import OffPolicy, Weighting, doubly_robust, ips, snips
 from evaluation.page_metrics import auc_of, page_ndcg, wbc_loss
 from evaluation.true_reward import decode
 from evaluation.variety import Fairness, Shown, Variety, fairness, numbered, variety
@@ -69,12 +69,16 @@ def offline(
     folder: DataFolder,
     checkpoint: Checkpoint,
     pages: Sequence[LoggedPage],
+    worth: NDArray[np.float64],
     *,
     temperature: float = 1.0,
     seed: int = 0,
 ) -> Offline:
-    """Of one checkpoint on logged pages that are encoded for it (`read_pages`)."""
-    scored = score_pages(folder, checkpoint, pages, temperature=temperature)
+    """Of one checkpoint on logged pages that are encoded for it (`read_pages`).
+
+    ``worth`` (E,) is `title_worth` of earlier days, the doubly robust estimate's reward model.
+    """
+    scored = score_pages(folder, checkpoint, pages, worth, temperature=temperature)
     metrics = {
         "entity_auc": auc_of(scored.entities, seed=seed),
         "row_auc": auc_of(scored.rows, seed=seed),
@@ -86,6 +90,9 @@ def offline(
         for weighting in WEIGHTINGS:
             estimates[f"ips_{weighting}"] = ips(scored.logged, weighting, seed=seed)
             estimates[f"snips_{weighting}"] = snips(scored.logged, weighting, seed=seed)
+            estimates[f"dr_{weighting}"] = doubly_robust(
+                scored.logged, scored.predicted, scored.expected, weighting, seed=seed
+            )
     return Offline(metrics, estimates, scored.dropped)
 
 

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
     from evaluation.page_quality import Offline, Served
 
+# What titles bring is counted over so many days before the pages'.
+_WORTH_DAYS = 7
+
 
 class PageQuality(Command):
     """Page metrics of checkpoints: on logged pages, and of the pages that they would serve.
@@ -40,7 +43,7 @@ class PageQuality(Command):
         """Score, decode, judge, print."""
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
-        from evaluation.logged_pages import read_pages
+        from evaluation.logged_pages import read_pages, title_worth
         from evaluation.page_quality import Served, offline, predictiveness, served
         from evaluation.source import Period
         from genpage.catalog import SECONDS_A_DAY
@@ -56,13 +59,15 @@ class PageQuality(Command):
         days = [day for day in folder.days() if period.first <= day < period.last]
         size = PageSize(self.rows, self.entities_per_row)
         catalog = folder.catalog()
+        earlier = [day for day in folder.days() if day < period.first][-_WORTH_DAYS:]
+        worth = title_worth(folder, earlier)
         offlines: dict[str, Offline] = {}
         shown: dict[str, Served] = {}
         for path in self.checkpoint:
             checkpoint = Checkpoint.load(path)
             logged = read_pages(folder, checkpoint, days, count=self.pages, seed=self.seed)
             offlines[str(path)] = offline(
-                folder, checkpoint, logged, temperature=self.temperature, seed=self.seed
+                folder, checkpoint, logged, worth, temperature=self.temperature, seed=self.seed
             )
             over = covering(checkpoint, catalog)
             encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)

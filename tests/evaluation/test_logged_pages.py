@@ -22,6 +22,8 @@ CATALOG = Catalog.build(
     [Row("all", "genre", "All"), Row("pick", "mix", "Pick", entity_ids=("e0", "e1", "e2"))],
 )
 
+WORTH = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
+
 
 def grammar(columns: int = 2) -> PageGrammar:
     """An empty page of rows of two."""
@@ -35,10 +37,10 @@ def test_chances_of_all_pages_sum_to_one() -> None:
     total = 0.0
     for row in range(2):
         for titles in permutations(range(5), 2):
-            chances = page_chances(grammar(), [DecodedRow(row, titles)], scores, 0.7)
+            chances = page_chances(grammar(), [DecodedRow(row, titles)], scores, 0.7, WORTH)
             if chances is not None:
-                assert len(chances) == 2
-                total += float(chances.prod())
+                assert len(chances.chance) == 2
+                total += float(chances.chance.prod())
             else:
                 assert row == 1
                 assert not set(titles) <= {0, 1, 2}
@@ -50,9 +52,14 @@ def test_a_chance_by_hand() -> None:
     scores = np.zeros((6, 7), np.float32)
     scores[0, 1] = np.log(3)  # the row "pick" three times as likely as "all"
     scores[1, 2 + 0] = np.log(2)
-    chances = page_chances(grammar(), [DecodedRow(1, (0, 1)), DecodedRow(0, (3, 4))], scores, 1.0)
+    chances = page_chances(
+        grammar(), [DecodedRow(1, (0, 1)), DecodedRow(0, (3, 4))], scores, 1.0, WORTH
+    )
     assert chances is not None
-    assert chances.tolist() == pytest.approx([3 / 4 * 2 / 4, 1 / 2, 1.0 * 1 / 3, 1 / 2])
+    assert chances.chance.tolist() == pytest.approx([3 / 4 * 2 / 4, 1 / 2, 1.0 * 1 / 3, 1 / 2])
+    # What would stand there on average: titles 0, 1, 2; then 1, 2; then 2, 3, 4; then 2, 4.
+    averages = [(2 * 1.0 + 2.0 + 3.0) / 4, 2.5, 4.0, 4.0]
+    assert chances.expected.tolist() == pytest.approx(averages)
 
 
 def test_a_page_that_breaks_a_rule_has_no_chance() -> None:
@@ -63,7 +70,7 @@ def test_a_page_that_breaks_a_rule_has_no_chance() -> None:
         [DecodedRow(1, (3, 4))],
         [DecodedRow(0, (0,))],
     ):
-        assert page_chances(grammar(), rows, scores, 1.0) is None
+        assert page_chances(grammar(), rows, scores, 1.0, WORTH) is None
 
 
 def test_what_predicts_the_truth_is_found() -> None:
