@@ -184,7 +184,7 @@ def title_worth(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chances:
-    """Each title's chance given all before it (K,), and the mean worth of what could stand there."""
+    """Each title's chance given all before it (K,); the mean worth of what could stand there."""
 
     chance: Values
     expected: Values

@@ -56,7 +56,9 @@ ENTRIES = (
     Entry(
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
-    Entry(("evaluate", "page-quality"), "page_quality", "PageQuality", "AUC, off-policy, true reward"),
+    Entry(
+        ("evaluate", "page-quality"), "page_quality", "PageQuality", "AUC, off-policy, true reward"
+    ),
     Entry(("evaluate", "reward"), "true_reward", "EvaluateReward", "pages judged by the truth"),
     Entry(("explain", "reward"), "explain", "ExplainReward", "why a page was worth what it was"),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
