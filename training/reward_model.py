@@ -1,9 +1,9 @@
 """The reward model: what a page that nobody has seen would be worth.
 
 METHOD, "Training" 2, RL: from the pretrained checkpoint, a regression of the page's summed reward.
-The prediction is a sum too: after each title the network says what that title adds, by a linear
-head on its hidden state, which knows the member and everything above it on the page but nothing
-below. Titles that are rarely seen add little; that is learnt from the places, not assumed.
+The prediction is a sum too: what each title adds, told from all that stands above it and nothing
+below (`ValueHead`). Titles that are rarely seen add little; that is learnt from the places, not
+assumed.
 
 The loss is the squared error of the page's sum, and of each title's part of it: the parts carry the
 same information as the sum with far less noise between what is predicted and what came.
@@ -38,6 +38,8 @@ from training.rewards.labels import RewardLabels
 
 HEADS = "heads.safetensors"
 _BINS = 5
+# Keeps an exponential finite; odds of fifty to one are none that a title has.
+_MOST_LOGIT = 4.0
 # A predicted reward that says nothing of what came must not steer anything.
 LEAST_CORRELATION = 0.05
 
@@ -50,6 +52,37 @@ class Regression:
     title_share: float = 1.0
 
 
+class ValueHead(nn.Module):
+    """What a title adds: ``w . after + (g . before) * (exp(logit) - 1)``.
+
+    A linear head on the hidden state alone tells members apart long before it tells titles apart,
+    and a policy is paid for titles. The title's own logit, ``before . output``, is what the network
+    already knows of this title for this member there: of a WBC checkpoint, ``exp(logit)`` is its
+    odds of being good, and what it adds goes with them, by a factor that the place decides.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.whole = nn.Linear(width, 1)
+        self.match = nn.Linear(width, 1)
+        for layer in (self.whole, self.match):
+            # Nothing is worth anything yet.
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(
+        self,
+        before: torch.Tensor,  # (K, d) the hidden state that predicts the title
+        after: torch.Tensor,  # (K, d) that of the title itself
+        output: torch.Tensor,  # (K, d) its output vector
+    ) -> torch.Tensor:
+        """(K,)."""
+        logits = (before * output).sum(dim=1).clamp(-_MOST_LOGIT, _MOST_LOGIT)
+        matched: torch.Tensor = self.match(before)[:, 0] * torch.expm1(logits)
+        whole: torch.Tensor = self.whole(after)[:, 0]
+        return (whole + matched).float()
+
+
 class RewardModel(Objective):
     """Squared error of pages' summed rewards, with a value head."""
 
@@ -60,12 +93,12 @@ class RewardModel(Objective):
 
     @property
     def heads(self) -> nn.Module:
-        """``value``: d -> 1."""
+        """``value``: a `ValueHead`."""
         return self._heads
 
     def begin(self, network: Network) -> None:
-        """A head of zeros: nothing is worth anything yet."""
-        self._heads = nn.ModuleDict({"value": value_head(network.config.width)})
+        """A head of zeros."""
+        self._heads = nn.ModuleDict({"value": ValueHead(network.config.width)})
         self._heads.to(network.content.device)
 
     def loss(self, network: Network, batch: Batch) -> Loss:
@@ -142,9 +175,13 @@ class RewardModel(Objective):
 
     def _values(self, network: Network, batch: Batch) -> torch.Tensor:
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
+        targets = batch.entities
+        tokens = batch.candidates.entities[targets.places]
+        output = network.outputs.rows(tokens, network.content, batch.identity)
         # A title's target stands at the position that predicts it; its own is the next.
-        values: torch.Tensor = self._heads["value"](hidden[batch.entities.positions + 1])
-        return values[:, 0].float()  # (K,)
+        before, after = hidden[targets.positions], hidden[targets.positions + 1]
+        values: torch.Tensor = self._heads["value"](before, after, output)
+        return values  # (K,)
 
 
 class PageValues:
@@ -158,25 +195,23 @@ class PageValues:
                 "`genpage train reward-model --from CKPT`"
             )
         self.network = checkpoint.network().to(device)
-        self._value = value_head(checkpoint.config.width).to(device)
+        head = ValueHead(checkpoint.config.width)
         tensors = load_tensors(checkpoint.extra[HEADS])
-        self._value.load_state_dict(
-            {name.removeprefix("value."): value for name, value in tensors.items()}
-        )
+        try:
+            head.load_state_dict({n.removeprefix("value."): t for n, t in tensors.items()})
+        except RuntimeError as error:
+            raise CheckpointError(
+                f"the reward model's {HEADS} is of another version of GenPage; train it again"
+            ) from error
+        self._value = head.to(device)
 
     @torch.no_grad()
     def after(self, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
         """What the title at each token adds to its page; means nothing at other tokens."""  # (T,)
-        values: torch.Tensor = self._value(self.network.hidden(tokens, packing))
-        return values[:, 0].float()
-
-
-def value_head(width: int) -> nn.Linear:
-    """A linear head of zeros."""
-    head = nn.Linear(width, 1)
-    nn.init.zeros_(head.weight)
-    nn.init.zeros_(head.bias)
-    return head
+        hidden = self.network.hidden(tokens, packing)
+        output = self.network.outputs.rows(tokens, self.network.content)
+        values: torch.Tensor = self._value(hidden.roll(1, dims=0), hidden, output)
+        return values
 
 
 def document_of(packing: Packing, positions: torch.Tensor) -> torch.Tensor:

@@ -42,8 +42,8 @@ class RL(Command):
     rows: int = Field(default=4, ge=1, le=40, description="rows of a sampled page")
     entities_per_row: int = Field(default=20, ge=1, le=100, description="entities of a row")
     temperature: float = Field(default=0.5, gt=0, description="of sampling")
-    lr: float = Field(default=5e-4, gt=0, description="learning rate")
-    kl_target: float = Field(default=0.05, gt=0, description="divergence to keep near, nats a pick")
+    lr: float = Field(default=3e-4, gt=0, description="learning rate")
+    kl_target: float = Field(default=0.1, gt=0, description="divergence to keep near, nats a pick")
     credit: Literal["page", "onward"] = Field(
         default="onward", description="what a pick is paid: the page, or what follows it"
     )
@@ -135,9 +135,8 @@ def _document(outcome: "Outcome") -> dict[str, object]:
         "ending": outcome.ending,
         "violations": sum(line.violations for line in outcome.lines),
         "looks": [
-            {"step": line.step, "predicted": line.predicted, "true": line.true}
-            for line in outcome.lines
-            if line.true is not None
+            {"step": look.step, "predicted": look.model.mean(), "true": look.truth.mean()}
+            for look in outcome.looks
         ],
         "first": asdict(outcome.lines[0]),
         "last": asdict(outcome.lines[-1]),
@@ -151,10 +150,8 @@ def _table(outcome: "Outcome") -> Table:
     for name in ("reward", "form", "spread", "kl", "beta", "entropy", "diversity"):
         table.add_row(name, f"{getattr(first, name):.4f}", f"{getattr(last, name):.4f}")
     table.add_row("rules broken", "", str(sum(line.violations for line in outcome.lines)))
-    for line in outcome.lines:
-        if line.true is not None:
-            table.add_row(
-                f"look at {line.step}", f"model {line.predicted:.3f}", f"true {line.true:.3f}"
-            )
+    for look in outcome.looks:
+        model, true = f"model {look.model.mean():.3f}", f"true {look.truth.mean():.3f}"
+        table.add_row(f"look at {look.step}", model, true)
     table.add_row("ended by", outcome.ending, f"kept step {outcome.kept}")
     return table

@@ -49,11 +49,11 @@ class Settings:
     size: PageSize = _SIZE
     temperature: float = 0.5
     autoregressive: int = 4
-    lr: float = 5e-4
+    lr: float = 3e-4
     updates: int = 1
     clip: float = 0.2
-    kl: float = 0.05
-    kl_target: float = 0.05
+    kl: float = 0.01
+    kl_target: float = 0.1
     credit: Credit = "onward"
     pool: int = 512
     days: int = 3
@@ -86,12 +86,16 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of a run: the step whose weights were kept, why it ended, its lines."""
+    """What came of a run: the step whose weights were kept, why it ended, its lines.
+
+    ``looks`` are those at the truth, the one before the first step included.
+    """
 
     version: str
     kept: int
     ending: Ending
     lines: tuple[Line, ...]
+    looks: tuple[Look, ...]
 
 
 class ReinforcementRun:
@@ -339,9 +343,8 @@ class ReinforcementRun:
             },
         ).save(self._out)
         partial.discard()
-        return Outcome(
-            lineage.version, kept, "reward hacking" if looking.hacked else "budget", lines
-        )
+        ending: Ending = "reward hacking" if looking.hacked else "budget"
+        return Outcome(lineage.version, kept, ending, lines, tuple(looking.looks))
 
     def _identity(self) -> dict[str, object]:
         """All that decides the curve."""
