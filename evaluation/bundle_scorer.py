@@ -58,6 +58,8 @@ class BundleScorer:
             hidden = asking.asked(hidden, since).astype(np.float32)
         scores = self._model.head.scores(hidden)[:, len(self.catalog.rows) :].copy()  # (n, E)
         if asking is not None:
-            for score, asked, each in zip(scores, hidden, questions, strict=True):
-                score += asking.added(asked, each.since, each.history, each.trends, self._places)
+            for n, (asked, each) in enumerate(zip(hidden, questions, strict=True)):
+                scores[n] += asking.added(
+                    asked, each.since, each.history, each.trends, self._places
+                )
         return scores

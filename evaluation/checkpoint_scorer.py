@@ -53,6 +53,6 @@ class CheckpointScorer:
             gates = self._network.signals(asked, since)  # (n, F)
             for score, gate, each in zip(scores, gates, questions, strict=True):
                 values = signals.values(each.history, each.trends, self._places, self._heat)
-                score += gate @ torch.from_numpy(values)
+                score.add_(gate @ torch.from_numpy(values))
             found: Scores = scores.float().numpy()
         return found

@@ -6,6 +6,7 @@ the model of its day's morning, which has seen nothing of that day but the conte
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +20,10 @@ from evaluation.source import Period, Source
 from evaluation.targets import Targets
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import UsageError
-from tokenizer.history import Histories
 from training.updates import Cadence, Update, Updates
+
+if TYPE_CHECKING:
+    from tokenizer.history import Histories
 
 Watch = Callable[[Update], object]
 

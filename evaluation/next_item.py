@@ -38,7 +38,7 @@ class NextItem:
     uplifts: Mapping[str, Uplift]
 
     def document(self) -> dict[str, object]:
-        """As PROTOCOLS writes it, and ``uplift``: by what share the model is above each baseline."""
+        """As PROTOCOLS writes it; ``uplift``: by what share the model is above each baseline."""
         return {
             "model": None if self.model is None else self.model.document(),
             "baselines": {name: found.document() for name, found in self.baselines.items()},

@@ -71,8 +71,9 @@ class TrendCounter:
         """Count engagements given in columns (n,), by catalog index, in any order."""
         if len(indices):
             since = ts - self._referred(float(ts.max()))
-            for counts, half_life in zip(self._counts, self._half_lives, strict=True):
-                counts += np.bincount(indices, np.exp2(since / half_life), len(counts))
+            size = self._counts.shape[1]
+            for line, half_life in enumerate(self._half_lives.tolist()):
+                self._counts[line] += np.bincount(indices, np.exp2(since / half_life), size)
 
     def seed(self, trends: Trends, ts: float) -> None:
         """Start from counts known at ``ts``; only before the first event."""

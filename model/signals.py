@@ -1,10 +1,10 @@
 """How much each signal counts, and who is asked: what a hidden state says beyond its dot products.
 
-`SignalGates`: a title's score is ``hidden @ output + sum_f gate_f * signal_f(title)``. The gates are
-linear in the hidden state and in the bucket of the time since the member's last event, so that the
-model itself learns when to follow a trend, when what goes with the last title, and when neither
-(`tokenizer.signals` says what the signals are). Of the titles in demand, `Heat` turns the counts by
-all half-lives into further signals: what makes a title lead is no straight line in any of them.
+`SignalGates`: a title's score is ``hidden @ output + sum_f gate_f * signal_f(title)``. The gates
+are linear in the hidden state and in the bucket of the time since the member's last event, so
+that the model itself learns when to follow a trend, when what goes with the last title, and when
+neither (`tokenizer.signals` says what the signals are). Of the titles in demand, `Heat` turns the
+counts by all half-lives into further signals: what makes a title lead is no straight line in any.
 
 `Asks`: at the end of an event in the history the question "which title next?" depends on how long
 after that event it is asked. A learnt scale and shift for each bucket of that time turn the hidden

@@ -112,8 +112,9 @@ class Moments:
             places = self._place[tokens[new]]
             known_ones = places >= 0
             weights = 0.5 ** ((tick - ts[new])[known_ones] / lives[:, None])
-            for counts, weight in zip(self._counts, weights, strict=True):
-                counts += np.bincount(places[known_ones], weight, len(counts))
+            for line, weight in enumerate(weights):
+                counted = np.bincount(places[known_ones], weight, self._counts.shape[1])
+                self._counts[line] += counted
             self._position, self._counted = end, tick
             self._ticks[tick] = Tick.of(np.log1p(self._counts).astype(np.float32))
 

@@ -8,9 +8,8 @@ popularity of both instead (cosine of the two titles' sittings). ``any``: had by
 Shape legend: P pairs, V tokens, N events.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +22,9 @@ from tokenizer.neighbours import Neighbours
 from tokenizer.signals import Kind, Signals
 from tokenizer.symbols import ITEM_START
 from tokenizer.vocabulary import IntArray, Vocabulary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 NEIGHBOURS = 100
 TEXT_NEIGHBOURS = 64

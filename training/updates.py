@@ -13,10 +13,10 @@ Everything is a pure function of the parent, the data before the day's end, the 
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from dataset.day import day_of, day_start
 from dataset.folder import DataFolder
@@ -38,6 +38,9 @@ from training.start import continued_checkpoint
 from training.timeline import Timeline
 from training.together import Together
 from training.trainer import BETAS, WEIGHT_DECAY
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # What holds for every question is a few numbers: they learn so much faster than the rest.
 _GATE_PACE = 5.0

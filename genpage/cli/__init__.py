@@ -52,6 +52,7 @@ ENTRIES = (
     Entry(("daily",), "month", "DailyCycle", "train, export and announce, day after day"),
     Entry(("export",), "export", "Export", "checkpoint -> ONNX bundle"),
     Entry(("evaluate", "next-item"), "evaluate", "NextItem", "HR and NDCG beside baselines"),
+    Entry(("evaluate", "freshness"), "freshness", "Freshness", "updated daily, or not"),
     Entry(("evaluate", "cold-start"), "cold_start", "ColdStartCommand", "day-zero quality"),
     Entry(
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"

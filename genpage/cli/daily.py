@@ -89,7 +89,7 @@ class Histories(Command):
             check_size(parent, self.size)
             check_history(parent, self.history_tokens)
             return parent
-        assert isinstance(folder, DataFolder)  # noqa: S101
+        assert isinstance(folder, DataFolder)
         return fresh_checkpoint(
             folder.catalog(),
             self.size or "tiny",

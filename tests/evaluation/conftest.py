@@ -43,7 +43,9 @@ def make_log() -> MakeLog:
 def question(tokens: IntArray, catalog: Catalog) -> Question:
     """A question whose prompt ends, at its ``<next>``, with these tokens."""
     place = len(tokens) - 1
-    prompt = Prompt(np.append(tokens, 0).astype(np.int32), 0.0, (Segment("next", place, place + 1),))
+    prompt = Prompt(
+        np.append(tokens, 0).astype(np.int32), 0.0, (Segment("next", place, place + 1),)
+    )
     return Question(prompt, Trends.none(catalog))
 
 

@@ -159,9 +159,7 @@ def test_batches_are_bounded_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     catalog = Catalog.build([], [])
     questions = [
         Question(
-            Prompt(
-                np.zeros(length + 1, np.int32), 0.0, (Segment("next", length - 1, length),)
-            ),
+            Prompt(np.zeros(length + 1, np.int32), 0.0, (Segment("next", length - 1, length),)),
             Trends.none(catalog),
         )
         for length in lengths

@@ -52,7 +52,7 @@ def test_chances_are_counted_by_hand(kind: str) -> None:
                     pairs[pair] = pairs.get(pair, 0) + 1
     lists = together(events).before(at).neighbours[kind]  # type: ignore[index]  # a kind
     found = 0
-    for entity in counts:
+    for entity, count in counts.items():
         token = VOCABULARY.entity(entity)
         near = slice(int(lists.offsets[token]), int(lists.offsets[token + 1]))
         weights = lists.weights[near]
@@ -60,7 +60,7 @@ def test_chances_are_counted_by_hand(kind: str) -> None:
         for other, weight in zip(lists.tokens[near].tolist(), weights.tolist(), strict=True):
             item = VOCABULARY.item(other)
             assert item is not None
-            expected = pairs[entity, item.id] / (counts[entity] + PRIOR)
+            expected = pairs[entity, item.id] / (count + PRIOR)
             assert weight == pytest.approx(expected, rel=1e-6)
             found += 1
     assert found == len(pairs) > 50

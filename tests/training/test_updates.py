@@ -11,6 +11,7 @@ from dataset.day import day_start
 from dataset.folder import DataFolder
 from evaluation.checkpoint_scorer import CheckpointScorer
 from evaluation.daily import DailyRanker
+from evaluation.freshness import freshness
 from evaluation.scorer import Question
 from evaluation.source import Period, Source
 from evaluation.targets import targets_between
@@ -235,3 +236,18 @@ def _until(folder: DataFolder, out: Path, days: int) -> DataFolder:
             writer.events(day, folder.events(day, day))
             writer.impressions(day, folder.impressions(day, day))
     return DataFolder(out)
+
+
+def test_freshness_judges_both_before_learning(folder: DataFolder, parent: Checkpoint) -> None:
+    """On the first day both are the parent; the stale one stays it, the fresh one learns."""
+    fresh, stale = Updates(folder, parent), Updates(folder, parent)
+    days = list(freshness(fresh, stale, "2026-01-05", CADENCE))
+    assert [(day.day, day.age) for day in days] == [(DAYS[2], 1), (DAYS[3], 2)]
+    assert days[0].fresh == days[0].stale
+    assert days[1].fresh != days[1].stale
+    assert days[1].stale == Updates(folder, parent).judged(DAYS[3])
+    assert set(days[0].older) == {1, 7, 14}
+    assert days[0].older[1].questions > 0
+    assert days[0].older[7].questions == 0
+    with pytest.raises(UsageError, match="same day"):
+        next(freshness(fresh, stale, "2026-01-06", CADENCE))
