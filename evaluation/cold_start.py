@@ -148,7 +148,10 @@ def model_scores(source: Source, targets: Targets, checkpoint: Checkpoint) -> Sc
 
 
 def genre_popularity(log: EventLog, catalog: Catalog, until: float) -> Scores:
-    """(E,) the mean share that a title's genres had of the four weeks before ``until``."""
+    """(E,) the shares that a title's genres had of the four weeks before ``until``, added up.
+
+    A mean would hold hundreds of titles of the one leading genre alike.
+    """
     genres = sorted({genre for entity in catalog.entities for genre in entity.genres})
     column = {genre: n for n, genre in enumerate(genres)}
     has = np.zeros((len(catalog.entities), len(genres)))
@@ -157,7 +160,7 @@ def genre_popularity(log: EventLog, catalog: Catalog, until: float) -> Scores:
     recent = log.entity[(log.ts >= until - FOUR_WEEKS_S) & (log.ts < until)]
     indices = [catalog.entity_index(log.entity_ids[entity]) for entity in recent.tolist()]
     counts = has[[index for index in indices if index is not None]].sum(axis=0)
-    return np.asarray(has @ (counts / max(1.0, counts.sum())) / np.maximum(1.0, has.sum(axis=1)))
+    return np.asarray(has @ (counts / max(1.0, counts.sum())))
 
 
 def neighbour_scores(
