@@ -40,7 +40,7 @@ def create_app(server: Server) -> FastAPI:
     app.add_middleware(BodyGate, limit=MAX_BODY_BYTES)
     app.add_middleware(KeyGate, keys=server.options.keys)
     app.add_middleware(HostGate, keyed=server.options.keys.on)
-    app.add_middleware(Access, log=server.log, metrics=server.metrics)
+    app.add_middleware(Access, log=server.log, metrics=server.metrics, tracing=server.tracing)
     problems.install(app)
     for room in (pages, events, console, users, models, entities, probes):
         app.include_router(room.router)

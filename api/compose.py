@@ -13,6 +13,7 @@ from structlog.typing import FilteringBoundLogger
 from api.active import ActiveBundle
 from api.fill import Filled, fill
 from api.server import Options, Server, Stores
+from api.tracing import to_collector
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from genpage.errors import BundleError, UsageError
@@ -35,6 +36,7 @@ from streaming.redis_context import RedisContextStore
 from streaming.redis_filling import FilledRedis
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
+from streaming.tracing import Tracing
 from streaming.trending import LiveTrends
 
 
@@ -51,6 +53,8 @@ class Settings:
     options: Options = field(default_factory=Options)
     kafka: Broker | None = None
     redis_url: str | None = None
+    # A collector's whole URL.
+    otlp_endpoint: str | None = None
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -67,7 +71,9 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
     worker = Worker(Engine(settings.limits))
-    return Server(models, worker, _stores(settings, model, log), settings.options, log)
+    stores = _stores(settings, model, log)
+    tracing = to_collector(settings.otlp_endpoint)
+    return Server(models, worker, stores, settings.options, log, tracing=tracing)
 
 
 def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:
@@ -171,7 +177,11 @@ def _redis_stores(
 
 def _event_log(
     broker: Broker | None, store: ContextStore, trends: LiveTrends, log: FilteringBoundLogger
-) -> Callable[[Forget], EventLog] | None:
+) -> Callable[[Forget, Tracing], EventLog] | None:
     if broker is None:
         return None
-    return lambda forget: EventLog(broker, store, trends, log, forget=forget)
+
+    def log_of(forget: Forget, tracing: Tracing) -> EventLog:
+        return EventLog(broker, store, trends, log, forget=forget, tracing=tracing)
+
+    return log_of

@@ -25,6 +25,7 @@ from api.live_page import LivePage
 from api.metrics import Metrics
 from api.page_listener import PageListener
 from api.page_store import PageStore
+from api.page_trace import trace_of
 from api.plan import Plan
 from api.planner import Planner
 from api.problems import INTERNAL, problem_of
@@ -35,6 +36,7 @@ from runtime.job import PageJob
 from runtime.output import PageFailed, PageFinished, RowDecoded
 from runtime.prefix import PrefixKey
 from runtime.worker import PageStream, Worker
+from streaming.tracing import OFF, Tracing
 
 # How long the engine may take to obey; a pass takes a fraction of it. Seconds.
 LAST_STEP_S = 3.0
@@ -53,6 +55,7 @@ class Pages:
         *,
         autoregressive: int,
         listeners: Sequence[PageListener] = (),
+        tracing: Tracing = OFF,
     ) -> None:
         limits = worker.limits
         self.admission = Admission(limit=limits.pages, parallel=limits.batch)
@@ -62,6 +65,7 @@ class Pages:
         self._metrics = metrics
         self._log = log
         self._autoregressive = autoregressive
+        self._tracing = tracing
         self._listeners: Sequence[PageListener] = (metrics, *listeners)
         self._tasks = asyncio.TaskGroup()
         self._decoding: dict[LivePage, asyncio.Task[None]] = {}
@@ -219,6 +223,7 @@ class Pages:
         """Carry one submission's outputs into the page; whether to submit it again."""
         before_ms = page.spent.total_ms
         last_ms = 0.0
+        trace = trace_of(self._tracing, page)
         async for output in stream:
             match output:
                 case RowDecoded(at_ms=at_ms):
@@ -226,9 +231,12 @@ class Pages:
                     page.add_row(row, before_ms + at_ms)
                     self._metrics.row(page, at_ms - last_ms)
                     last_ms = at_ms
+                    trace.row(at_ms)
                 case PageFinished():
+                    trace.finished(output)
                     return self._ended(page, output)
                 case PageFailed(_, error):
+                    trace.failed(error.code)
                     self._failed(page, error)
         return False
 

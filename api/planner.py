@@ -32,6 +32,7 @@ from genpage.grammar import DecodedRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
 from streaming.ports import CachedHistory, Members
+from streaming.tracing import OFF, Tracing
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
@@ -91,6 +92,7 @@ class Planner:
         *,
         clock: Clock = time.time,
         degraded: Callable[[], tuple[str, ...]] = tuple,
+        tracing: Tracing = OFF,
     ) -> None:
         self._models = models
         self._members = members
@@ -98,6 +100,7 @@ class Planner:
         self._trends = trends
         self._clock = clock
         self._degraded = degraded
+        self._tracing = tracing
 
     async def first(self, ask: Ask) -> Plan:
         """The plan of a new page."""
@@ -144,7 +147,9 @@ class Planner:
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
-        member = await self._members.read(request.user_id, model.encoder.vocabulary.digest)
+        with self._tracing.span("context-store read") as span:
+            member = await self._members.read(request.user_id, model.encoder.vocabulary.digest)
+            span.set_attribute("genpage.current", member.current)
         held = member.context
         degraded = (() if member.current else ("context-store",)) + self._degraded()
         context = held or Context(request.user_id)

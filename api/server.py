@@ -22,6 +22,7 @@ from streaming.applier import Forget
 from streaming.beside import Beside
 from streaming.event_log import EventLog
 from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
+from streaming.tracing import OFF, Tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ class Stores:
     directory: Directory | None = None
     # The newest event that was there at the start, Unix seconds: the clock of old data.
     newest: float | None = None
-    event_log: Callable[[Forget], EventLog] | None = None
+    event_log: Callable[[Forget, Tracing], EventLog] | None = None
     members: Members | None = None
     connection: Connection | None = None
 
@@ -82,14 +83,19 @@ class Server:
         stores: Stores,
         options: Options,
         log: FilteringBoundLogger,
+        *,
+        tracing: Tracing = OFF,
     ) -> None:
         self.models = models
         self.worker = worker
         self.stores = stores
         self.options = options
         self.log = log
+        self.tracing = tracing
         self.metrics = Metrics()
-        self.event_log = None if stores.event_log is None else stores.event_log(self.forget)
+        self.event_log = (
+            None if stores.event_log is None else stores.event_log(self.forget, tracing)
+        )
         self.sink = stores.sink if self.event_log is None else self.event_log.sink
         if self.event_log is not None:
             self.metrics.registry.register(LogMetrics(self.event_log))
@@ -101,6 +107,7 @@ class Server:
             prompting,
             stores.trends,
             degraded=self.degraded,
+            tracing=tracing,
         )
         self.pages = Pages(
             worker,
@@ -109,6 +116,7 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
+            tracing=tracing,
         )
 
     async def __aenter__(self) -> Self:
@@ -130,6 +138,7 @@ class Server:
             self.log.warning("the engine does not end")
         await self.pages.__aexit__(*failure)
         await self._running.aclose()
+        await self.tracing.close()
 
     @property
     def draining(self) -> bool:

@@ -45,6 +45,12 @@ class Serve(Command):
     kafka_group: str = Field(
         default="genpage", min_length=1, description="consumer group that the replicas share"
     )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="collector that traces go to, such as http://127.0.0.1:4318; "
+        "OTEL_EXPORTER_OTLP_ENDPOINT holds too",
+        repr=False,
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
@@ -82,6 +88,7 @@ class Serve(Command):
         """The settings of the composition root; `UsageError` for a combination that is unsafe."""
         from api.compose import Settings
         from api.server import Options
+        from api.tracing import endpoint_of
         from runtime.limits import Limits
         from streaming.broker import Broker
         from streaming.redis_url import check
@@ -114,6 +121,7 @@ class Serve(Command):
             ),
             redis_url=self.redis_url,
             kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
+            otlp_endpoint=endpoint_of(self.otlp_endpoint),
         )
 
     def _keys(self) -> "Keys":
