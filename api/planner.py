@@ -148,7 +148,7 @@ class Planner:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
         with self._tracing.span("context-store read") as span:
-            member = await self._members.read(request.user_id, model.encoder.vocabulary.digest)
+            member = await self._members.read(request.user_id, model.encoder.digest)
             span.set_attribute("genpage.current", member.current)
         held = member.context
         degraded = (() if member.current else ("context-store",)) + self._degraded()

@@ -8,7 +8,7 @@ from genpage.request import PageRequest
 from genpage.trends import Trends
 from streaming.ports import CachedHistory, PromptCache
 from tokenizer.buckets import anchor_of
-from tokenizer.prompt import Prompt
+from tokenizer.prompt import KeptHistory, Prompt
 
 
 class Prompting:
@@ -33,33 +33,28 @@ class Prompting:
         with a page that it continues (``recorded``): there the context's version names the history.
         """
         injection = inject(model.catalog, trends, request.at)
-        encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
+        encoder, vocabulary = model.encoder, model.encoder.digest
         events, user_id = context.events, context.user_id
         if not events or not recorded or request.engagements or events[-1].ts > request.at:
             return encoder.encode(context, request, injection)
         wanted = context.version, anchor_of(request.at)
         if held is not None and (held.context_version, held.anchor) == wanted:
+            kept = encoder.restored(KeptHistory(held.summary, held.history), context, request.at)
             return encoder.assemble(
                 profile=context.profile,
-                summary=held.summary,
-                history=held.history,
+                summary=kept.summary,
+                history=kept.history,
                 injection=injection,
                 at=request.at,
                 device=request.device,
                 last_ts=events[-1].ts,
             )
         prompt = encoder.encode(context, request, injection)
-        await self._hold(user_id, vocabulary, context.version, prompt)
+        kept = encoder.kept(prompt, context, request.at)
+        await self._hold(user_id, vocabulary, CachedHistory(*wanted, kept.summary, kept.history))
         return prompt
 
-    async def _hold(self, user_id: str, vocabulary: str, version: str, prompt: Prompt) -> None:
-        summary, history = prompt.segment("summary"), prompt.segment("history")
-        encoded = CachedHistory(
-            version,
-            prompt.anchor,
-            prompt.tokens[summary.start + 1 : summary.end],
-            prompt.tokens[history.start + 1 : history.end],
-        )
+    async def _hold(self, user_id: str, vocabulary: str, encoded: CachedHistory) -> None:
         try:
             await self._cache.put(user_id, vocabulary, encoded)
         except UnavailableError:

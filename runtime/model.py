@@ -149,5 +149,5 @@ class LoadedModel:
             catalog, self.snapshot.lexicon, self.manifest.precision, self.settings.session
         )
         self.backend.use(snapshot.lexicon.inputs.rows)
-        encoder = replace(self.encoder, vocabulary=snapshot.lexicon.vocabulary)
+        encoder = self.encoder.over(snapshot.lexicon.vocabulary)
         return replace(self, snapshot=snapshot, trends=trends, encoder=encoder)
