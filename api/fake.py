@@ -23,6 +23,7 @@ from runtime.limits import Limits
 from runtime.worker import Worker
 from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
@@ -173,6 +174,7 @@ class FakeServer:
         clock: Clock = time.monotonic,
         log: FilteringBoundLogger | None = None,
         engine: Engine | None = None,
+        tracing: Tracing = OFF,
     ) -> "FakeServer":
         """With embedded stores; the console is on unless ``options`` say otherwise.
 
@@ -192,6 +194,7 @@ class FakeServer:
             stores,
             options or Options(console=True),
             log or logbook.logger(),
+            tracing=tracing,
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
 
