@@ -26,6 +26,7 @@ from api.plan import ContextNote, Plan
 from api.prompting import Prompting
 from api.room import check_room, fits
 from api.served import Models, Served
+from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.errors import InputError, NotFoundError, UnavailableError
 from genpage.grammar import DecodedRow
@@ -36,8 +37,8 @@ from streaming.tracing import OFF, Tracing
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
-# The counts, or those of an earlier clock.
-TrendSource = Callable[[float | None], Trends]
+# The counts, or those of an earlier clock, by the indices of a catalog.
+TrendSource = Callable[[float | None, Catalog], Trends]
 # The most titles that a page and those it continues may exclude together.
 EXCLUDE_LIMIT = 10_000
 
@@ -161,7 +162,7 @@ class Planner:
         context = folded(context, request.engagements)
         if not ask.clocked and context.events and context.events[-1].ts > request.at:
             request = replace(request, at=context.events[-1].ts)
-        trends = self._trends(request.at if ask.clocked else None)
+        trends = self._trends(request.at if ask.clocked else None, model.catalog)
         recorded = before is None and not request.engagements
         return _Ground(
             ask,
