@@ -147,8 +147,8 @@ class Server:
 
     def degraded(self) -> tuple[str, ...]:
         """What pages are made without at this moment, beside what their own reading finds."""
-        away = self.event_log is not None and self.event_log.away
-        return ("events",) if away else ()
+        stale = self.event_log is not None and self.event_log.stale
+        return ("events",) if stale else ()
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""

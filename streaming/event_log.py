@@ -6,7 +6,7 @@ from structlog.typing import FilteringBoundLogger
 
 from streaming.applier import Applier, Forget
 from streaming.broker import Broker
-from streaming.consumer import Consumer, State
+from streaming.consumer import Consumer, Epoch, State
 from streaming.kafka_sink import KafkaSink
 from streaming.ports import ContextStore
 from streaming.producer import Producer
@@ -25,11 +25,13 @@ class EventLog:
         log: FilteringBoundLogger,
         *,
         forget: Forget,
+        epoch: Epoch | None = None,
         tracing: Tracing = OFF,
     ) -> None:
         self.producer = Producer(broker, log, tracing=tracing)
         self.sink = KafkaSink(self.producer)
-        self.consumer = Consumer(broker, Applier(store, trends, forget), self.producer, log)
+        applier = Applier(store, trends, forget)
+        self.consumer = Consumer(broker, applier, self.producer, log, epoch=epoch)
 
     async def __aenter__(self) -> Self:
         await self.producer.__aenter__()
@@ -50,3 +52,8 @@ class EventLog:
     def away(self) -> bool:
         """Whether what happens now does not reach the contexts."""
         return not self.producer.up or self.state == "ended"
+
+    @property
+    def stale(self) -> bool:
+        """Whether contexts lack what was on the log: it is away, or still read (again)."""
+        return self.away or self.consumer.catching_up
