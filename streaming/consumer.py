@@ -31,6 +31,7 @@ from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.dead_letters import Tally
 from streaming.lane import Lane
+from streaming.leaving import leave
 from streaming.producer import Producer
 from streaming.supervision import supervise, why
 from streaming.topics import EVENTS, PROFILES, Topic
@@ -86,7 +87,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._rewound = 0
         self._closing = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[bool]] = set()
 
     async def __aenter__(self) -> Self:
         consuming = supervise(
@@ -103,8 +104,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
         await asyncio.wait([self._supervisor])
-        if self._ending and self._producer.up:
-            await asyncio.wait(self._ending, timeout=CLOSE_S)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
     @property
     def alive(self) -> bool:
@@ -334,7 +335,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:
         """Leave the group; what takes long ends in the background."""
-        ending = asyncio.create_task(client.stop())
+        ending = asyncio.create_task(leave(client, CLOSE_S))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
         await asyncio.wait([ending], timeout=CLOSE_S if self._producer.up else 0)

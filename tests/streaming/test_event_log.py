@@ -184,8 +184,9 @@ async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
         poison.append(("null", (None, b"")))
         await produce(kafka, [raw(event_id="good", user_id=user)], partition=3)
         await reached(store, user, 1)
-        await until(lambda: sum(log.consumer.tally.poison.values()) == len(poison))
-        assert log.consumer.tally.poison[EVENTS, "too-large"] == 2
+        # More where a session was lost on the way: what was not committed is read again.
+        await until(lambda: sum(log.consumer.tally.poison.values()) >= len(poison))
+        assert log.consumer.tally.poison[EVENTS, "too-large"] >= 2
     letters = await everything_on(kafka, f"{EVENTS}.dlq")
     by_offset = {
         letter.headers["offset"]: letter
