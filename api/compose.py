@@ -10,7 +10,6 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from api.active import ActiveBundle
 from api.fill import Filled, fill
 from api.server import Options, Server, Stores
 from api.tracing import to_collector
@@ -18,6 +17,7 @@ from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
+from rollout.active import ActiveBundle
 from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.model import LoadedModel, LoadSettings
