@@ -29,7 +29,7 @@ from streaming.broker import Broker
 from streaming.direct import DirectSink
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore, MemoryPromptCache
-from streaming.ports import ContextStore
+from streaming.ports import ContextStore, Vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
@@ -71,7 +71,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
     worker = Worker(Engine(settings.limits))
-    stores = _stores(settings, model, log)
+    stores = _stores(settings, model, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
     return Server(models, worker, stores, settings.options, log, tracing=tracing)
 
@@ -114,8 +114,19 @@ def _remembered(
     return model
 
 
-def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLogger) -> Stores:
-    memory = MemoryContextStore()
+def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:
+    """Those of the loaded bundles, as they come and go."""
+    return lambda: {model.encoder.digest: model.encoder.kept_tokens for model in models.loaded}
+
+
+def _stores(
+    settings: Settings,
+    model: LoadedModel | None,
+    vocabularies: Vocabularies,
+    log: FilteringBoundLogger,
+) -> Stores:
+    prompts = MemoryPromptCache()
+    memory = MemoryContextStore(prompts=prompts, vocabularies=vocabularies)
     catalog = Catalog.build([], []) if model is None else model.catalog
     trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
@@ -133,10 +144,10 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
     elif model is not None:
         trends.seed(model.trends, model.created_at)
     if settings.redis_url is not None:
-        return _redis_stores(settings, settings.redis_url, memory, trends, filled.newest, log)
+        return _redis_stores(settings, vocabularies, memory, trends, filled.newest, log)
     return Stores(
         contexts=memory,
-        prompts=MemoryPromptCache(),
+        prompts=prompts,
         sink=DirectSink(memory, trends),
         trends=trends.snapshot,
         directory=memory,
@@ -147,7 +158,7 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
 
 def _redis_stores(
     settings: Settings,
-    url: str,
+    vocabularies: Vocabularies,
     data: MemoryContextStore,
     trends: LiveTrends,
     newest: float | None,
@@ -161,8 +172,8 @@ def _redis_stores(
         else:
             log.warning("the context store is away", hint="pages say degraded meanwhile")
 
-    client, recent = RedisClient(url, when_changed=changed), Recent()
-    contexts = RedisContextStore(client, recent)
+    client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
+    contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
     return Stores(
         contexts=contexts,
         prompts=RedisPromptCache(client),

@@ -97,6 +97,7 @@ class FakeServed:
     version: str = "fake-1"
     digest: str = "f" * 64
     created_at: float = 1_700_000_000.0
+    _bundled: Catalog | None = None
 
     @classmethod
     def of(cls, catalog: Catalog, rules: Rules | None = None) -> "FakeServed":
@@ -114,9 +115,29 @@ class FakeServed:
         )
 
     @property
+    def bundled(self) -> Catalog:
+        """The catalog that it was made with."""
+        return self._bundled or self.catalog
+
+    @property
     def trends(self) -> Trends:
         """No counts from training."""
         return Trends.none(self.catalog)
+
+    def with_catalog(self, catalog: Catalog, trends: Trends) -> "FakeServed":
+        """The same model over a newer snapshot."""
+        del trends
+        encoder = self.encoder.over(self.encoder.vocabulary.grown(catalog))
+        row_tokens, entity_tokens = encoder.vocabulary.item_tokens(catalog)
+        return replace(
+            self,
+            catalog=catalog,
+            head=FakeHead(len(catalog.rows), len(catalog.entities)),
+            row_tokens=row_tokens,
+            entity_tokens=entity_tokens,
+            encoder=encoder,
+            _bundled=self.bundled,
+        )
 
     def with_rules(self, rules: Rules) -> "FakeServed":
         """The same model under other rules."""
@@ -182,7 +203,9 @@ class FakeServer:
         ``limits`` and ``clock``. Without ``log``, lines go to the logbook.
         """
         served = served or FakeServed.of(fake_catalog())
-        contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
+        prompts, logbook = MemoryPromptCache(), Logbook()
+        known = {served.encoder.digest: served.encoder.kept_tokens}
+        contexts = MemoryContextStore(prompts=prompts, vocabularies=lambda: known)
         trends = LiveTrends(served.catalog)
         stores = Stores(
             contexts, prompts, DirectSink(contexts, trends), trends.snapshot, directory=contexts
