@@ -11,6 +11,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from api.fill import Filled, fill
+from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from api.tracing import to_collector
 from dataset.folder import DataFolder
@@ -73,7 +74,8 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     worker = Worker(Engine(settings.limits))
     stores = _stores(settings, model, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
-    return Server(models, worker, stores, settings.options, log, tracing=tracing)
+    catalog = LiveCatalog(models, log)
+    return Server(models, worker, stores, settings.options, log, tracing=tracing, catalog=catalog)
 
 
 def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:

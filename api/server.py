@@ -4,11 +4,12 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
 from api.auth import Keys
+from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
@@ -16,12 +17,15 @@ from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
 from api.served import Models
+from genpage.catalog_changes import CatalogChanges
 from genpage.errors import UsageError
 from runtime.worker import Worker
 from streaming.applier import Forget
 from streaming.beside import Beside
+from streaming.catalog_messages import read_change
 from streaming.event_log import EventLog
 from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
+from streaming.topics import CATALOG
 from streaming.tracing import OFF, Tracing
 
 
@@ -85,8 +89,10 @@ class Server:
         log: FilteringBoundLogger,
         *,
         tracing: Tracing = OFF,
+        catalog: LiveCatalog[Any] | None = None,
     ) -> None:
         self.models = models
+        self.catalog = catalog
         self.worker = worker
         self.stores = stores
         self.options = options
@@ -99,6 +105,8 @@ class Server:
         self.sink = stores.sink if self.event_log is None else self.event_log.sink
         if self.event_log is not None:
             self.metrics.registry.register(LogMetrics(self.event_log))
+            if catalog is not None:
+                self.event_log.follow(CATALOG, read_change, catalog.apply)
         self._running = AsyncExitStack()
         prompting = Prompting(stores.prompts)
         self.planner = Planner(
@@ -117,11 +125,14 @@ class Server:
             log,
             autoregressive=options.autoregressive,
             tracing=tracing,
+            changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
 
     async def __aenter__(self) -> Self:
         self.worker.start()
         await self.pages.__aenter__()
+        if self.catalog is not None:
+            await self._running.enter_async_context(self.catalog)
         if self.stores.connection is not None:
             await self._running.enter_async_context(self.stores.connection)
         if self.event_log is not None:
@@ -147,8 +158,24 @@ class Server:
 
     def degraded(self) -> tuple[str, ...]:
         """What pages are made without at this moment, beside what their own reading finds."""
-        stale = self.event_log is not None and self.event_log.stale
-        return ("events",) if stale else ()
+        away = []
+        if self.event_log is not None and self.event_log.stale:
+            away.append("events")
+        if self.catalog_state in {"ended", "stale"}:
+            away.append("catalog")
+        return tuple(away)
+
+    @property
+    def catalog_state(self) -> str:
+        """How the catalog's changes arrive: a follower's state, or ``stale`` where none is built.
+
+        ``ok`` too without a broker, since nothing changes then.
+        """
+        if self.catalog is not None and self.catalog.failed:
+            return "stale"
+        log = self.event_log
+        followers = [] if log is None else [f for f in log.followers if f.topic is CATALOG]
+        return followers[0].state if followers else "ok"
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""

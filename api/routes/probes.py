@@ -40,9 +40,10 @@ async def ready(request: Request, server: Running) -> Response:
         "admission": "draining" if server.draining else "ok",
         "context-store": "ok" if connection is None or connection.available else "away",
         "events": "ok" if server.event_log is None else server.event_log.state,
+        "catalog": server.catalog_state,
     }
     # What is away comes back; a server without it is worth more than none.
-    heals = {"away", "joining"}
+    heals = {"away", "joining", "stale"}
     wrong = [f"{part}: {state}" for part, state in parts.items() if state not in {"ok", *heals}]
     if not wrong:
         return JSONResponse({"status": "ready", "parts": parts})
