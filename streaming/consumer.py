@@ -33,6 +33,7 @@ from streaming.dead_letters import Tally
 from streaming.lane import Lane
 from streaming.leaving import leave
 from streaming.producer import Producer
+from streaming.refusal import Trials
 from streaming.supervision import supervise, why
 from streaming.topics import EVENTS, PROFILES, Topic
 
@@ -65,6 +66,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
+        self._trials = Trials()
         self._broker = broker
         self._applier = applier
         self._producer = producer
@@ -129,8 +131,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     @property
     def catching_up(self) -> bool:
-        """Whether messages wait that were there when it began to read, or to read again."""
-        return self._rewinds > self._rewound or bool(self._ends)
+        """Whether messages wait that were there when it began to read, or to read again.
+
+        Those too that the store fails on, until it is known whether the fault is theirs.
+        """
+        held = any(lane.held for lane in self._lanes.values())
+        return held or self._rewinds > self._rewound or bool(self._ends)
 
     @property
     def lag(self) -> dict[str, int]:
@@ -180,6 +186,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             group_id=self._broker.group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         client.subscribe(self._topics, listener=self)
         self._client = client
@@ -278,7 +285,13 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         lane = self._lanes.get(place)
         if lane is None:
             lane = self._lanes[place] = Lane(
-                place.topic, place.partition, self._applier, self._producer, self.tally, self._log
+                place.topic,
+                place.partition,
+                self._applier,
+                self._producer,
+                self.tally,
+                self._trials,
+                self._log,
             )
             self._workers[place] = group.create_task(lane.work())
         return lane

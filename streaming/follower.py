@@ -113,6 +113,7 @@ class Follower(Generic[Noun]):
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         self._client = client
         try:
