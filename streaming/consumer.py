@@ -130,6 +130,23 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         return frozenset((place.topic, place.partition) for place in held)
 
     @property
+    def every_partition(self) -> frozenset[tuple[str, int]]:
+        """All partitions of its topics, whoever reads them; none while that is unknown."""
+        if self._client is None:
+            return frozenset()
+        known = {topic: self._client.partitions_for_topic(topic) for topic in self._topics}
+        if not all(known.values()):
+            return frozenset()
+        return frozenset((topic, each) for topic in known for each in known[topic] or ())
+
+    def filled(self, epoch: str) -> frozenset[tuple[str, int]]:
+        """The partitions of its own that a store has all of, from when they were assigned."""
+        if not self._stocked or self._rewinds > self._rewound:
+            return frozenset()
+        done = (place for place, of in self._epochs.items() if of == epoch)
+        return frozenset((p.topic, p.partition) for p in done if p not in self._ends)
+
+    @property
     def catching_up(self) -> bool:
         """Whether messages wait that were there when it began to read, or to read again.
 
@@ -225,13 +242,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         places, rewinds = client.assignment(), self._rewinds
         if not places:
             return
+        if rewinds > self._rewound:
+            await self._give_up(client, places)
         try:
             epoch = "" if self._epoch is None else await self._epoch()
         except UnavailableError:
             client.pause(*places)
             return
-        if rewinds > self._rewound:
-            outdated = places
+        if rewinds > self._rewound and self._epoch is None:
+            outdated = set(places)
         else:
             outdated = await self._outdated(client, places, epoch)
         starts: Mapping[TopicPartition, int] = {}
@@ -254,12 +273,22 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _outdated(
         self, client: AIOKafkaConsumer, places: Iterable[TopicPartition], epoch: str
     ) -> set[TopicPartition]:
-        """Those whose offset was committed for what is no longer in the store."""
+        """Those whose offset is worth nothing, since it is of what is no longer in the store."""
         if self._epoch is None:
             return set()
+        if self._epochs.keys() >= set(places):
+            return {place for place in places if self._epochs[place] != epoch}
         # The consumer's own `committed` leaves out what was committed with the offset.
         held = await client._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
         return {place for place, at in held.items() if at.offset >= 0 and at.metadata != epoch}
+
+    async def _give_up(self, client: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> None:
+        """Drop what is in flight; it is read again, in its order."""
+        for place in places:
+            position = self._position(place)
+            if place in self._lanes and position is not None:
+                client.seek(place, position)
+        await self._end_lanes()
 
     async def _note(self, client: AIOKafkaConsumer) -> None:
         """Note how far the idle partitions are: past what compaction left no message of, too."""
@@ -338,6 +367,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                     for lane in list(self._lanes.values()):
                         await lane.until_idle()
             await self._commit()
+        await self._end_lanes()
+
+    async def _end_lanes(self) -> None:
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()

@@ -42,12 +42,15 @@ class Lane:
         self.held = False
         self.books = Partition()
         self._topic = topic
+        self._place = (topic, partition)
         self._applier = applier
         self._tally = tally
         self._trials = trials
         self._log = log.bind(topic=topic, partition=partition)
         self._tracing = producer.tracing
         self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
+        # Of the run that is applied, how many messages were applied before, by this process.
+        self._counted = 0
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -96,6 +99,8 @@ class Lane:
         with self._tracing.applying(self._topic, (message.headers for message in messages)):
             run = read_run(self._topic, messages)
             failed: list[Failed] = []
+            reached = self._trials.reached.get(self._place, 0)
+            self._counted = sum(record.offset < reached for record in records)
             for step in run.steps:
                 await self._try(step, failed, since)
             if self._trials.applied - since < len(failed):
@@ -110,12 +115,13 @@ class Lane:
                 message, offset = messages[poisoned.index], records[poisoned.index].offset
                 bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
                 await insist(bury, self._waits)
+        self._trials.reached[self._place] = max(reached, records[-1].offset + 1)
         self._tally.applied += len(records) - len(poison)
         return True
 
     async def _try(self, step: Step, failed: list[Failed], since: int) -> None:
         try:
-            await insist(partial(self._applier.apply, step), self._waits)
+            await insist(partial(self._applier.apply, step, self._counted), self._waits)
         except Exception as error:
             halves = step.halves()
             if halves is not None:

@@ -34,8 +34,9 @@ class Trials:
     """What all partitions of a consumer tell each other. One event loop owns it."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        # Messages applied so far.
+        # Messages applied so far, and up to which offset of each partition.
         self.applied = 0
+        self.reached: dict[tuple[str, int], int] = {}
         self._clock = clock
         self._refused: deque[float] = deque(maxlen=MOST_REFUSED)
 

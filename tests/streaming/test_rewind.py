@@ -4,17 +4,21 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
+import numpy as np
 import pytest
 import structlog
 from kafka_clients import produce, raw, until
 
+from genpage.catalog import Catalog
 from genpage.context import Context
+from genpage.entity import Entity
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming.broker import Broker
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.missing_topics import create_missing
+from streaming.trending import LiveTrends
 
 LOG = structlog.wrap_logger(
     structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
@@ -71,16 +75,24 @@ def group() -> str:
 
 
 @asynccontextmanager
-async def joined(kafka: str, group: str, store: Emptied) -> AsyncIterator[EventLog]:
+async def joined(
+    kafka: str, group: str, store: Emptied, trends: LiveTrends | None = None
+) -> AsyncIterator[EventLog]:
     """A log that feeds the store, once it reads."""
 
     async def forget(user_id: str, at: float | None) -> None:
         await store.memory.erase(user_id, at)
 
-    log = EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=store.epoch)  # type: ignore[arg-type]
+    log = EventLog(Broker(kafka, group), store, trends, LOG, forget=forget, epoch=store.epoch)  # type: ignore[arg-type]
     async with log:
         await until(lambda: log.state == "ok")
         yield log
+
+
+@pytest.fixture
+def trends() -> LiveTrends:
+    """Counts over a catalog of one title."""
+    return LiveTrends(Catalog.build([Entity("e1", "film", "One")], []))
 
 
 async def known(store: Emptied, users: Sequence[str], count: int) -> bool:
@@ -99,17 +111,24 @@ async def filled(store: Emptied, users: Sequence[str], count: int) -> None:
 
 
 async def test_a_rewound_consumer_fills_an_emptied_store(
-    kafka: str, users: list[str], group: str
+    kafka: str, users: list[str], group: str, trends: LiveTrends
 ) -> None:
-    """All members again, events that arrive meanwhile too; it says so until it has caught up."""
+    """All members again, and what arrives meanwhile; it says so until it has caught up.
+
+    What is watched is not counted twice.
+    """
     store = Emptied()
     await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
-    async with joined(kafka, group, store) as log:
+    async with joined(kafka, group, store, trends) as log:
         await filled(store, users, 1)
         await until(lambda: not log.stale)
+        assert log.consumer.filled(store.name) == log.consumer.every_partition
+        before = trends.snapshot().scores.copy()
         store.empty()
         log.consumer.rewind()
         assert log.stale
+        await until(lambda: not log.stale)
+        np.testing.assert_array_equal(trends.snapshot().scores, before)
         await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
         await filled(store, users, 2)
         await until(lambda: not log.stale)
