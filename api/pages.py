@@ -257,7 +257,7 @@ class Pages:
 
     def _ended(self, page: LivePage, output: PageFinished) -> bool:
         page.spent = page.spent.plus(output)
-        self._metrics.carried(output)
+        self._metrics.carried(page, output)
         given_up = output.reason == "cancelled" and not page.stopped
         if given_up and not page.watched:
             page.pause()

@@ -10,6 +10,8 @@ from structlog.typing import FilteringBoundLogger
 
 from api.auth import Keys
 from api.live_catalog import LiveCatalog
+from api.admin_gate import AdminAccess
+from api.checkpoint_log import CheckpointLog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
@@ -17,8 +19,11 @@ from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
 from api.served import Models
+from api.trial_listener import TrialListener
+from api.state_metrics import StateMetrics
 from genpage.catalog_changes import CatalogChanges
 from genpage.errors import UsageError
+from rollout.rollout import Rollout
 from runtime.worker import Worker
 from streaming.applier import Forget
 from streaming.beside import Beside
@@ -38,6 +43,9 @@ class Options:
     autoregressive: int = 4
     grace_s: float = 10.0
     console: bool = False
+    # What this server's bundles are announced under.
+    model_name: str = "genpage"
+    admin: AdminAccess = field(default_factory=AdminAccess)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served with, naming the option."""
@@ -90,15 +98,19 @@ class Server:
         *,
         tracing: Tracing = OFF,
         catalog: LiveCatalog[Any] | None = None,
+        rollout: Rollout | None = None,
     ) -> None:
         self.models = models
         self.catalog = catalog
+        self.rollout = rollout
+        self.checkpoint_log: CheckpointLog | None = None
         self.worker = worker
         self.stores = stores
         self.options = options
         self.log = log
         self.tracing = tracing
         self.metrics = Metrics()
+        self.metrics.registry.register(StateMetrics(self))
         self.event_log = (
             None if stores.event_log is None else stores.event_log(self.forget, tracing)
         )
@@ -107,6 +119,10 @@ class Server:
             self.metrics.registry.register(LogMetrics(self.event_log))
             if catalog is not None:
                 self.event_log.follow(CATALOG, read_change, catalog.apply)
+            if rollout is not None:
+                self.checkpoint_log = CheckpointLog(
+                    rollout, self.event_log, options.model_name, log
+                )
         self._running = AsyncExitStack()
         prompting = Prompting(stores.prompts)
         self.planner = Planner(
@@ -124,6 +140,7 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
+            listeners=() if rollout is None else (TrialListener(rollout),),
             tracing=tracing,
             changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
@@ -133,10 +150,16 @@ class Server:
         await self.pages.__aenter__()
         if self.catalog is not None:
             await self._running.enter_async_context(self.catalog)
+        if self.rollout is not None:
+            await self._running.enter_async_context(self.rollout)
         if self.stores.connection is not None:
             await self._running.enter_async_context(self.stores.connection)
         if self.event_log is not None:
             await self._running.enter_async_context(self.event_log)
+        if self.checkpoint_log is not None:
+            await self._running.enter_async_context(self.checkpoint_log)
+        if self.rollout is not None:
+            self.rollout.announce_start()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -150,6 +173,19 @@ class Server:
         await self.pages.__aexit__(*failure)
         await self._running.aclose()
         await self.tracing.close()
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The state of each part: ``ok``, one that heals by itself, or one that does not."""
+        connection = self.stores.connection
+        return {
+            "bundle": "none" if self.models.active is None else "ok",
+            "engine": "ok" if self.worker.alive else "dead",
+            "admission": "draining" if self.draining else "ok",
+            "context-store": "ok" if connection is None or connection.available else "away",
+            "events": "ok" if self.event_log is None else self.event_log.state,
+            "catalog": self.catalog_state,
+        }
 
     @property
     def draining(self) -> bool:
