@@ -34,6 +34,8 @@ from streaming.ports import ContextStore, Vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_epoch import RedisEpoch
+from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
@@ -75,7 +77,10 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     stores = _stores(settings, model, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
     catalog = LiveCatalog(models, log)
-    return Server(models, worker, stores, settings.options, log, tracing=tracing, catalog=catalog)
+    server = Server(models, worker, stores, settings.options, log, tracing=tracing, catalog=catalog)
+    if isinstance(stores.connection, FilledRedis):
+        stores.connection.when_erased(server.pages.erase)
+    return server
 
 
 def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:
@@ -176,25 +181,34 @@ def _redis_stores(
 
     client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
     contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
     return Stores(
         contexts=contexts,
         prompts=RedisPromptCache(client),
         sink=DirectSink(contexts, trends),
         trends=trends.snapshot,
         newest=newest,
-        event_log=_event_log(settings.kafka, contexts, trends, log),
-        members=RedisMembers(client, contexts, recent),
-        connection=FilledRedis(client, contexts, data.held(), log),
+        event_log=_event_log(settings.kafka, contexts, trends, log, epoch),
+        members=RedisMembers(client, contexts, recent, whole=lambda: epoch.whole),
+        connection=FilledRedis(client, contexts, data.held(), epoch, erasures, log),
     )
 
 
 def _event_log(
-    broker: Broker | None, store: ContextStore, trends: LiveTrends, log: FilteringBoundLogger
+    broker: Broker | None,
+    store: ContextStore,
+    trends: LiveTrends,
+    log: FilteringBoundLogger,
+    epoch: RedisEpoch | None = None,
 ) -> Callable[[Forget, Tracing], EventLog] | None:
     if broker is None:
         return None
 
     def log_of(forget: Forget, tracing: Tracing) -> EventLog:
-        return EventLog(broker, store, trends, log, forget=forget, tracing=tracing)
+        begin = None if epoch is None else epoch.begin
+        made = EventLog(broker, store, trends, log, forget=forget, epoch=begin, tracing=tracing)
+        if epoch is not None:
+            epoch.feed = made.consumer
+        return made
 
     return log_of

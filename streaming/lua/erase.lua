@@ -1,7 +1,7 @@
 -- Forgets what a member did until a time, and remembers that: replayed events stay forgotten.
 -- KEYS: context, tombstone, list of prompts. ARGV: user, ttl of what stays, ttl of the tombstone,
 -- until, whether all goes that is held ("1"), prefix of the prompts' keys, channel, the user id.
--- Returns whether there was anything to forget. Everybody on the channel is told to forget, too.
+-- Returns whether there was anything to forget. Who listens on the channel is told to forget, too.
 local user, ttl, memory, ts, all = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5] == '1'
 local since, floor = erased(KEYS[2])
 local context = read(KEYS[1], user)
@@ -51,5 +51,5 @@ end
 local until_ = math.max(since, tonumber(ts))
 if until_ ~= tonumber(ts) then ts = string.format('%.17g', until_) end
 redis.call('SET', KEYS[2], string.format('%s %.0f', ts, floor), 'EX', memory)
-redis.call('PUBLISH', ARGV[7], ARGV[8])
+if all or there == 1 then redis.call('PUBLISH', ARGV[7], ARGV[8]) end
 return there
