@@ -4,9 +4,11 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 
 from structlog.typing import FilteringBoundLogger
 
@@ -19,6 +21,9 @@ from genpage.catalog import Catalog
 from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
 from rollout.active import ActiveBundle
+from rollout.bringer import Settings as RolloutSettings
+from rollout.rollout import Rollout
+from rollout.source import Sources
 from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.model import LoadedModel, LoadSettings
@@ -58,6 +63,10 @@ class Settings:
     redis_url: str | None = None
     # A collector's whole URL.
     otlp_endpoint: str | None = None
+    # What this server is called in statuses, and where bundles may come from beside ``file:``.
+    replica: str = "genpage"
+    checkpoint_sources: tuple[str, ...] = ()
+    swap_stagger_s: float = 5.0
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -66,7 +75,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     Raises `BundleError`, `RulesError`, `DatasetError` or `UsageError` for what it is given.
     """
     models = Registry[LoadedModel]()
-    model = _model(settings, log)
+    model, remembered = _model(settings, log)
     if model is None:
         log.warning("no bundle", hint="give --bundle; until then pages are answered with 503")
     else:
@@ -77,48 +86,88 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     stores = _stores(settings, model, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
     catalog = LiveCatalog(models, log)
-    server = Server(models, worker, stores, settings.options, log, tracing=tracing, catalog=catalog)
+    rollout = Rollout(
+        _rollout_settings(settings),
+        models,
+        worker,
+        log,
+        remembered=remembered,
+        adopt=catalog.adopt,
+        trends=lambda model: stores.trends(None, model.catalog),
+        autoregressive=settings.options.autoregressive,
+    )
+    server = Server(
+        models,
+        worker,
+        stores,
+        settings.options,
+        log,
+        tracing=tracing,
+        catalog=catalog,
+        rollout=rollout,
+    )
     if isinstance(stores.connection, FilledRedis):
         stores.connection.when_erased(server.pages.erase)
     return server
 
 
-def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:
-    loading = LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
-    model = _remembered(settings, loading, log)
+def _rollout_settings(settings: Settings) -> RolloutSettings:
+    # Without a folder of the operator's, in one of our own that ends with the server.
+    temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
+    kept = settings.state_dir
+    return RolloutSettings(
+        staging=temporary if kept is None else kept / "bundles",
+        replica=settings.replica,
+        state_dir=kept,
+        sources=Sources(settings.checkpoint_sources),
+        stagger_s=settings.swap_stagger_s,
+        loading=_loading(settings),
+        rules=None if settings.rules is None else Rules.load(settings.rules),
+    )
+
+
+def _loading(settings: Settings) -> LoadSettings:
+    return LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
+
+
+def _model(
+    settings: Settings, log: FilteringBoundLogger
+) -> tuple[LoadedModel | None, ActiveBundle | None]:
+    """The bundle to begin with, and what is remembered of it."""
+    model, active = _remembered(settings, log)
     if model is None and settings.bundle is not None:
-        model = LoadedModel.load(settings.bundle, loading)
+        model = LoadedModel.load(settings.bundle, _loading(settings))
+        active = ActiveBundle(model.version, model.digest, str(settings.bundle.resolve()))
         if settings.state_dir is not None:
-            folder = str(settings.bundle.resolve())
-            ActiveBundle(model.version, model.digest, folder).remember(settings.state_dir)
+            active.remember(settings.state_dir)
     if model is not None and settings.rules is not None:
         model = model.with_rules(Rules.load(settings.rules))
-    return model
+    return model, active
 
 
 def _remembered(
-    settings: Settings, loading: LoadSettings, log: FilteringBoundLogger
-) -> LoadedModel | None:
+    settings: Settings, log: FilteringBoundLogger
+) -> tuple[LoadedModel | None, ActiveBundle | None]:
     """The bundle that was active last, where it is still what it was."""
     if settings.state_dir is None:
-        return None
+        return None, None
     if settings.state_dir.exists() and not settings.state_dir.is_dir():
         raise UsageError(f"--state-dir {settings.state_dir} is a file; give a folder")
     active = ActiveBundle.recall(settings.state_dir, log)
     if active is None:
-        return None
+        return None, None
     try:
-        model = LoadedModel.load(Path(active.folder), loading, digest=active.digest)
+        model = LoadedModel.load(Path(active.folder), _loading(settings), digest=active.digest)
     except BundleError as error:
         log.warning("the bundle that was active is gone", version=active.version, why=str(error))
-        return None
+        return None, None
     if settings.bundle is not None and settings.bundle.resolve() != Path(active.folder):
         log.warning(
             "--bundle is passed over",
             active=active.version,
             why="the version that was active before the restart goes first",
         )
-    return model
+    return model, active
 
 
 def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:

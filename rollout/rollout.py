@@ -441,8 +441,10 @@ class Rollout:
                 kept |= {current.digest, f"{current.digest}.part"}
             kept |= {f"{a.digest}.part" for a in self.attempts.values() if a.kind in RETRIED}
             standing = self._standing()
-            with suppress(asyncio.CancelledError):
+            try:
                 await self._aside.run(self._tidy, released, kept, standing)
+            except OSError as error:
+                self._log.error("what stands cannot be remembered", why=str(error))
 
     def _standing(self) -> ActiveBundle | None:
         active, previous = self._registry.active, self._registry.previous
