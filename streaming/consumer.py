@@ -200,7 +200,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _session(self) -> None:
         client = AIOKafkaConsumer(
             **self._broker.options(),
-            group_id=self._broker.group,
+            **self._broker.membership(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
             isolation_level="read_committed",
