@@ -8,7 +8,7 @@ from typing import Protocol
 
 from structlog.typing import FilteringBoundLogger
 
-from genpage.errors import BundleError, ConflictError, GenPageError
+from genpage.errors import ConflictError, GenPageError, RulesError
 from genpage.rules import Rules
 from rollout import gates, memory
 from rollout.announcement import Announcement
@@ -149,22 +149,21 @@ class Bringer:
     def _load(
         self, fetched: Fetched, announced: Announcement
     ) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
-        active = self._standing.active
+        active, settings = self._standing.active, self._settings
         try:
-            model = LoadedModel.load(fetched.folder, self._settings.loading, digest=fetched.digest)
-            if active is not None and not announced.rollout.new_lineage:
-                gates.check_lineage(model.vocabulary, active.vocabulary, active.manifest.vocabulary)
-            if self._settings.rules is not None:
-                model = model.with_rules(self._settings.rules)
+            model = LoadedModel.load(fetched.folder, settings.loading, digest=fetched.digest)
             cases = parse_cases((fetched.folder / GOLDEN).read_bytes())
-            gates.check_rules(model, cases)
-        except RefusedError:
-            raise
-        except BundleError as error:
-            raise RefusedError("bundle", str(error)) from error
         except MemoryError as error:
             raise RefusedError("no-room", "there was no memory left to load it") from error
         except GenPageError as error:
+            raise RefusedError("bundle", str(error)) from error
+        if active is not None and not announced.rollout.new_lineage:
+            gates.check_lineage(model.vocabulary, active.vocabulary, active.manifest.vocabulary)
+        try:
+            if settings.rules is not None:
+                model = model.with_rules(settings.rules)
+            gates.check_rules(model, cases)
+        except RulesError as error:
             raise RefusedError("rules", str(error)) from error
         return model, cases
 

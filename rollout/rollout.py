@@ -20,6 +20,7 @@ Decisions:
 
 import asyncio
 import ctypes
+import shutil
 import time
 from collections import deque
 from collections.abc import Callable
@@ -140,6 +141,8 @@ class Rollout:
         with suppress(asyncio.CancelledError):
             await self._group.__aexit__(None, None, None)
         self._aside.close()
+        if self.settings.state_dir is None:
+            shutil.rmtree(self.settings.staging, ignore_errors=True)
 
     @property
     def state(self) -> str:

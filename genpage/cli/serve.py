@@ -1,6 +1,7 @@
 """``genpage serve``."""
 
 import gc
+import os
 import socket
 from contextlib import ExitStack
 from ipaddress import ip_address
@@ -165,7 +166,7 @@ class Serve(Command):
                 model_name=self.model_name,
                 admin=AdminAccess(self._admin_keys(), local, self.admin_port),
             ),
-            replica=self.replica or f"{socket.gethostname()}:{self.port}",
+            replica=self.replica or f"{socket.gethostname()}:{self.port or os.getpid()}",
             checkpoint_sources=tuple(
                 filter(None, map(str.strip, self.checkpoint_sources.split(",")))
             ),

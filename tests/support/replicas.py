@@ -63,7 +63,8 @@ class Replica:
     async def ended(self, attempt: Attempt | None) -> Attempt:
         """Wait until an attempt is neither waiting nor on its way."""
         assert attempt is not None
-        while attempt.state in {"waiting", "fetching", "loading", "judging"}:
+        on_its_way = {"waiting", "fetching", "loading", "judging"}
+        while attempt.state in on_its_way:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(0.005)
         return attempt
 
