@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from genpage.catalog import Catalog
 from genpage.entity import Entity
@@ -157,6 +158,18 @@ class FakeModels:
         """What is in memory."""
         return [] if self.active is None else [self.active]
 
+    def for_member(self, _: str) -> FakeServed | None:
+        """The same for everybody."""
+        return self.active
+
+    def add(self, model: FakeServed) -> None:
+        """It is the one."""
+        self.active = model
+
+    def replace(self, model: FakeServed) -> None:
+        """It is the one."""
+        self.active = model
+
 
 @dataclass(slots=True)
 class Logbook:
@@ -218,6 +231,7 @@ class FakeServer:
             options or Options(console=True),
             log or logbook.logger(),
             tracing=tracing,
+            catalog=LiveCatalog(models, log or logbook.logger()),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
 
