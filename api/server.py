@@ -8,10 +8,10 @@ from typing import Any, Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
-from api.auth import Keys
-from api.live_catalog import LiveCatalog
 from api.admin_gate import AdminAccess
+from api.auth import Keys
 from api.checkpoint_log import CheckpointLog
+from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
@@ -19,8 +19,8 @@ from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
 from api.served import Models
-from api.trial_listener import TrialListener
 from api.state_metrics import StateMetrics
+from api.trial_listener import TrialListener
 from genpage.catalog_changes import CatalogChanges
 from genpage.errors import UsageError
 from rollout.rollout import Rollout
