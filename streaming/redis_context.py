@@ -34,7 +34,9 @@ _TOGETHER = 16
 # Pages of a hundred replicas, and their caches, hear of an erasure on it.
 ERASURES = "genpage:erased"
 
-# What the script needs of an event in numbers: mark, time, midnight, bytes of the line's id.
+# What the script needs in numbers. Of a member: time to live, how many events; of an event: mark,
+# time, midnight, how much of the line tells it from others.
+_MEMBER = struct.Struct("<II")
 _EVENT = struct.Struct("<IddH")
 
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
@@ -206,16 +208,17 @@ class RedisContextStore:
         for user_id, events in members.items():
             keys += self._keys(user_id)
             keys += (redis_keys.prompt(user_id, digest) for digest in vocabularies)
-            arguments += (context_value.user_text(user_id), self._ttl(), len(events))
+            head = _MEMBER.pack(self._ttl(), len(events))
+            arguments.append(head + context_value.user_text(user_id))
             for event in events:
-                line, bytes_, mark = context_value.event_line(event)
-                arguments.append(_EVENT.pack(mark, event.ts, anchor_of(event.ts), bytes_))
-                arguments.append(line)
-                arguments += (event_tokens.packed(event, entities) for entities in known)
+                line, told, mark = context_value.event_line(event)
+                head = _EVENT.pack(mark, event.ts, anchor_of(event.ts), told)
+                tokens = [event_tokens.packed(event, entities) for entities in known]
+                arguments.append(b"".join([head, *tokens, line]))
         return keys, arguments
 
     def _keys(self, user_id: str) -> list[str]:
         return [redis_keys.context(user_id), redis_keys.erased(user_id)]
 
     def _ttl(self) -> int:
-        return max(1, round(self._kept_s * random.uniform(1 - JITTER, 1 + JITTER)))
+        return max(1, int(self._kept_s * (1 - JITTER + 2 * JITTER * random.random())))

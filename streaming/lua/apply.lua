@@ -3,12 +3,13 @@
 -- KEYS: epoch, then for each member: context, tombstone, and a prompt for each vocabulary.
 -- ARGV: the epoch that is expected ("": any), limit, number of vocabularies, hours apart that time
 -- tokens tell (two edges, seconds), what the token differs by from one to the next; then for each
--- member: user, ttl, number of events; and for each event: mark, ts, its midnight, bytes before the
--- id's comma (packed); the line; its tokens for each vocabulary.
+-- member one text: ttl, number of events, user; and for each event one: mark, ts, its midnight, how
+-- much of the line tells it from others, its tokens for each vocabulary, the line.
 -- Returns for each member the numbers (from 0) of those that changed something; nil for another
 -- epoch.
 if ARGV[1] ~= '' and redis.call('GET', KEYS[1]) ~= ARGV[1] then return nil end
 local limit, vocabularies = tonumber(ARGV[2]), tonumber(ARGV[3])
+local TOKENS = 16
 local hour, sitting, step = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 
 -- Where a late event goes: the first byte of the first line that is later, and how many stand
@@ -96,9 +97,9 @@ end
 local function apply(context, since, at, events, prompts)
   local changed = {}
   for number = 0, events - 1 do
-    local i = at + number * (2 + vocabularies)
-    local mark, ts, day, bytes = struct.unpack('<c4ddI2', ARGV[i])
-    local line = ARGV[i + 1]
+    local text = ARGV[at + number]
+    local mark, ts, day, bytes = struct.unpack('<c4ddI2', text)
+    local line = string.sub(text, 23 + TOKENS * vocabularies)
     if ts > since and not seen(context, mark, line, bytes) then
       local gap = gap_of(ts, context.newest)
       local taken = take(context, mark, line, ts)
@@ -109,7 +110,7 @@ local function apply(context, since, at, events, prompts)
         touch(context, ts)
         changed[#changed + 1] = number
         for vocabulary, prompt in pairs(prompts) do
-          local tokens = ARGV[i + 1 + vocabulary]
+          local tokens = string.sub(text, 23 + TOKENS * (vocabulary - 1), 22 + TOKENS * vocabulary)
           if taken == 'late' or not extend(prompt, tokens, day, gap, context) then
             prompts[vocabulary] = nil
           end
@@ -122,8 +123,9 @@ end
 
 local answers, at = {}, 7
 for first = 2, #KEYS, 2 + vocabularies do
-  local user, ttl, events = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  at = at + 3
+  local ttl, events = struct.unpack('<I4I4', ARGV[at])
+  local user = string.sub(ARGV[at], 9)
+  at = at + 1
   local since, floor = erased(KEYS[first + 1])
   local context = read(KEYS[first], user)
   local changed, prompts
@@ -143,6 +145,6 @@ for first = 2, #KEYS, 2 + vocabularies do
     keep_up(prompts, context)
   end
   answers[#answers + 1] = changed
-  at = at + events * (2 + vocabularies)
+  at = at + events
 end
 return answers
