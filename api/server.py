@@ -14,10 +14,13 @@ from api.checkpoint_log import CheckpointLog
 from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
+from api.page_listener import PageListener
+from api.page_publisher import PagePublisher
 from api.page_store import Keeping, PageStore
 from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
+from api.rollout_metrics import RolloutMetrics
 from api.served import Models
 from api.state_metrics import StateMetrics
 from api.trial_listener import TrialListener
@@ -111,6 +114,9 @@ class Server:
         self.tracing = tracing
         self.metrics = Metrics()
         self.metrics.registry.register(StateMetrics(self))
+        if rollout is not None:
+            self.metrics.registry.register(RolloutMetrics(rollout))
+            rollout.when_swapped.append(self.metrics.swap.observe)
         self.event_log = (
             None if stores.event_log is None else stores.event_log(self.forget, tracing)
         )
@@ -140,10 +146,18 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
-            listeners=() if rollout is None else (TrialListener(rollout),),
+            listeners=self._listeners(),
             tracing=tracing,
             changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
+
+    def _listeners(self) -> list[PageListener]:
+        listeners: list[PageListener] = []
+        if self.rollout is not None:
+            listeners.append(TrialListener(self.rollout))
+        if self.event_log is not None:
+            listeners.append(PagePublisher(self.event_log.pages))
+        return listeners
 
     async def __aenter__(self) -> Self:
         self.worker.start()
@@ -185,7 +199,15 @@ class Server:
             "context-store": "ok" if connection is None or connection.available else "away",
             "events": "ok" if self.event_log is None else self.event_log.state,
             "catalog": self.catalog_state,
+            "checkpoints": self.checkpoints_state,
         }
+
+    @property
+    def checkpoints_state(self) -> str:
+        """How announced bundles are taken up: ``ok`` where there is nothing to follow."""
+        if self.rollout is not None and self.rollout.state != "ok":
+            return self.rollout.state
+        return "ok" if self.checkpoint_log is None else self.checkpoint_log.follower.state
 
     @property
     def draining(self) -> bool:
@@ -228,4 +250,6 @@ class Server:
         """Forget a member here; ``at`` is when the event log says so, and what is newer stays."""
         await self.stores.contexts.erase(user_id, at)
         await self.stores.prompts.erase(user_id)
+        if self.event_log is not None:
+            self.event_log.pages.forget(user_id)
         await self.pages.erase(user_id)
