@@ -86,6 +86,8 @@ class LivePage:
         self._frames = [self._frame("page.start", self._start)]
         self._end: dict[str, object] | None = None
         self._watchers = 0
+        # Events that were handed on to a client, the start included.
+        self._sent = 0
         self._changed = asyncio.Event()
 
     @property
@@ -112,6 +114,11 @@ class LivePage:
     def events(self) -> int:
         """How many events were said so far; the next one's number."""
         return len(self._frames)
+
+    @property
+    def rows_sent(self) -> int:
+        """How many of the rows went out to a client that follows the page."""
+        return min(len(self.rows), max(0, self._sent - 1))
 
     @property
     def nbytes(self) -> int:
@@ -187,6 +194,10 @@ class LivePage:
         """The events said so far behind ``number``."""
         return self._frames[number + 1 :]
 
+    def note_sent(self, events: int) -> None:
+        """The first ``events`` events were handed on to a client."""
+        self._sent = max(self._sent, events)
+
     async def changed(self) -> None:
         """Returns when something was said, or the state changed, after this call."""
         await self._changed.wait()
@@ -233,6 +244,7 @@ class Watch:
             said += news
             if said:
                 yield b"".join(said)
+                self._page.note_sent(self._seen + 1)
                 said = []
                 continue  # what was said while these were sent
             if self._page.over:

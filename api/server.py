@@ -86,6 +86,8 @@ class Stores:
     event_log: Callable[[Forget, Tracing], EventLog] | None = None
     members: Members | None = None
     connection: Connection | None = None
+    # Forgets a member in what this process alone remembers of the stores.
+    near: Forget | None = None
 
 
 class Server:
@@ -123,6 +125,7 @@ class Server:
         self.sink = stores.sink if self.event_log is None else self.event_log.sink
         if self.event_log is not None:
             self.metrics.registry.register(LogMetrics(self.event_log))
+            self.event_log.hear_erasures(self.forget_here)
             if catalog is not None:
                 self.event_log.follow(CATALOG, read_change, catalog.apply)
             if rollout is not None:
@@ -250,6 +253,12 @@ class Server:
         """Forget a member here; ``at`` is when the event log says so, and what is newer stays."""
         await self.stores.contexts.erase(user_id, at)
         await self.stores.prompts.erase(user_id)
+        await self.forget_here(user_id, at)
+
+    async def forget_here(self, user_id: str, at: float | None = None) -> None:
+        """Forget a member in this process, whether or not the stores are there."""
+        if self.stores.near is not None:
+            await self.stores.near(user_id, at)
         if self.event_log is not None:
             self.event_log.pages.forget(user_id)
         await self.pages.erase(user_id)

@@ -158,7 +158,8 @@ def test_a_newcomer_with_other_content_gets_another_token(
     assert later.entity_tokens[-1] == token
     gone = snapshot(later)
     assert snapshot(gone, title).entity_tokens[-1] == token
-    other = snapshot(gone, replace(title, genres=("Horror",), year=1955))
+    assert title.vector is not None
+    other = snapshot(gone, replace(title, vector=title.vector[::-1]))
     fresh = int(other.entity_tokens[-1])
     assert fresh == first.vocabulary.size
     inputs, before = other.snapshot.lexicon.inputs.rows, first.snapshot.lexicon.inputs.rows
