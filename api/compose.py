@@ -201,6 +201,11 @@ def _stores(
         trends.seed(model.trends, model.created_at)
     if settings.redis_url is not None:
         return _redis_stores(settings, vocabularies, memory, trends, filled.newest, log)
+
+    async def near(user_id: str, at: float | None) -> None:
+        await memory.erase(user_id, at)
+        await prompts.erase(user_id)
+
     return Stores(
         contexts=memory,
         prompts=prompts,
@@ -209,6 +214,7 @@ def _stores(
         directory=memory,
         newest=filled.newest,
         event_log=_event_log(settings.kafka, memory, trends, log),
+        near=near,
     )
 
 
@@ -231,6 +237,10 @@ def _redis_stores(
     client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
     contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
     epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+
+    async def near(user_id: str, _: float | None) -> None:
+        recent.erase(user_id)
+
     return Stores(
         contexts=contexts,
         prompts=RedisPromptCache(client),
@@ -240,6 +250,7 @@ def _redis_stores(
         event_log=_event_log(settings.kafka, contexts, trends, log, epoch),
         members=RedisMembers(client, contexts, recent, whole=lambda: epoch.whole),
         connection=FilledRedis(client, contexts, data.held(), epoch, erasures, log),
+        near=near,
     )
 
 
@@ -253,8 +264,14 @@ def _event_log(
     if broker is None:
         return None
 
+    mine = uuid.uuid4().hex
+
+    async def of_this_process() -> str:
+        """What a store in memory has is gone with it, and is read again by whoever is next."""
+        return mine
+
     def log_of(forget: Forget, tracing: Tracing) -> EventLog:
-        begin = None if epoch is None else epoch.begin
+        begin = of_this_process if epoch is None else epoch.begin
         made = EventLog(broker, store, trends, log, forget=forget, epoch=begin, tracing=tracing)
         if epoch is not None:
             epoch.feed = made.consumer

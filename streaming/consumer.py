@@ -380,7 +380,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:
         """Leave the group; what takes long ends in the background."""
-        ending = asyncio.create_task(leave(client, CLOSE_S))
+        within_s = CLOSE_S if self._producer.up else 0.0
+        ending = asyncio.create_task(leave(client, within_s))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
-        await asyncio.wait([ending], timeout=CLOSE_S if self._producer.up else 0)
+        await asyncio.wait([ending], timeout=within_s)

@@ -48,7 +48,11 @@ class Follower(Generic[Noun]):
         read: Callable[[Message], Noun],
         apply: Callable[[Sequence[Noun]], Awaitable[None]],
         log: FilteringBoundLogger,
+        *,
+        from_end: bool = False,
     ) -> None:
+        """``from_end`` passes over what was on the topic when it was first reached."""
+        self._from_end = from_end
         self.topic = topic
         self.tally = Tally()
         # Set once all is applied that was on the topic when it was first reached.
@@ -128,7 +132,7 @@ class Follower(Generic[Noun]):
                     await self._finish(place, records)
         finally:
             self._joined, self._client = False, None
-            await leave(client, CLOSE_S)
+            await leave(client, CLOSE_S if self._producer.up else 0.0)
 
     async def _take_up(self, client: AIOKafkaConsumer) -> None:
         """Go on where the last session ended; note where the topic ends."""
@@ -137,6 +141,9 @@ class Follower(Generic[Noun]):
                 client.seek(place, self._positions[place])
         if self._first_ends is None:
             self._first_ends = await client.end_offsets(client.assignment())
+            if self._from_end:
+                for place, end in self._first_ends.items():
+                    client.seek(place, end)
 
     async def _note(self, client: AIOKafkaConsumer) -> None:
         """Note how far it is: past what compaction and transactions left no message of, too."""

@@ -6,7 +6,8 @@ Pure: no broker is spoken to. Decisions where PROTOCOLS is silent:
    member is poison, for it would lie on the wrong partition and escape that member's erasure.
 2. ``ts`` more than five minutes ahead is poison, as over HTTP: it would hide all that follows.
 3. Erasing a member sends a null to ``genpage.profiles`` as well, marked by its type, because a
-   compacted topic never ages out. A null there without the mark is poison.
+   compacted topic never ages out, and all replicas read it there. A null there without the mark is
+   poison; for a null that a plain client wrote to ``genpage.events`` whoever reads it writes both.
 4. CloudEvents' structured mode is poison; its content type says so.
 """
 
@@ -44,7 +45,8 @@ Clock = Callable[[], float]
 class Message:
     """One message, on its way in or out. ``value`` None is Kafka's deletion marker.
 
-    ``ts`` is when it was written (Unix seconds), known of those that come in.
+    ``ts`` is when it was written (Unix seconds), known of those that come in; one that goes out is
+    dated so.
     """
 
     topic: str
@@ -56,10 +58,14 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A member is to be forgotten, as of ``at`` (Unix seconds): what is newer may stay."""
+    """A member is to be forgotten, as of ``at`` (Unix seconds): what is newer may stay.
+
+    ``told``: all replicas read of it, since it stands on ``genpage.profiles`` as well.
+    """
 
     user_id: str
     at: float | None = None
+    told: bool = False
 
 
 def of_event(event: Event) -> Message:
@@ -80,10 +86,27 @@ def of_erasure(user_id: str, now: float) -> tuple[Message, Message]:
     return Message(EVENTS.name, key, None, about), Message(PROFILES.name, key, None, about)
 
 
+def of_told(erasure: Erasure) -> Message:
+    """What tells all replicas of an erasure that a plain client wrote, as of its time."""
+    at = time.time() if erasure.at is None else erasure.at
+    about = headers(ERASED, uuid.uuid4().hex, at, data=False)
+    return Message(PROFILES.name, erasure.user_id.encode(), None, about, at)
+
+
+def read_told(message: Message) -> Erasure | None:
+    """The erasure that a message on ``genpage.profiles`` tells of; None for any other message."""
+    try:
+        read = None if message.value is not None else read_profile(message)
+    except PoisonError:
+        return None  # whoever reads the partition has it buried
+    return read if isinstance(read, Erasure) else None
+
+
 def read_event(message: Message, *, clock: Clock = time.time) -> Event | Erasure:
     """What a message on ``genpage.events`` says; `PoisonError` where it can never be applied."""
     if message.value is None:
-        return Erasure(_user_id(_key(message)), message.ts)
+        told = attribute(message.headers, "ce_type") == ERASED
+        return Erasure(_user_id(_key(message)), message.ts, told)
     document = document_of(message)
     if document.get("action") not in ACTIONS:
         raise _poison("unknown-action", f"event: action: must be one of {', '.join(ACTIONS)}")
@@ -98,7 +121,7 @@ def read_profile(message: Message) -> Profile | Erasure:
     if message.value is None:
         if attribute(message.headers, "ce_type") != ERASED:
             raise _poison("null", f"{message.topic} takes no null; erase on {EVENTS.name}")
-        return Erasure(_user_id(_key(message)), message.ts)
+        return Erasure(_user_id(_key(message)), message.ts, told=True)
     return _noun(Profile, document_of(message), message)
 
 

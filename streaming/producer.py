@@ -112,7 +112,13 @@ class Producer:
         try:
             async with limit:
                 sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=_from(m, origin))
+                    await producer.send(
+                        m.topic,
+                        m.value,
+                        m.key,
+                        headers=_from(m, origin),
+                        timestamp_ms=None if m.ts is None else round(m.ts * 1000),
+                    )
                     for m in messages
                 ]
                 await asyncio.gather(*sent)

@@ -76,7 +76,7 @@ def test_an_erasure_reaches_both_topics() -> None:
     """A null for each, keyed by the member; the compacted topic's is marked as ours."""
     on_events, on_profiles = messages.of_erasure("ada", NOW)
     assert (on_events.value, on_profiles.value) == (None, None)
-    assert read_event(on_events) == read_profile(on_profiles) == Erasure("ada")
+    assert read_event(on_events) == read_profile(on_profiles) == Erasure("ada", told=True)
 
 
 def test_a_plain_value_is_enough() -> None:
@@ -157,3 +157,14 @@ def test_dead_letters_are_as_they_came() -> None:
         ("offset", b"17"),
         ("error", b"not-json: it is no JSON"),
     )
+
+
+def test_a_plain_erasure_is_told_to_all_as_of_its_time() -> None:
+    """What a client wrote to one partition, as all replicas read it; profiles are passed over."""
+    plain = read_event(Message("genpage.events", b"ada", None, ts=5.0))
+    assert plain == Erasure("ada", 5.0, told=False)
+    told = messages.of_told(plain)
+    assert (told.topic, told.ts) == ("genpage.profiles", 5.0)
+    assert messages.read_told(told) == Erasure("ada", 5.0, told=True)
+    assert messages.read_told(messages.of_profile(Profile("ada"))) is None
+    assert messages.read_told(Message("genpage.profiles", b"ada", None)) is None
