@@ -23,7 +23,9 @@ class CheckpointLog:
         read = reader(model, Announcement.parse)
         self.follower = event_log.follow(CHECKPOINTS, read, self._apply)
         self.reports = StatusReports(event_log.producer, rollout.settings.replica, log)
-        rollout.listeners.append(lambda status: self.reports.put(status.document()))
+        rollout.listeners.append(
+            lambda status: self.reports.put({**status.document(), "model": model})
+        )
 
     async def __aenter__(self) -> Self:
         await self.reports.__aenter__()

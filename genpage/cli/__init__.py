@@ -50,6 +50,11 @@ ENTRIES = (
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+    Entry(("checkpoints", "publish"), "checkpoints", "Publish", "announce a bundle to replicas"),
+    Entry(("checkpoints", "list"), "checkpoints", "List", "what was announced"),
+    Entry(("checkpoints", "activate"), "checkpoints", "Activate", "make pages with a version"),
+    Entry(("checkpoints", "rollback"), "checkpoints", "Rollback", "go back to the version before"),
+    Entry(("checkpoints", "status"), "checkpoints", "Status", "who serves what, and why"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
