@@ -33,6 +33,13 @@ class LogMetrics(Collector):
         yield CounterMetricFamily(
             "genpage_kafka_applied", "Messages applied", sum(each.applied for each in tallies)
         )
+        pages = self._log.pages
+        yield CounterMetricFamily("genpage_pages_out", "Served pages told to the log", pages.sent)
+        yield CounterMetricFamily(
+            "genpage_pages_out_dropped",
+            "Served pages that the log was not told of, for want of room or of a broker",
+            pages.dropped,
+        )
         poison = CounterMetricFamily(
             "genpage_dlq", "Messages sent to the dead letters", labels=["topic", "kind"]
         )
