@@ -59,6 +59,8 @@ ENTRIES = (
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
     Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
+    Entry(("bench", "freshness"), "bench", "BenchFreshness", "from an event to the page"),
+    Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
     Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2
