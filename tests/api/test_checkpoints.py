@@ -1,10 +1,13 @@
 """Real servers that follow announcements on a real Kafka, and what they say of them."""
 
+import asyncio
 import json
+import shutil
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bundles import digest_of, version_of
@@ -12,6 +15,8 @@ from kafka_clients import everything_on, produce, until
 from server_process import ServerProcess, fresh_group
 from tiny import tiny_bundle
 
+from genpage.cli import run
+from genpage.errors import GenPageError
 from streaming.broker import Broker
 from streaming.missing_topics import create_missing
 
@@ -117,3 +122,56 @@ async def _said(kafka: str, names: list[str], digest: str) -> list[tuple[str, st
         for said in letters
         if said["replica"] in names and said["digest"] == digest
     ]
+
+
+async def test_the_command_publishes_to_all_and_goes_back(
+    kafka: str,
+    group: str,
+    replicas: list[ServerProcess],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Published by Kafka, rolled back by Kafka, seen in the status; nothing is fetched again."""
+
+    async def command(*words: str | Path) -> dict[str, Any]:
+        where = ("--kafka", kafka, "--model-name", group, "--json")
+        call = ["checkpoints", *map(str, words), *where]
+        await asyncio.to_thread(run, call)
+        document: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+        return document
+
+    async def serving() -> set[str]:
+        told = (await command("status"))["replicas"]
+        return {status["active"]["version"] for status in told if status["active"]}
+
+    bundle = version_of(tiny_bundle("fp32", random=False), tmp_path)
+    first = set[str]()
+
+    async def started() -> bool:
+        first.update(await serving())
+        return len((await command("status"))["replicas"]) == len(replicas)
+
+    await until(started)
+    with pytest.raises(GenPageError, match="no replica says"):
+        await command("rollback")
+    published = await command("publish", bundle)
+
+    async def follow() -> bool:
+        return await serving() == {published["version"]}
+
+    await until(follow)
+    assert [each["version"] for each in (await command("list"))["checkpoints"]][-1] == (
+        published["version"]
+    )
+    await asyncio.to_thread(shutil.rmtree, bundle)
+    went = await command("rollback")
+    assert {went["version"]} == first
+
+    async def back() -> bool:
+        return await serving() == first
+
+    await until(back)
+    await command("activate", published["version"])
+    await until(follow)
+    with pytest.raises(GenPageError, match="no bundle of version"):
+        await command("activate", "nothing")
