@@ -143,7 +143,7 @@ async def applied(client: RedisClient, history: int) -> float:
     return BATCH * rounds / (time.perf_counter() - begun)
 
 
-async def measure(url: str) -> tuple[dict[str, Summary], dict[int, float]]:
+async def measure(url: str) -> tuple[dict[str, Summary], dict[str, float]]:
     """Milliseconds by what was done, and events a second by length of the histories."""
     context = Context("ada")
     for n in range(HISTORY_LIMIT):
@@ -155,7 +155,7 @@ async def measure(url: str) -> tuple[dict[str, Summary], dict[int, float]]:
             await store.apply([event(f"new{time.perf_counter_ns()}", 1)])
 
         times = {**await reads(client), "one event": await timed(one), **coded(context)}
-        return times, {history: await applied(client, history) for history in HISTORIES}
+        return times, {str(history): await applied(client, history) for history in HISTORIES}
 
 
 def report(redis_url: str | None = None) -> Report:
