@@ -198,6 +198,51 @@ async def test_an_end_hands_over_at_once(kafka: str, start: Start) -> None:
         assert await number(client, "genpage_kafka_applied_total") == 100
 
 
+async def test_lists_posted_to_a_server_that_is_killed_are_whole_or_not_there(
+    start: Start,
+) -> None:
+    """With kill -9 in the middle of a transaction: those acknowledged are there, none in part."""
+    server, prefix = start("one"), uuid.uuid4().hex
+    posted: dict[str, bool] = {}
+
+    async def post(lane: int) -> None:
+        while True:
+            name = f"{prefix}-{lane}-{len(posted)}"
+            posted[name] = False
+            event = {"entity_id": "e1", "action": "play", "ts": 10.0}
+            events = [
+                {**event, "user_id": f"{name}-{n}", "event_id": f"{name}-{n}"} for n in range(12)
+            ]
+            posted[name] = (await client.post("/v1/events", json=events)).status_code == 202
+
+    async def events_of(name: str) -> int:
+        found = [await client.get(f"/v1/users/{name}-{n}/context") for n in range(12)]
+        return sum(answer.status_code == 200 for answer in found)
+
+    async with server.client() as client:
+
+        async def taken() -> bool:
+            answer = await client.post("/v1/events", json=[])
+            return answer.status_code in {202, 422} and await is_ok(client)
+
+        await until(taken)
+        posting = [asyncio.create_task(post(lane)) for lane in range(4)]
+        await until(lambda: sum(posted.values()) > 5)
+        server.kill()
+        await asyncio.gather(*posting, return_exceptions=True)
+    server.start()
+    async with server.client() as client:
+        acknowledged = [name for name, taken in posted.items() if taken]
+
+        async def there() -> bool:
+            return [await events_of(name) for name in acknowledged] == [12] * len(acknowledged)
+
+        async with asyncio.timeout(60):
+            await until(there)
+        for name in posted.keys() - acknowledged:
+            assert await events_of(name) in {0, 12}
+
+
 @pytest.fixture
 def services(tmp_path: Path) -> Iterator[tuple[RedisServer, KafkaBroker]]:
     """A Redis and a broker of the test's own, not started."""
