@@ -116,7 +116,7 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
     temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
     kept = settings.state_dir
     return RolloutSettings(
-        staging=temporary if kept is None else kept / "bundles",
+        staging=temporary if kept is None else kept.resolve() / "bundles",
         replica=settings.replica,
         state_dir=kept,
         sources=Sources(settings.checkpoint_sources),

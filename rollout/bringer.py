@@ -1,7 +1,8 @@
 """From an announcement to a bundle that may serve: fetch, verify, load aside, gate."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +21,7 @@ from rollout.probe import Prober
 from rollout.refusal import RefusedError
 from rollout.refused import Refused
 from rollout.source import Sources
-from runtime.bundle import GOLDEN
-from runtime.cases import GoldenCase, parse_cases
+from runtime.cases import GoldenCase
 from runtime.model import LoadedModel, LoadSettings
 
 # Takes a freshly loaded model into the registry, fitted to what is live.
@@ -101,17 +101,21 @@ class Bringer:
             return held
         await asyncio.sleep(self._delay(announced))
         now("fetching")
-        found = await self._aside.run(self.fetcher.find, announced.bundle_uri, announced.digest)
+        found = await self._aside.run_calmly(
+            self.fetcher.find, announced.bundle_uri, announced.digest
+        )
         attempt.digest, attempt.version = found.digest, found.manifest.version
         self._check_refused(announced, found.digest)
         held = self._held(found.digest)
         if held is not None:
             return held
         self._check_found(announced, found)
-        fetched = await self._aside.run(self.fetcher.fetch, found, lambda: attempt.wanted)
+        fetched = await self._aside.run_calmly(self.fetcher.fetch, found, lambda: attempt.wanted)
         now("loading")
-        model, cases = await self._aside.run(self._load, fetched, announced)
+        model, cases = await self._aside.run(self._read, fetched)
         now("judging")
+        model = await self._aside.run_calmly(self._try_out, model, cases, announced)
+        require(attempt)
         await self._judge(model, cases, announced)
         require(attempt)
         try:
@@ -146,26 +150,26 @@ class Bringer:
 
     # Run on a thread of its own.
 
-    def _load(
-        self, fetched: Fetched, announced: Announcement
-    ) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
+    def _read(self, fetched: Fetched) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
+        settings = self._settings
+        with _refusing():
+            return LoadedModel.read(fetched.folder, settings.loading, digest=fetched.digest)
+
+    def _try_out(
+        self, model: LoadedModel, cases: tuple[GoldenCase, ...], announced: Announcement
+    ) -> LoadedModel:
         active, settings = self._standing.active, self._settings
-        try:
-            model = LoadedModel.load(fetched.folder, settings.loading, digest=fetched.digest)
-            cases = parse_cases((fetched.folder / GOLDEN).read_bytes())
-        except MemoryError as error:
-            raise RefusedError("no-room", "there was no memory left to load it") from error
-        except GenPageError as error:
-            raise RefusedError("bundle", str(error)) from error
         if active is not None and not announced.rollout.new_lineage:
             gates.check_lineage(model.vocabulary, active.vocabulary, active.manifest.vocabulary)
+        with _refusing():
+            model.try_out(cases)
         try:
             if settings.rules is not None:
                 model = model.with_rules(settings.rules)
             gates.check_rules(model, cases)
         except RulesError as error:
             raise RefusedError("rules", str(error)) from error
-        return model, cases
+        return model if active is None else model.sharing(active)
 
     async def _judge(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], announced: Announcement
@@ -177,6 +181,17 @@ class Bringer:
         if not timed.candidate:
             self._log.warning("no latency gate: the engine is full", version=model.version)
         gates.check_latency(timed, announced.rollout.latency_ratio)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """What a bundle is to blame for, as a refusal."""
+    try:
+        yield
+    except MemoryError as error:
+        raise RefusedError("no-room", "there was no memory left to load it") from error
+    except GenPageError as error:
+        raise RefusedError("bundle", str(error)) from error
 
 
 def require(attempt: Attempt) -> None:

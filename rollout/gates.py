@@ -16,7 +16,7 @@ from runtime.offline import PageModel, generate
 from tokenizer.vocabulary import Vocabulary
 
 # Enough to see a broken one; each takes as long as a page.
-RULE_PAGES: Final = 4
+RULE_PAGES: Final = 2
 # Below it a difference is noise.
 SLACK_MS: Final = 20.0
 

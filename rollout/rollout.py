@@ -230,7 +230,7 @@ class Rollout:
         if model is None:
             return None
         held = self._held.get(model.version)
-        uri = "" if held is None else held.bundle_uri or Path(held.folder).as_uri()
+        uri = "" if held is None else held.bundle_uri or Path(held.folder).absolute().as_uri()
         return Named(model.version, model.digest, uri)
 
     # One at a time.
