@@ -1,13 +1,14 @@
 """Redis restarted empty under two replicas: filled from the log again, once, and pages say so."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kafka_clients import produce, until
+from replica import Replica, replica
 
 from api.fake import Logbook
 from deploy.services import RedisServer
@@ -15,7 +16,6 @@ from genpage.context import Context, apply_event, apply_profile
 from genpage.event import Event
 from genpage.profile import Profile
 from streaming.broker import Broker
-from streaming.event_log import EventLog
 from streaming.messages import of_event, of_profile
 from streaming.missing_topics import create_missing
 from streaming.recent import Recent
@@ -24,54 +24,8 @@ from streaming.redis_context import RedisContextStore
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
-from streaming.redis_members import RedisMembers
 
 EVENTS, MEMBERS = 2_000, 40
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """What one server has of Redis and Kafka."""
-
-    contexts: RedisContextStore
-    members: RedisMembers
-    recent: Recent
-    epoch: RedisEpoch
-    log: EventLog
-    lines: Logbook
-
-    @property
-    def read_again(self) -> int:
-        """How many partitions it read again from the beginning."""
-        told = self.lines.lines
-        return sum(
-            line["partitions"] for line in told if line["event"] == "partitions are read again"
-        )
-
-    async def whole(self, user: str) -> bool:
-        """Whether a page of that member would not be degraded."""
-        return (await self.members.read(user, "v")).current
-
-
-@asynccontextmanager
-async def replica(redis: str, kafka: str, group: str) -> AsyncIterator[Replica]:
-    """One that reads."""
-    lines, recent = Logbook(), Recent()
-    told = lines.logger()
-    client = RedisClient(redis)
-    contexts = RedisContextStore(client, recent)
-    epoch, erasures = RedisEpoch(client, contexts, told), RedisErasures(client, recent, told)
-    connection = FilledRedis(client, contexts, (), epoch, erasures, told)
-
-    async def forget(user: str, at: float | None) -> None:
-        await contexts.erase(user, at)
-
-    log = EventLog(Broker(kafka, group), contexts, None, told, forget=forget, epoch=epoch.begin)
-    epoch.feed = log.consumer
-    members = RedisMembers(client, contexts, recent, whole=lambda: epoch.whole)
-    async with connection, log:
-        await until(lambda: log.state == "ok")
-        yield Replica(contexts, members, recent, epoch, log, lines)
 
 
 def events_of(users: Sequence[str]) -> list[Event]:

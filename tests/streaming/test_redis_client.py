@@ -4,9 +4,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from redis.asyncio import Redis, RedisCluster
 from stores import ERASED_AT, redis_store
@@ -14,10 +12,7 @@ from stores import ERASED_AT, redis_store
 from deploy.services import RedisServer, free_port
 from genpage.errors import UnavailableError, UsageError
 from genpage.event import Event
-from genpage.profile import Profile
-from streaming.ports import CachedHistory
 from streaming.redis_client import Commands, RedisClient
-from streaming.redis_prompts import RedisPromptCache
 from streaming.redis_url import Waiting, connect
 
 HASTY = Waiting(connect_s=0.2, command_s=0.1, connections=4)
@@ -184,38 +179,6 @@ async def test_scripts_survive_a_flush(redis_server: RedisServer) -> None:
             await client.call(lambda redis: redis.execute_command("SCRIPT", "FLUSH"))
             two = [Event(f"b{n}", f"flushed{m}", "film", "play", float(n)) for m in range(3)]
             assert list(await store.apply(two)) == two
-
-
-async def test_a_cluster_gets_no_call_over_two_slots(tmp_path: Path) -> None:
-    """Everything that the stores do, on a server that refuses multi-slot calls."""
-    bus = ("--cluster-port", str(free_port()))
-    options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", *bus)
-    with RedisServer(tmp_path, options=options) as server:
-        node: Any = Redis(port=server.port, protocol=2)
-        await node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        while (await node.execute_command("CLUSTER INFO"))["cluster_state"] != "ok":
-            continue
-        await node.aclose()
-        async with RedisClient(f"redis+cluster://127.0.0.1:{server.port}") as client:
-            store, cache = redis_store(client), RedisPromptCache(client)
-            events = [
-                Event(f"e{n}", f"user {n % 50}", "film", "play", float(n)) for n in range(200)
-            ]
-            assert client.cluster
-            assert list(await store.apply(events)) == events
-            assert list(await store.apply(events)) == []
-            await store.put_profile(Profile("user 1", country="NZ", ts=3.0))
-
-            tokens = np.array([1, 2], np.int32)
-            for vocabulary in ("v1", "v2", "v3"):
-                await cache.put("user 1", vocabulary, CachedHistory("1", 0.0, tokens, tokens))
-            assert await cache.get("user 1", "v3") is not None
-            assert await cache.get("user 1", "v1") is None
-            assert await store.erase("user 1")
-            assert await cache.get("user 1", "v3") is None
-            context = await store.get("user 2")
-            assert context is not None
-            assert len(context.events) == 4
 
 
 def test_a_url_is_read_or_refused() -> None:
