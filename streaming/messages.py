@@ -36,6 +36,8 @@ AHEAD_S: Final = 300.0
 ENGAGED: Final = "genpage.engagement"
 PROFILED: Final = "genpage.profile"
 ERASED: Final = "genpage.member.erased"
+# A CloudEvents extension: "true" on what nobody did, but a simulation.
+SIMULATED: Final = "ce_simulated"
 
 Noun = TypeVar("Noun", Event, Profile)
 Clock = Callable[[], float]
@@ -68,9 +70,11 @@ class Erasure:
     told: bool = False
 
 
-def of_event(event: Event) -> Message:
+def of_event(event: Event, *, simulated: bool = False) -> Message:
     """An event, keyed by its member."""
     about = headers(ENGAGED, event.event_id, event.ts)
+    if simulated:
+        about = (*about, (SIMULATED, b"true"))
     return Message(EVENTS.name, event.user_id.encode(), orjson.dumps(dump(event)), about)
 
 

@@ -8,41 +8,18 @@ went out to a client: the others were decoded and nobody saw them. Titles are le
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import orjson
 
 from genpage.documents import Document
 from genpage.errors import PoisonError
+from genpage.served_page import ServedPage, ServedRow
 from streaming.cloud_event import headers
 from streaming.messages import Message, document_of
 from streaming.topics import PAGES
 
 SERVED: Final = "genpage.page.served"
-
-
-@dataclass(frozen=True, slots=True)
-class ServedRow:
-    """A row by ids; ``propensities`` are its places', 1 where nothing was drawn."""
-
-    row_id: str
-    entity_ids: tuple[str, ...]
-    propensities: tuple[float, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ServedPage:
-    """What impressions are made of. ``at`` is the page's clock, Unix seconds."""
-
-    page_id: str
-    user_id: str
-    at: float
-    device: str
-    locale: str | None
-    rows_sent: int
-    rows: tuple[ServedRow, ...]
-    simulated: bool = False
 
 
 def of_page(document: Document, now: float) -> Message:

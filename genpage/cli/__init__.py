@@ -50,6 +50,7 @@ ENTRIES = (
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+    Entry(("collect",), "collect", "Collect", "served pages and events -> a day's impressions"),
     Entry(("checkpoints", "publish"), "checkpoints", "Publish", "announce a bundle to replicas"),
     Entry(("checkpoints", "list"), "checkpoints", "List", "what was announced"),
     Entry(("checkpoints", "activate"), "checkpoints", "Activate", "make pages with a version"),
@@ -61,6 +62,7 @@ ENTRIES = (
     Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
     Entry(("bench", "freshness"), "bench", "BenchFreshness", "from an event to the page"),
     Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
+    Entry(("bench", "log"), "bench", "BenchLog", "what the event log's guarantees cost"),
     Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2

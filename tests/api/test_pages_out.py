@@ -21,10 +21,11 @@ from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
 from api.page_publisher import PagePublisher, page_document
 from api.server import Server
 from genpage.errors import InputError, PoisonError, UnavailableError
+from genpage.served_page import ServedPage, ServedRow
 from runtime.model import LoadedModel
 from streaming.broker import Broker
 from streaming.messages import Message
-from streaming.page_messages import ServedPage, ServedRow, of_page, read_page
+from streaming.page_messages import of_page, read_page
 from streaming.pages_out import PagesOut
 from streaming.producer import Producer
 
