@@ -63,6 +63,7 @@ ENTRIES = (
     Entry(("bench", "freshness"), "bench", "BenchFreshness", "from an event to the page"),
     Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
     Entry(("bench", "log"), "bench", "BenchLog", "what the event log's guarantees cost"),
+    Entry(("bench", "catalog"), "bench", "BenchCatalog", "a title arrives while pages are made"),
     Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2

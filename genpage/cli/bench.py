@@ -105,6 +105,18 @@ class BenchFreshness(Benchmark):
         return freshness.report(self.bundle, events=self.events, rate=self.rate, rounds=self.rounds)
 
 
+class BenchLog(Benchmark):
+    """What the event log's guarantees cost: whole lists, and partitions that move."""
+
+    rounds: int = Field(default=160, ge=40, description="lists of each kind")
+
+    def report(self) -> "Report":
+        """On a Kafka of its own."""
+        from benchmarks import event_log
+
+        return event_log.report(rounds=self.rounds)
+
+
 class BenchContextStore(Benchmark):
     """What Redis costs a page and an event."""
 
@@ -115,3 +127,15 @@ class BenchContextStore(Benchmark):
         from benchmarks import context_store
 
         return context_store.report(self.redis_url)
+
+
+class BenchCatalog(Benchmark):
+    """What a catalog snapshot costs the pages that are made meanwhile."""
+
+    bundle: Path = Field(description="the bundle that serves")
+
+    def report(self) -> "Report":
+        """While a title arrives every moment, and without."""
+        from benchmarks import catalog
+
+        return catalog.report(self.bundle)
