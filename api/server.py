@@ -66,6 +66,11 @@ class Connection(AbstractAsyncContextManager["Connection"], Protocol):
         """Whether it answered lately."""
         ...
 
+    @property
+    def state(self) -> str:
+        """``ok``, ``away``, ``stale`` while it is filled again, ``ended`` for a bug of ours."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -199,7 +204,7 @@ class Server:
             "bundle": "none" if self.models.active is None else "ok",
             "engine": "ok" if self.worker.alive else "dead",
             "admission": "draining" if self.draining else "ok",
-            "context-store": "ok" if connection is None or connection.available else "away",
+            "context-store": "ok" if connection is None else connection.state,
             "events": "ok" if self.event_log is None else self.event_log.state,
             "catalog": self.catalog_state,
             "checkpoints": self.checkpoints_state,

@@ -71,6 +71,10 @@ class FilledRedis:
         self._erasures.forget = forget
 
     @property
-    def alive(self) -> bool:
-        """Whether what goes on beside goes on."""
-        return not any(task.done() for task in self._beside)
+    def state(self) -> str:
+        """``ended`` where what goes on beside does not go on."""
+        if any(task.done() for task in self._beside):
+            return "ended"
+        if not self.available:
+            return "away"
+        return "ok" if self._epoch.whole else "stale"

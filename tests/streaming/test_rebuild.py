@@ -94,11 +94,13 @@ async def test_an_emptied_redis_is_filled_again_once(kafka: str, redis: RedisSer
             redis.kill()
             redis.start()
             await until(lambda: not one.epoch.whole and not two.epoch.whole)
+            assert one.connection.state == "stale"
             assert not await one.whole(users[0])
             await until(lambda: one.epoch.whole and two.epoch.whole)
             assert await held(one, users) == expected
             assert await held(two, [gone]) == {gone: None}
             assert await one.whole(users[0])
+            assert one.connection.state == "ok"
             assert one.read_again + two.read_again == before + losses * every
 
 

@@ -27,6 +27,7 @@ class Replica:
     recent: Recent
     epoch: RedisEpoch
     log: EventLog
+    connection: FilledRedis
     lines: Logbook
 
     @property
@@ -60,4 +61,4 @@ async def replica(redis: str, kafka: str, group: str) -> AsyncIterator[Replica]:
     members = RedisMembers(client, contexts, recent, whole=lambda: epoch.whole)
     async with connection, log:
         await until(lambda: log.state == "ok")
-        yield Replica(contexts, members, recent, epoch, log, lines)
+        yield Replica(contexts, members, recent, epoch, log, connection, lines)
