@@ -71,6 +71,8 @@ class Transactions:
                 if why != said:
                     self._log.warning("lists of events are refused", why=why, retry_s=AGAIN_S)
                 said = why
+            except Exception:  # noqa: BLE001 - whatever it is, lists are asked for again
+                self._log.exception("lists of events are refused")
             await asyncio.sleep(AGAIN_S)
 
     async def _on_one_producer(self) -> None:
