@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from genpage.cli.command import Command
+from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,14 +27,13 @@ _UNITS: Final = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 _TICK_S: Final = 0.5
 
 
-class Collect(Command):
+class Collect(KafkaCommand):
     """Join served pages and events into a day's impressions, each page once.
 
     Runs for ever, writing each day once the window behind it is over; with --until it ends, and
     writes the days that are not over as they are. Killed and begun again, it goes on.
     """
 
-    kafka: str = Field(description="the broker of the event log, HOST:PORT; several by commas")
     out: Path = Field(description="the data folder to write days to; may exist")
     window: str = Field(
         default="24h", description="how long after a page an event may answer it: 90m, 24h, 2d"
@@ -53,13 +52,16 @@ class Collect(Command):
         from dataset.collected import CollectedFolder
         from streaming.broker import Broker
 
+        if self.kafka is None:
+            raise UsageError("collect needs --kafka, the event log")
+        broker = Broker(self.kafka, security=self.security())
         window_s, until = seconds(self.window), moment(self.until)
         if self.out.exists() and not self.out.is_dir():
             raise UsageError(f"--out {self.out} is a file; give a folder")
         folder = CollectedFolder(self.out, window_s)
         if self.bundle is not None:
             folder.catalog(_bundled(self.bundle))
-        written = asyncio.run(self._collect(folder, Broker(self.kafka), window_s, until))
+        written = asyncio.run(self._collect(folder, broker, window_s, until))
         table = Table("day", "pages", "impressions", "acted on", "events", box=None)
         for day in written:
             counts = (day.pages, day.impressions, day.acted, day.events)

@@ -11,11 +11,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from genpage.cli.command import Command
+from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
 
 
-class Simulate(Command):
+class Simulate(KafkaCommand):
     """A synthetic service, seeded: catalog, members, events, pages with propensities, and truth.
 
     With --from-pages the members of such a service meet the pages that a server makes: what they do
@@ -37,9 +37,6 @@ class Simulate(Command):
     force: bool = Field(default=False, description="replace an existing --out")
     from_pages: bool = Field(
         default=False, description="play the members of --data on the pages served at --kafka"
-    )
-    kafka: str | None = Field(
-        default=None, description="with --from-pages: the broker of the event log, HOST:PORT"
     )
     data: Path | None = Field(
         default=None, description="with --from-pages: a folder that simulate wrote"
@@ -67,11 +64,12 @@ class Simulate(Command):
 
         if self.kafka is None or self.data is None:
             raise UsageError("--from-pages needs --kafka, the event log, and --data, the service")
+        broker = Broker(self.kafka, security=self.security())
         log = structlog.wrap_logger(
             structlog.PrintLogger(sys.stderr),
             wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
         )
-        playing = Playing(Broker(self.kafka), Players.open(self.data, self.seed).react, log)
+        playing = Playing(broker, Players.open(self.data, self.seed).react, log)
         until = moment(self.until)
         columns = (TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
