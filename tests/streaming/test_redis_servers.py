@@ -18,7 +18,7 @@ from kafka_clients import until
 from redis.asyncio import Redis
 from stores import redis_store
 
-from deploy.services import RedisServer, free_port, which
+from deploy.services import ROOT, RedisServer, free_port, which
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
@@ -144,7 +144,11 @@ async def test_tls(tmp_path: Path, certificate: Certificate) -> None:
 
 async def test_a_user_of_its_own(tmp_path: Path) -> None:
     """With the rights that docs/operations.md names and no more; a wrong password is away."""
-    rights = ["on", ">p@ss", "~genpage:*", "&genpage:*", "+@all", "-@admin", "-@dangerous"]
+    named = (
+        "~genpage:* &genpage:* +@read +@write +@scripting +@connection +@pubsub +time -@dangerous"
+    )
+    assert f"`{named}`" in (ROOT / "docs" / "operations.md").read_text("utf-8").replace("\n", " ")
+    rights = ["on", ">p@ss", *named.split()]
     options = ("--user", "default", "off", "--user", "genpage", *rights)
     with RedisServer(tmp_path / "redis", options=options) as server:
         place = f"127.0.0.1:{server.port}/0"
