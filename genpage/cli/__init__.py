@@ -61,6 +61,7 @@ ENTRIES = (
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
     Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
     Entry(("bench", "freshness"), "bench", "BenchFreshness", "from an event to the page"),
+    Entry(("bench", "swap"), "bench", "BenchSwap", "what a new bundle costs pages meanwhile"),
     Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
     Entry(("bench", "log"), "bench", "BenchLog", "what the event log's guarantees cost"),
     Entry(("bench", "catalog"), "bench", "BenchCatalog", "a title arrives while pages are made"),

@@ -139,3 +139,17 @@ class BenchCatalog(Benchmark):
         from benchmarks import catalog
 
         return catalog.report(self.bundle)
+
+
+class BenchSwap(Benchmark):
+    """What swapping bundles costs the pages that are asked for meanwhile, on a Kafka of its own."""
+
+    bundle: Path | None = Field(default=None, description="the bundle to swap; else a small one")
+    swaps: int = Field(default=20, ge=4, description="versions that follow each other")
+    threads: int = Field(default=1, ge=0, le=1024, description="of the model; 0: one a core")
+
+    def report(self) -> "Report":
+        """The table of bounds, and what holds."""
+        from benchmarks import swap
+
+        return swap.report(self.bundle, swaps=self.swaps, threads=self.threads)
