@@ -16,7 +16,7 @@ from genpage.errors import NotFoundError
 from genpage.event import Event
 from genpage.page import Page
 from genpage.request import DEVICES
-from genpage.served_page import ServedPage
+from genpage.served_page import ServedPage, ServedRow
 from simulation.behaviour import OUTCOMES
 from simulation.familiarity import NEW
 from simulation.feedback import sample
@@ -54,12 +54,15 @@ class Players:
             return []
         device = DEVICES.index(page.device)
         states = self._known(page)
-        entities = np.full((1, len(rows), max(len(row.entity_ids) for row in rows)), -1, np.int32)
+        # By row the places whose titles have a truth; the eye passes over the others.
+        places = [self._places(row) for row in rows]
+        width = max(map(len, places))
+        entities = np.full((1, len(rows), width), -1, np.int32)
         known = np.zeros_like(entities)
-        for place, row in enumerate(rows):
-            width = len(row.entity_ids)
-            entities[0, place, :width] = self._judge.entities(row.entity_ids)
-            known[0, place, :width] = [states.get(id_, NEW) for id_ in row.entity_ids]
+        for row_pos, told in enumerate(places):
+            entities[0, row_pos, : len(told)] = [entity for _, entity in told]
+            ids = [rows[row_pos].entity_ids[column] for column, _ in told]
+            known[0, row_pos, : len(told)] = [states.get(id_, NEW) for id_ in ids]
         visits = Visits(
             np.array([member], np.int32), np.array([page.at]), np.array([device], np.int32)
         )
@@ -70,7 +73,8 @@ class Players:
         order = acted[np.argsort(feedback.after_s[0, acted], kind="stable")]
         events, latest = [], max(self._clock(), page.at)
         for place in order.tolist():
-            row_pos, col_pos = divmod(place, entities.shape[2])
+            row_pos, among = divmod(place, width)
+            col_pos = places[row_pos][among][0]
             ts = min(page.at + float(feedback.after_s[0, place]), latest)
             watched = round(float(feedback.watched_s[0, place]), 1)
             events.append(
@@ -89,6 +93,11 @@ class Players:
             )
         self._judge.fold(((e.entity_id, e.action, e.duration_s) for e in events), states)
         return events
+
+    def _places(self, row: ServedRow) -> list[tuple[int, int]]:
+        """(column, number of the entity) of those that the simulation knows."""
+        numbers = self._judge.entities(row.entity_ids)
+        return [(column, number) for column, number in enumerate(numbers) if number >= 0]
 
     def _known(self, page: ServedPage) -> dict[str, int]:
         states = self._states.get(page.user_id)
