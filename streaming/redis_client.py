@@ -8,7 +8,8 @@ Decisions:
 2. While the breaker is open nobody asks: a page loses no time. One heartbeat probes, four times a
    second, so that a return is noticed without anybody asking.
 3. A command that Redis refuses (read-only, out of memory) is unavailable too, and opens nothing:
-   other commands may well work.
+   other commands may well work. That writes are refused is remembered, since what is read is then
+   older than it says, until a write of the heartbeat's works.
 """
 
 import asyncio
@@ -18,11 +19,18 @@ from typing import Any, Self, TypeVar, cast
 
 from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.client import PubSub
-from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
+from redis.exceptions import (
+    ClusterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisClusterException,
+    RedisError,
+)
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as SlowError
 
 from genpage.errors import UnavailableError
+from streaming import redis_keys
 from streaming.breaker import Breaker
 from streaming.redis_url import Waiting, connect
 
@@ -50,6 +58,8 @@ class RedisClient:
         self._breaker = Breaker(failures=FAILURES, pause_s=HEARTBEAT_S)
         self._when_changed = when_changed
         self._calls = asyncio.TaskGroup()
+        # Whether Redis refused a write lately: it is read-only, full, or short of replicas.
+        self.refusing = False
         self._heartbeat: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -120,6 +130,7 @@ class RedisClient:
             outcome = error
         except RedisError as error:
             self._breaker.succeeded()
+            self.refusing |= _refuses_writes(error)
             outcome = error
         except Exception as error:  # noqa: BLE001 - the caller's bug, and raised to the caller
             outcome = error
@@ -129,10 +140,21 @@ class RedisClient:
 
     async def _watch(self) -> None:
         while True:
-            if self.available or self._breaker.probes():
+            if self.refusing and self.available:
+                self.refusing = isinstance(await self._attempt(_write), Exception)
+            elif self.available or self._breaker.probes():
                 await self._attempt(_ping)
             await asyncio.sleep(HEARTBEAT_S)
 
 
 async def _ping(redis: Commands) -> Any:  # noqa: ANN401 - redis-py's own type
     return await redis.execute_command("PING")
+
+
+async def _write(redis: Commands) -> Any:  # noqa: ANN401 - redis-py's own type
+    return await redis.set(redis_keys.PROBE, b"", ex=60)
+
+
+def _refuses_writes(error: RedisError) -> bool:
+    mapped = isinstance(error, (ReadOnlyError, OutOfMemoryError))
+    return mapped or str(error).startswith(("MISCONF", "NOREPLICAS"))

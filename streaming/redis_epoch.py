@@ -56,8 +56,8 @@ class RedisEpoch:
 
     @property
     def whole(self) -> bool:
-        """Whether the store has what the log has, as far as that can be had again."""
-        return self._whole or self.feed is None
+        """Whether the store has what it should: it takes writes, and has what the log has."""
+        return not self._client.refusing and (self._whole or self.feed is None)
 
     async def begin(self) -> str:
         """The epoch that is fed from now on: what is applied for another one is refused."""

@@ -9,6 +9,9 @@ EPOCH = "genpage:epoch"
 # Which partitions of the log an epoch has all of; on the epoch's slot.
 FILLED = "genpage:{genpage:epoch}:filled"
 
+# Written to see whether writes work again.
+PROBE = "genpage:probe"
+
 
 def context(user_id: str) -> str:
     """History and profile."""
