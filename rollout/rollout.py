@@ -19,55 +19,39 @@ Decisions:
 """
 
 import asyncio
-import ctypes
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import NotFoundError
 from genpage.trends import Trends
-from rollout.active import ActiveBundle, Handled, Held
+from rollout.active import ActiveBundle, Handled
 from rollout.announcement import Announcement
 from rollout.aside import Aside
 from rollout.attempt import Attempt, State
 from rollout.bringer import Adopt, Bringer, Settings, require
 from rollout.canary import Canary, Verdict
+from rollout.keeper import Keeper
 from rollout.orders import Orders
 from rollout.probe import Prober
 from rollout.refusal import LASTING, Kind, RefusedError
 from rollout.refused import Refusal, Refused
 from rollout.shadow import Shadow
 from rollout.status import Event, Named, Status
+from rollout.teller import Teller
 from rollout.trial import CanaryTrial, Served, ShadowTrial, Trial
 from runtime.model import LoadedModel
 from runtime.registry import Registry
 from runtime.worker import Worker
 
 MOST_ATTEMPTS: Final = 50
-MOST_STATUSES: Final = 200
 # Until a source or memory that failed is asked again.
 RETRY_S: Final = (5.0, 30.0, 120.0, 300.0)
 RETRIED: Final[frozenset[Kind]] = frozenset({"away", "no-room"})
-
-
-@dataclass(slots=True)
-class Numbers:
-    """What is counted, for metrics; seconds. ``refused`` is by kind."""
-
-    swaps: int = 0
-    rolled_back: int = 0
-    refused: dict[Kind, int] = field(default_factory=dict)
-    # From taking an announcement up to new pages being made with it.
-    last_swap_s: float | None = None
-    # The assignment alone.
-    last_activation_s: float | None = None
 
 
 class Rollout:
@@ -91,10 +75,7 @@ class Rollout:
     ) -> None:
         """``remembered`` is what the registry's active model was loaded from."""
         self.settings = settings
-        self.numbers = Numbers()
-        self.listeners: list[Callable[[Status], None]] = []
         self.when_swapped: list[Callable[[float], None]] = []
-        self.statuses = deque[Status](maxlen=MOST_STATUSES)
         self.attempts: dict[str, Attempt] = {}
         self._registry = registry
         self._log = log
@@ -107,10 +88,11 @@ class Rollout:
         self._bringer = Bringer(
             settings, registry, self._refused, self._prober, self._aside, adopt or self._add, log
         )
-        self._held: dict[str, Held] = {}
-        if remembered is not None:
-            self._held[remembered.version] = remembered.held
-        self._remembered = remembered
+        self._keeper = Keeper(
+            settings, registry, self._bringer, self._aside, log, remembered=remembered
+        )
+        self._teller = Teller(settings.replica, registry, self._keeper.named, log, clock)
+        self.numbers = self._teller.numbers
         self._handled = None if remembered is None else remembered.handled
         self._orders = Orders(self._handled)
         self._pending: Attempt | None = None
@@ -118,7 +100,6 @@ class Rollout:
         self._trial: Trial | None = None
         self._trial_of: Attempt | None = None
         self._news = asyncio.Event()
-        self._keeping = asyncio.Lock()
         self._group = asyncio.TaskGroup()
         self._worker_task: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -149,6 +130,16 @@ class Rollout:
         """How it is, for probes."""
         ended = self._worker_task is None or self._worker_task.done()
         return "ended" if ended else "ok"
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """What was said of bundles, the latest of it."""
+        return self._teller.statuses
+
+    @property
+    def listeners(self) -> list[Callable[[Status], None]]:
+        """Called with each status; to be added to."""
+        return self._teller.listeners
 
     @property
     def trial(self) -> Trial | None:
@@ -210,7 +201,7 @@ class Rollout:
         for each in self.attempts.values():
             if left is not None and each.digest == left.digest and each.state == "active":
                 self._change(each, "rolled back", "asked for by an operator")
-        self._tell("rolled back", left, f"asked for by an operator; {model.version} serves")
+        self._teller.tell("rolled back", left, f"asked for by an operator; {model.version} serves")
         self._settle_handled()
         await self._keep()
         return model
@@ -223,20 +214,12 @@ class Rollout:
     def announce_start(self) -> None:
         """Say what this replica started with."""
         if self._registry.active is not None:
-            self._tell("activated", self._registry.active, "the server started with it")
-
-    def named(self, model: LoadedModel | None) -> Named | None:
-        """A bundle by name and origin."""
-        if model is None:
-            return None
-        held = self._held.get(model.version)
-        uri = "" if held is None else held.bundle_uri or Path(held.folder).absolute().as_uri()
-        return Named(model.version, model.digest, uri)
+            self._teller.tell("activated", self._registry.active, "the server started with it")
 
     # One at a time.
 
     async def _work(self) -> None:
-        await self._bring_previous_back()
+        await self._keeper.bring_previous_back()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -260,11 +243,7 @@ class Rollout:
         model = await self._bringer.bring(attempt, lambda: self._touch(attempt))
         require(attempt)
         attempt.version, attempt.digest = model.version, model.digest
-        if model.version not in self._held:
-            folder = str(self.settings.staging / model.digest)
-            self._held[model.version] = Held(
-                model.version, model.digest, folder, attempt.announcement.bundle_uri
-            )
+        self._keeper.note(model, attempt.announcement.bundle_uri)
         active = self._registry.active
         strategy = attempt.announcement.rollout.strategy
         if active is not None and active.digest == model.digest and self._trial is None:
@@ -274,7 +253,7 @@ class Rollout:
         self._end_trial()
         if active is None or strategy == "immediate":
             if active is None or active.digest != model.digest:
-                self._tell("loaded", model, None, attempt)
+                self._teller.tell("loaded", model, None, attempt)
             self._switch(model.version, None, attempt, begun)
         else:
             self._try_out(attempt, model)
@@ -298,7 +277,7 @@ class Rollout:
                 trends=self._trends,
                 autoregressive=self._autoregressive,
             )
-        self._tell("loaded", model, None, attempt)
+        self._teller.tell("loaded", model, None, attempt)
 
     def _decided(self, attempt: Attempt, verdict: Verdict) -> None:
         """A canary's end, in the call that counted its last page."""
@@ -318,7 +297,7 @@ class Rollout:
         self._end_trial()
         self.numbers.rolled_back += 1
         self._change(attempt, "rolled back", why)
-        self._tell(event, model, why, attempt)
+        self._teller.tell(event, model, why, attempt)
 
     def _switch(
         self,
@@ -345,7 +324,7 @@ class Rollout:
         if attempt is not None:
             self._change(attempt, "active", why)
         self._settle_handled()
-        self._tell("activated", model, why, attempt)
+        self._teller.tell("activated", model, why, attempt)
 
     def _end_trial(self) -> None:
         self._registry.end_trial()
@@ -374,7 +353,7 @@ class Rollout:
             self._remember_refusal(attempt.digest, error.kind, str(error))
             self._settle_handled()
         named = Named(attempt.version or "", attempt.digest or "", attempt.announcement.bundle_uri)
-        self._tell("rejected", named, str(error), attempt)
+        self._teller.tell("rejected", named, str(error), attempt)
         if error.kind in RETRIED and attempt.wanted:
             self._later(attempt)
 
@@ -404,71 +383,17 @@ class Rollout:
         ):
             self._handled = Handled(newest.announcement.created_at, newest.announcement.digest)
 
-    # After a change: nothing here delays a page.
-
-    async def _bring_previous_back(self) -> None:
-        """After a restart, load what a rollback would give."""
-        held = None if self._remembered is None else self._remembered.previous
-        if held is None or self._registry.previous is not None:
-            return
-        try:
-            model = await self._aside.run(
-                LoadedModel.load, Path(held.folder), self.settings.loading, digest=held.digest
-            )
-            if self.settings.rules is not None:
-                model = model.with_rules(self.settings.rules)
-            await self._bringer.adopt(model)
-            self._held[model.version] = held
-            if self._registry.previous is None:
-                self._registry.remember(model.version)
-        except Exception as error:  # noqa: BLE001 - a rollback is then not there; pages are
-            self._log.warning("the earlier bundle is gone", version=held.version, why=str(error))
-
     async def _keep(self) -> None:
-        """Remember what stands, and let go of what nobody needs."""
-        async with self._keeping:
-            loaded = [
-                a.version for a in self.attempts.values() if a.state in {"loaded", "on trial"}
-            ]
-            manual = [version for version in loaded[-1:] if version is not None]
-            released = self._registry.retain(manual)
-            for model in released:
-                self._held.pop(model.version, None)
-            for attempt in self.attempts.values():
-                gone = attempt.version is not None and self._registry.find(attempt.version) is None
-                if attempt.state in {"loaded", "on trial"} and gone:
-                    self._change(attempt, "replaced")
-            kept = {model.digest for model in self._registry.loaded}
-            current = self._current
-            if current is not None and current.digest is not None:
-                kept |= {current.digest, f"{current.digest}.part"}
-            kept |= {f"{a.digest}.part" for a in self.attempts.values() if a.kind in RETRIED}
-            standing = self._standing()
-            try:
-                await self._aside.run(self._tidy, released, kept, standing)
-            except OSError as error:
-                self._log.error("what stands cannot be remembered", why=str(error))
-
-    def _standing(self) -> ActiveBundle | None:
-        active, previous = self._registry.active, self._registry.previous
-        held = None if active is None else self._held.get(active.version)
-        if held is None:
-            return None
-        before = None if previous is None else self._held.get(previous.version)
-        return ActiveBundle(
-            held.version, held.digest, held.folder, held.bundle_uri, before, self._handled
-        )
-
-    def _tidy(
-        self, released: list[LoadedModel], kept: set[str], standing: ActiveBundle | None
-    ) -> None:
-        if standing is not None and self.settings.state_dir is not None:
-            standing.remember(self.settings.state_dir)
-        self._bringer.fetcher.keep_only(kept)
-        freed = bool(released)
-        released.clear()
-        if freed:
-            give_memory_back()
+        """Remember what stands, and let go of what nobody needs: after a change, delaying none."""
+        waiting = [a.version for a in self.attempts.values() if a.state in {"loaded", "on trial"}]
+        released = self._registry.retain([version for version in waiting[-1:] if version])
+        for attempt in self.attempts.values():
+            gone = attempt.version is not None and self._registry.find(attempt.version) is None
+            if attempt.state in {"loaded", "on trial"} and gone:
+                self._change(attempt, "replaced")
+        arriving = [self._current, *(a for a in self.attempts.values() if a.kind in RETRIED)]
+        digests = {each.digest for each in arriving if each is not None and each.digest}
+        await self._keeper.keep(released, digests, self._handled)
 
     async def _add(self, model: LoadedModel) -> LoadedModel:
         self._registry.add(model)
@@ -490,39 +415,3 @@ class Rollout:
     def _change(self, attempt: Attempt, state: State, why: str | None = None) -> None:
         attempt.state, attempt.why = state, why
         self._touch(attempt)
-
-    def _tell(
-        self,
-        event: Event,
-        model: LoadedModel | Named | None,
-        why: str | None,
-        attempt: Attempt | None = None,
-    ) -> None:
-        named = model if isinstance(model, Named) else self.named(model)
-        swapped = event == "activated" and attempt is not None
-        status = Status(
-            replica=self.settings.replica,
-            event=event,
-            version=None if named is None else named.version or None,
-            digest=None if named is None else named.digest or None,
-            bundle_uri=None if named is None else named.bundle_uri or None,
-            at=self._clock(),
-            strategy=None if attempt is None else attempt.announcement.rollout.strategy,
-            why=why,
-            kind=None if attempt is None else attempt.kind,
-            retryable=None if attempt is None else attempt.retryable,
-            active=self.named(self._registry.active),
-            previous=self.named(self._registry.previous),
-            swap_s=self.numbers.last_swap_s if swapped else None,
-        )
-        self.statuses.append(status)
-        say = self._log.warning if event in {"rejected", "rolled back"} else self._log.info
-        say(f"bundle {event}", version=status.version, digest=status.digest, why=why)
-        for listener in self.listeners:
-            listener(status)
-
-
-def give_memory_back() -> None:
-    """Have the C library return what was freed to the machine: glibc keeps it otherwise."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # ships no types
 import pytest
 from bundles import digest_of
 from moto.server import ThreadedMotoServer
