@@ -69,4 +69,6 @@ def _calm_down() -> None:
     """Elsewhere than on Linux a thread has no priority of its own to set."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), CALM)
+            own = threading.get_native_id()
+            usual = os.getpriority(os.PRIO_PROCESS, own)
+            os.setpriority(os.PRIO_PROCESS, own, usual + CALM)
