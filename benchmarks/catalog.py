@@ -9,6 +9,7 @@ made with it. Each stands beside the same without arrivals.
 """
 
 import asyncio
+import gc
 import time
 from pathlib import Path
 from statistics import median
@@ -37,7 +38,10 @@ def report(bundle: Path) -> Report:
     log = structlog.wrap_logger(
         structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
     )
-    return asyncio.run(_measured(compose(Settings(bundle=bundle), log)))
+    server = compose(Settings(bundle=bundle), log)
+    gc.collect()
+    gc.freeze()  # as `genpage serve` does
+    return asyncio.run(_measured(server))
 
 
 class _Load:
