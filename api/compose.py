@@ -39,6 +39,7 @@ from streaming.ports import ContextStore, Vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_directory import RedisDirectory
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
@@ -246,6 +247,7 @@ def _redis_stores(
         prompts=RedisPromptCache(client),
         sink=DirectSink(contexts, trends),
         trends=trends.snapshot,
+        directory=RedisDirectory(client, contexts),
         newest=newest,
         event_log=_event_log(settings.kafka, contexts, trends, log, epoch),
         members=RedisMembers(client, contexts, recent, whole=lambda: epoch.whole),

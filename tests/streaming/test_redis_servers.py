@@ -26,6 +26,7 @@ from streaming.ports import CachedHistory
 from streaming.recent import Recent
 from streaming.redis_client import Commands, RedisClient
 from streaming.redis_context import ERASURES
+from streaming.redis_directory import RedisDirectory
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
 from streaming.redis_url import Waiting
@@ -59,6 +60,7 @@ async def everything(client: RedisClient) -> None:
     assert len(member.context.events) == 5
     assert member.encoded.context_version == member.context.version
     assert len(member.encoded.history) == len(tokens) + 4
+    assert len(await RedisDirectory(client, store).busiest(100)) == 70
     async with client.channel() as channel:
         await channel.subscribe(ERASURES)
         assert await store.erase("user 1")

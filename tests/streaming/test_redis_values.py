@@ -18,6 +18,7 @@ from streaming import context_value, prompt_value, redis_keys
 from streaming.ports import CachedHistory
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
+from streaming.redis_directory import RedisDirectory
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
 
@@ -248,3 +249,18 @@ async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
     await store.erase("u39")
     assert not await store.fill(contexts)
     assert await store.get("u39") is None
+
+
+async def test_the_console_lists_the_busiest(client: RedisClient) -> None:
+    """Of those looked at; keys that are no contexts do no harm."""
+    store = redis_store(client)
+    names = [f"u{n:03}" for n in range(600)]
+    await store.apply([Event("e", name, "film", "play", 1.0) for name in names])
+    some = RedisDirectory(client, store)
+    assert len(await some.busiest(1_000)) == 500
+    await client.call(lambda redis: redis.flushall())
+    await store.apply([Event("e", name, "film", "play", 1.0) for name in ("cyd", "a}d", "bob")])
+    await store.apply([Event("e2", "bob", "film", "play", 2.0)])
+    await client.call(lambda redis: redis.set(redis_keys.context("broken"), b"x"))
+    await client.call(lambda redis: redis.execute_command("LPUSH", redis_keys.context("l"), "x"))
+    assert [context.user_id for context in await some.busiest(2)] == ["bob", "a}d"]
