@@ -32,7 +32,7 @@ from redis.exceptions import TimeoutError as SlowError
 from genpage.errors import UnavailableError
 from streaming import redis_keys
 from streaming.breaker import Breaker
-from streaming.redis_url import Waiting, connect
+from streaming.redis_url import Waiting, close, connect
 
 Commands = Redis | RedisCluster
 T = TypeVar("T")
@@ -75,7 +75,7 @@ class RedisClient:
             self._heartbeat.cancel()
         await self._calls.__aexit__(None, None, None)
         with contextlib.suppress(RedisError, OSError):
-            await self._redis.aclose()
+            await close(self._redis)
 
     @property
     def available(self) -> bool:

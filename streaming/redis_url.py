@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from genpage.errors import UsageError
@@ -42,6 +43,14 @@ def connect(url: str, waiting: Waiting) -> Redis | RedisCluster:
         raise UsageError(
             f"--redis-url: {error}; give one such as redis://127.0.0.1:6379/0"
         ) from error
+
+
+async def close(redis: Redis | RedisCluster) -> None:
+    """Close all connections: those to the Sentinels too, which redis-py leaves open."""
+    await redis.aclose()
+    if isinstance(redis, Redis) and isinstance(redis.connection_pool, SentinelConnectionPool):
+        for sentinel in redis.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def check(url: str) -> None:

@@ -165,7 +165,11 @@ async def test_another_server_forgets_an_erased_member(redis: Callable[[], Redis
         async with serving(store.url) as (_, one), serving(store.url) as (server, two):
             await one.post("/v1/events", json=EVENT)
             kept = str((await page(two))["page_id"])
-            assert (await one.delete("/v1/users/ada/context")).status_code == 204
+
+            async def erased() -> bool:
+                return (await one.delete("/v1/users/ada/context")).status_code == 204
+
+            await until(erased)
             await until(lambda: not server.pages.store.of_member("ada"))
             assert (await two.get(f"/v1/pages/{kept}")).status_code == 404
             store.kill()
