@@ -264,6 +264,7 @@ class Server:
         """Forget a member in this process, whether or not the stores are there."""
         if self.stores.near is not None:
             await self.stores.near(user_id, at)
-        if self.event_log is not None:
-            self.event_log.pages.forget(user_id)
         await self.pages.erase(user_id)
+        if self.event_log is not None:
+            # Last, since pages that were stopped for it are told too.
+            self.event_log.pages.forget(user_id)

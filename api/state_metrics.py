@@ -44,6 +44,17 @@ class StateMetrics(Collector):
             yield CounterMetricFamily(
                 "genpage_catalog_snapshots", "Catalog snapshots swapped in", catalog.snapshots
             )
+            built = catalog.built
+            if built is not None:
+                yield GaugeMetricFamily(
+                    "genpage_catalog_snapshot_seconds", "Building the latest took", built.seconds
+                )
+                yield GaugeMetricFamily(
+                    "genpage_catalog_snapshot_timestamp_seconds", "When it was swapped in", built.at
+                )
+                yield GaugeMetricFamily(
+                    "genpage_catalog_entities", "Titles in the latest snapshot", built.entities
+                )
 
     def _bundles(self) -> Metric:
         models = self._server.models
