@@ -43,7 +43,7 @@ MODEL: Final = "bench"
 MEMBERS: Final = 40
 # Of what the server could make one after the other.
 LOAD: Final = 0.4
-BEFORE_S: Final = 15.0
+BEFORE_S: Final = 30.0
 # Between a swap and the next: what the old bundle held is free by then.
 SETTLE_S: Final = 1.0
 _POLL_S: Final = 0.02
@@ -96,12 +96,14 @@ class _Load:
     http: aiohttp.ClientSession
     pages: list[_Seen] = field(default_factory=list)
     asked: int = 0
+    # Each phase has members of its own.
+    phase: int = 0
 
     async def page(self) -> None:
         """One page."""
         begun = time.monotonic()
         self.asked += 1
-        body = {"user_id": f"m{self.asked % MEMBERS}", **SHAPE}
+        body = {"user_id": f"{self.phase}-{self.asked % MEMBERS}", **SHAPE}
         whole = False
         try:
             async with self.http.post("/v1/pages", json=body) as answer:
@@ -110,6 +112,15 @@ class _Load:
         except aiohttp.ClientError:
             pass
         self.pages.append(_Seen(begun, time.monotonic(), whole))
+
+    async def forget(self, phase: int) -> None:
+        """Erase a phase's members, and with them the pages that are kept for minutes.
+
+        What those take grows with the time that the benchmark runs, not with its swaps.
+        """
+        for number in range(MEMBERS):
+            async with self.http.delete(f"/v1/users/{phase}-{number}/context") as answer:
+                answer.raise_for_status()
 
     @asynccontextmanager
     async def steady(self, every_s: float) -> AsyncIterator[None]:
@@ -189,7 +200,7 @@ async def _measured(
             await asyncio.sleep(BEFORE_S)
             quiet_until = time.monotonic()
             done = [
-                await _swap(http, board, process, bundle, folder, number) for number in range(swaps)
+                await _swap(load, board, process, bundle, folder, number) for number in range(swaps)
             ]
             rollback_ms = await _rolled_back(http)
     before = [page.ms for page in load.pages if page.ended < quiet_until]
@@ -199,7 +210,7 @@ async def _measured(
 
 
 async def _swap(
-    http: aiohttp.ClientSession,
+    load: _Load,
     board: Board,
     process: psutil.Process,
     bundle: Path,
@@ -211,7 +222,7 @@ async def _swap(
     begun = time.monotonic()
     await board.announce(announcement.document())
     while True:
-        status = await _get(http, "/admin/v1/checkpoints/status")
+        status = await _get(load.http, "/admin/v1/checkpoints/status")
         if status["active"]["digest"] == digest:
             break
         last = status["statuses"][-1]
@@ -219,7 +230,10 @@ async def _swap(
             raise RuntimeError(f"the bundle was refused: {last['why']}")
         await asyncio.sleep(_POLL_S)
     active = time.monotonic()
+    load.phase += 1
     await asyncio.sleep(SETTLE_S)
+    if load.phase > 1:
+        await load.forget(load.phase - 2)
     await asyncio.to_thread(shutil.rmtree, copy)
     return _Swap(begun, active, status["last_activation_s"] * 1000, process.memory_info().rss)
 
