@@ -25,8 +25,12 @@ SLACK_MS: Final = 20.0
 class Timed:
     """What the same pages took, milliseconds each: the bundle's and the active one's."""
 
-    candidate: tuple[float, ...]
-    active: tuple[float, ...]
+    candidate: tuple[float, ...] = ()
+    active: tuple[float, ...] = ()
+
+    def plus(self, more: "Timed") -> "Timed":
+        """With more of the same."""
+        return Timed(self.candidate + more.candidate, self.active + more.active)
 
 
 def check_lineage(candidate: Vocabulary, active: Vocabulary, active_digest: str) -> None:
