@@ -35,6 +35,7 @@ ANSWER_S: Final = 0.6
 CONNECT_S: Final = 5.0
 AGAIN_S: Final = 0.5
 LAST_S: Final = 2.0
+_AWAY: Final = "The event log is away and nothing was taken; send it again."
 # Above it there is no batch, only the one message.
 _REQUEST_BYTES: Final = DEAD_LETTER_BYTES - 1024
 
@@ -88,6 +89,8 @@ class Producer:
         `UnavailableError` where that is not known: they see all of them then, or none.
         """
         with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            if self._producer is None:
+                raise UnavailableError(_AWAY)
             origin = self.tracing.headers()
             traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
             await self._bounded(self._transactions.send(traced), within_s)
@@ -105,7 +108,7 @@ class Producer:
     async def _send(self, messages: Sequence[Message], within_s: float) -> None:
         producer = self._producer
         if producer is None:
-            raise UnavailableError("The event log is away and nothing was taken; send it again.")
+            raise UnavailableError(_AWAY)
         origin = self.tracing.headers()
         limit = asyncio.timeout(within_s)
         self._sending.add(limit)
