@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -125,6 +125,62 @@ async def test_pages_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
             assert await state(client) == (200, "away")
         finally:
             broker.kill()
+
+
+async def test_thirty_seconds_without_kafka_under_load(tmp_path: Path) -> None:
+    """Every page is served, every event refused or kept; afterwards all that was kept is there."""
+    page = {"rows": 1, "entities_per_row": 2}
+    prefix, acknowledged, pages, answers = uuid.uuid4().hex, list[tuple[str, str]](), [], set()
+    with KafkaBroker(tmp_path) as broker:
+        async with serving(broker.bootstrap) as (_, client):
+
+            async def load() -> None:
+                number = 0
+                while True:
+                    number += 1
+                    user, event_id = f"{prefix}-{number % 20}", f"{prefix}-{number}"
+                    event = {"event_id": event_id, "user_id": user, "entity_id": "e2"}
+                    posted = await client.post("/v1/events", json={**event, "action": "play"})
+                    answers.add(posted.status_code)
+                    if posted.status_code == 202:
+                        acknowledged.append((user, event_id))
+                    else:
+                        assert int(posted.headers["retry-after"]) >= 1
+                    made = await client.post("/v1/pages", json={"user_id": user, **page})
+                    pages.append((made.status_code, made.json()["degraded"]))
+
+            async def whole() -> bool:
+                made = await client.post("/v1/pages", json={"user_id": prefix, **page})
+                return bool(made.json()["degraded"] == [])
+
+            await until(whole)
+            loading = asyncio.create_task(load())
+            await until(lambda: len(acknowledged) > 50)
+            await asyncio.to_thread(broker.kill)
+            before = len(pages)
+            await asyncio.sleep(30)  # the outage itself
+            during = len(pages)
+            assert during > before + 100
+            await asyncio.to_thread(broker.start)
+            async with asyncio.timeout(5):
+                await until(whole)
+            kept = len(acknowledged)
+            await until(lambda: len(acknowledged) > kept + 50)
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+
+            async def all_there() -> bool:
+                held = set[str]()
+                for user in {user for user, _ in acknowledged}:
+                    context = (await client.get(f"/v1/users/{user}/context")).json()
+                    held |= {event["event_id"] for event in context["events"]}
+                return {event_id for _, event_id in acknowledged} <= held
+
+            await until(all_there)
+    assert answers == {202, 503}
+    assert {status for status, _ in pages} == {200}
+    assert all(degraded == ["events"] for _, degraded in pages[before + 100 : during])
 
 
 async def is_ok(client: httpx.AsyncClient) -> bool:
