@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streaming.dead_letters import KINDS
 from streaming.event_log import EventLog
+from streaming.topics import READ
 
 
 class LogMetrics(Collector):
@@ -43,7 +45,11 @@ class LogMetrics(Collector):
         poison = CounterMetricFamily(
             "genpage_dlq", "Messages sent to the dead letters", labels=["topic", "kind"]
         )
+        # From the start at 0: of a series that appears at 1 nobody sees an increase.
+        counts = {(topic.name, kind): 0 for topic in READ for kind in KINDS}
         for tally in tallies:
-            for (topic, kind), count in tally.poison.items():
-                poison.add_metric([topic, kind], count)
+            for which, count in tally.poison.items():
+                counts[which] = counts.get(which, 0) + count
+        for which, count in counts.items():
+            poison.add_metric(which, count)
         yield poison

@@ -1,10 +1,12 @@
 """The rollout's numbers, read off it at each scrape."""
 
 from collections.abc import Iterator
+from typing import get_args
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from rollout.refusal import Kind
 from rollout.rollout import Rollout
 
 
@@ -14,18 +16,15 @@ class RolloutMetrics(Collector):
     def __init__(self, rollout: Rollout) -> None:
         self._rollout = rollout
 
-    def describe(self) -> list[Metric]:
-        """Nothing: the names come with the numbers."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
         numbers, trial = self._rollout.numbers, self._rollout.trial
         refused = CounterMetricFamily(
             "genpage_bundles_refused", "Announced bundles that were refused", labels=["kind"]
         )
-        for kind, count in numbers.refused.items():
-            refused.add_metric([kind], count)
+        # Every kind from the start: of a series that appears at 1 nobody sees an increase.
+        for kind in get_args(Kind):
+            refused.add_metric([kind], numbers.refused.get(kind, 0))
         yield refused
         yield CounterMetricFamily(
             "genpage_rollbacks",

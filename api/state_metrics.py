@@ -28,10 +28,6 @@ class StateMetrics(Collector):
     def __init__(self, server: Observed) -> None:
         self._server = server
 
-    def describe(self) -> list[Metric]:
-        """Nothing: to be told the names, a registry would collect from a server half made."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
         parts = GaugeMetricFamily("genpage_part_up", "Whether a part is well", labels=["part"])

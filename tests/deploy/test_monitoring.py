@@ -3,21 +3,26 @@
 import json
 import re
 import uuid
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
 import yaml
 from kafka_clients import EVENTS, produce, until
+from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 from promql import asked
 
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import FakeServed, Logbook, fake_catalog
+from rollout.refusal import Kind
 from runtime.model import LoadedModel
 from streaming.broker import Broker
+from streaming.messages import Poison
+from streaming.topics import READ
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -131,6 +136,22 @@ async def test_what_is_asked_for_is_there(exposed: dict[str, set[str]]) -> None:
     ]
     assert missing == []
     assert not {label for labels in exposed.values() for label in labels} & {"user_id", "user"}
+
+
+def test_a_first_occurrence_is_an_increase() -> None:
+    """What is judged by its increase is there from the start, under every label it will have."""
+    broker = Broker("127.0.0.1:1", uuid.uuid4().hex)
+    server = compose(Settings(kafka=broker), Logbook().logger())
+    text = generate_latest(server.metrics.registry).decode()
+    samples = [s for family in text_string_to_metric_families(text) for s in family.samples]
+    fresh = {(s.name, *sorted(s.labels.values())) for s in samples if s.value == 0.0}
+    judged = {each.metric for rule in alerts() for each in asked(rule["expr"]) if each.increase}
+    assert judged > {"genpage_dlq_total", "genpage_bundles_refused_total"}
+    assert judged <= {name for name, *_ in fresh}
+    for kind in get_args(Kind):
+        assert ("genpage_bundles_refused_total", kind) in fresh
+    for topic, kind in product(READ, (*get_args(Poison), "refused", "unreadable")):
+        assert ("genpage_dlq_total", *sorted((topic.name, kind))) in fresh
 
 
 @pytest.mark.parametrize("where", sorted(EXPRESSIONS))
