@@ -1,4 +1,4 @@
-"""Redis restarted empty under two replicas: filled from the log again, once, and pages say so."""
+"""Redis that lost something under its replicas: filled from the log again, and pages say so."""
 
 import uuid
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from kafka_clients import produce, until
+from redis.asyncio import Redis
 from replica import Replica, replica
 
 from api.fake import Logbook
@@ -102,6 +103,33 @@ async def test_an_emptied_redis_is_filled_again_once(kafka: str, redis: RedisSer
             assert await one.whole(users[0])
             assert one.connection.state == "ok"
             assert one.read_again + two.read_again == before + losses * every
+
+
+async def test_what_a_file_lacks_is_read_again(kafka: str, redis: RedisServer) -> None:
+    """Redis killed after its last save and started from it: nothing acknowledged is lost."""
+    await create_missing(Broker(kafka))
+    mine, group = uuid.uuid4().hex, f"group-{uuid.uuid4().hex}"
+    users = [f"{mine}-{n}" for n in range(MEMBERS)]
+    events = events_of(users)
+    sent = [of_event(one) for one in events]
+    saved = len(sent) // 2
+    with redis:
+        async with replica(redis.url, kafka, group) as one:
+
+            async def filled(known: Sequence[Event]) -> bool:
+                return one.epoch.whole and await held(one, users) == folded(known, ())
+
+            await produce(kafka, [(message.key, message.value) for message in sent[:saved]])
+            await until(lambda: filled(events[:saved]))
+            async with Redis(port=redis.port, protocol=2) as link:
+                await link.save()
+            await produce(kafka, [(message.key, message.value) for message in sent[saved:]])
+            await until(lambda: filled(events))
+            await until(lambda: one.log.consumer.lag["genpage.events"] == 0)
+            redis.kill()
+            redis.start()
+            await until(lambda: not one.epoch.whole)
+            await until(lambda: filled(events))
 
 
 async def test_every_replica_forgets_who_was_erased(kafka: str, redis: RedisServer) -> None:

@@ -1,5 +1,6 @@
 """The kinds of Redis that a URL may name, each a real one: TLS, a user, Sentinel, Cluster."""
 
+import asyncio
 import datetime as dt
 import ipaddress
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -18,6 +19,7 @@ from kafka_clients import until
 from redis.asyncio import Redis
 from stores import redis_store
 
+from api.fake import Logbook
 from deploy.services import ROOT, RedisServer, free_port, which
 from genpage.errors import UnavailableError
 from genpage.event import Event
@@ -27,6 +29,7 @@ from streaming.recent import Recent
 from streaming.redis_client import Commands, RedisClient
 from streaming.redis_context import ERASURES
 from streaming.redis_directory import RedisDirectory
+from streaming.redis_epoch import RedisEpoch
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
 from streaming.redis_url import Waiting
@@ -147,7 +150,8 @@ async def test_tls(tmp_path: Path, certificate: Certificate) -> None:
 async def test_a_user_of_its_own(tmp_path: Path) -> None:
     """With the rights that docs/operations.md names and no more; a wrong password is away."""
     named = (
-        "~genpage:* &genpage:* +@read +@write +@scripting +@connection +@pubsub +time -@dangerous"
+        "~genpage:* &genpage:* +@read +@write +@scripting +@connection +@pubsub +time "
+        "-@dangerous +info"
     )
     assert f"`{named}`" in (ROOT / "docs" / "operations.md").read_text("utf-8").replace("\n", " ")
     rights = ["on", ">p@ss", *named.split()]
@@ -163,6 +167,19 @@ async def test_a_user_of_its_own(tmp_path: Path) -> None:
         async with RedisClient(f"redis://genpage:wrong@{place}", waiting=PATIENT) as client:
             with pytest.raises(UnavailableError):
                 await client.values("genpage:x")
+
+
+async def test_a_user_that_may_not_ask_who_serves(tmp_path: Path) -> None:
+    """Without ``+info`` the store is used, and what that costs is said once."""
+    rights = ("~genpage:*", "+@read", "+@write", "+@scripting", "+@connection", "-@dangerous")
+    options = ("--user", "default", "off", "--user", "genpage", "on", ">p@ss", *rights)
+    lines = Logbook()
+    with RedisServer(tmp_path / "redis", options=options) as server:
+        async with client_of(f"redis://genpage:p%40ss@127.0.0.1:{server.port}/0") as client:
+            epoch = RedisEpoch(client, redis_store(client), lines.logger())
+            name = await epoch.begin()
+            assert await epoch.begin() == name
+    assert [line["event"] for line in lines.lines] == ["Redis does not say which server it is"]
 
 
 async def _execute(redis: Commands, command: Sequence[str]) -> object:
@@ -228,6 +245,59 @@ async def test_the_master_of_a_sentinel(tmp_path: Path) -> None:
             assert [event.event_id for event in context.events] == ["kept", "after"]
 
 
+class Fed:
+    """What feeds a store, and is told to do it again."""
+
+    every_partition = (("genpage.events", 0),)
+    rewound = 0
+
+    def filled(self, epoch: str) -> Sequence[tuple[str, int]]:
+        """Nothing."""
+        del epoch
+        return ()
+
+    def rewind(self) -> None:
+        """Count it."""
+        self.rewound += 1
+
+
+async def test_a_failover_that_loses_writes_is_another_epoch(tmp_path: Path) -> None:
+    """The replica that takes over has the epoch's name, and not the last event: it is fed again."""
+    with ExitStack() as stack:
+        first = stack.enter_context(RedisServer(tmp_path / "first"))
+        replica = ("--replicaof", "127.0.0.1", str(first.port))
+        second = stack.enter_context(RedisServer(tmp_path / "second", options=replica))
+        (tmp_path / "sentinel").mkdir()
+        sentinel = stack.enter_context(Sentinel(tmp_path / "sentinel", [first]))
+        async with AsyncExitStack() as open_:
+            asked: Any = await open_.enter_async_context(Redis(port=sentinel.port, protocol=2))
+            link: Any = await open_.enter_async_context(Redis(port=second.port, protocol=2))
+            url = f"redis+sentinel://127.0.0.1:{sentinel.port}/genpage/0"
+            client = await open_.enter_async_context(client_of(url))
+            store, fed = redis_store(client), Fed()
+            epoch = RedisEpoch(client, store, Logbook().logger())
+            epoch.feed = fed
+            name = await epoch.begin()
+
+            async def known() -> bool:
+                named = await link.execute_command("GET", "genpage:epoch")
+                return named == name.encode() and bool(
+                    await asked.execute_command("SENTINEL", "REPLICAS", "genpage")
+                )
+
+            await until(known)
+            watching = asyncio.create_task(epoch.watch())
+            # What is written from now on does not reach the replica.
+            await link.execute_command("REPLICAOF", "127.0.0.1", "1")
+            await store.apply([Event("lost", "ada", "film", "play", 1.0)])
+            assert not fed.rewound
+            first.kill()
+            await until(lambda: fed.rewound == 1)
+            assert await epoch.begin() != name
+            assert await store.get("ada") is None
+            watching.cancel()
+
+
 @pytest.fixture
 def nodes(tmp_path: Path) -> Iterator[list[RedisServer]]:
     """Three servers of one cluster, not yet introduced to each other."""
@@ -274,4 +344,8 @@ async def test_a_cluster_of_three(nodes: list[RedisServer]) -> None:
         client = await stack.enter_async_context(client_of(f"redis+cluster://{hosts}"))
         assert client.cluster
         await everything(client)
+        epoch = RedisEpoch(client, redis_store(client), Logbook().logger())
+        name = await epoch.begin()
+        assert await epoch.begin() == name
+        assert len(name.partition(".")[2].split(",")) == len(nodes)
         assert all([await link.dbsize() for link in links])
