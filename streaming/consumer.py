@@ -14,6 +14,8 @@ times, and then the consumer has ended and says so. Decisions:
    it is committed with that store's epoch, and whoever is assigned a partition whose epoch is not
    the store's reads it again from the beginning. That holds for a replica that was away while the
    store was emptied, and for one that takes over another's partitions.
+5. Lanes are for partitions that stock was taken of, in this assignment, so that what is in flight
+   is always of the epoch that it is committed with. What was read before is put back.
 """
 
 import asyncio
@@ -85,6 +87,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
         self._stocked = False
+        # Counts the times that partitions came or went: stock taken across one is worth nothing.
+        self._generation = 0
         self._rewinds = 0
         self._rewound = 0
         self._closing = asyncio.Event()
@@ -227,27 +231,30 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             if not self._stocked:
                 await self._take_stock(client)
             records = await client.getmany(timeout_ms=POLL_MS, max_records=_MOST_RECORDS)
+            if not self._stocked:
+                for place, taken in records.items():
+                    client.seek(place, taken[0].offset)
+                continue
             for place, taken in records.items():
                 self._lane(self._group, place).take(taken)
-            if self._stocked:
-                self._flow(client)
-                await self._note(client)
+            self._flow(client)
+            await self._note(client)
 
     async def _take_stock(self, client: AIOKafkaConsumer) -> None:
         """Go back to the beginning where the store has not what the offset says; note the ends.
 
         Nothing is read before, and nothing committed. The new offsets are committed at once: after
-        a crash they hold.
+        a crash they hold. Taken in vain where partitions come or go meanwhile.
         """
-        places, rewinds = client.assignment(), self._rewinds
-        if not places:
+        places, rewinds, generation = client.assignment(), self._rewinds, self._generation
+        if not places or not self._joined:
             return
-        if rewinds > self._rewound:
-            await self._give_up(client, places)
+        await self._give_up(client, places)
         try:
             epoch = "" if self._epoch is None else await self._epoch()
         except UnavailableError:
-            client.pause(*places)
+            if self._generation == generation:
+                client.pause(*places)
             return
         if rewinds > self._rewound and self._epoch is None:
             outdated = set(places)
@@ -256,11 +263,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         starts: Mapping[TopicPartition, int] = {}
         if outdated:
             self._log.warning("partitions are read again", partitions=len(outdated))
-            await self._settle()
             starts = await client.beginning_offsets(outdated)
+            if self._generation != generation:
+                return
             await client.commit({place: (start, epoch) for place, start in starts.items()})
         ends = await client.end_offsets(places)
-        if client.assignment() != places:
+        if self._generation != generation:
             return
         for place, start in starts.items():
             client.seek(place, start)
@@ -308,6 +316,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def _forget_stock(self) -> None:
         self._stocked = False
+        self._generation += 1
         self._epochs, self._positions, self._ends = {}, {}, {}
 
     def _lane(self, group: asyncio.TaskGroup, place: TopicPartition) -> Lane:
