@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -118,9 +119,9 @@ class Bringer:
         now("loading")
         model, cases = await self._aside.run(self._read, fetched)
         now("judging")
-        model = await self._aside.run_calmly(self._try_out, model, cases, announced)
+        model = await self._aside.run_calmly(self._try_out, model, cases, attempt)
         require(attempt)
-        await self._judge(model, cases, announced)
+        await self._judge(model, cases, attempt)
         require(attempt)
         try:
             return await self.adopt(model)
@@ -160,29 +161,34 @@ class Bringer:
             return LoadedModel.read(fetched.folder, settings.loading, digest=fetched.digest)
 
     def _try_out(
-        self, model: LoadedModel, cases: tuple[GoldenCase, ...], announced: Announcement
+        self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt
     ) -> LoadedModel:
         active, settings = self._standing.active, self._settings
-        if active is not None and not announced.rollout.new_lineage:
+        if active is not None and not attempt.announcement.rollout.new_lineage:
             gates.check_lineage(model.vocabulary, active.vocabulary, active.manifest.vocabulary)
         with _refusing():
-            model.try_out(cases)
+            model.try_out(cases[:1])
+        for case in cases[1:]:  # one by one: each takes as long as a page
+            require(attempt)
+            with _refusing():
+                model.try_out((case,))
         try:
             if settings.rules is not None:
                 model = model.with_rules(settings.rules)
-            gates.check_rules(model, cases)
+            gates.check_rules(model, cases, between=partial(require, attempt))
         except RulesError as error:
             raise RefusedError("rules", str(error)) from error
         return model if active is None else model.sharing(active)
 
     async def _judge(
-        self, model: LoadedModel, cases: tuple[GoldenCase, ...], announced: Announcement
+        self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt
     ) -> None:
         active = self._standing.active
         if active is None:
             return
-        timed, ratio = Timed(), announced.rollout.latency_ratio
+        timed, ratio = Timed(), attempt.announcement.rollout.latency_ratio
         for turn in range(LATENCY_TURNS):
+            require(attempt)
             timed = timed.plus(await self._prober.time(model, active, cases[: gates.RULE_PAGES]))
             if not timed.candidate:
                 self._log.warning("no latency gate: the engine is full", version=model.version)

@@ -4,7 +4,7 @@ Its files, shapes and golden pages were judged as it was loaded (`runtime.model`
 beside what is active, and by the rules.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Final
@@ -48,10 +48,17 @@ def check_lineage(candidate: Vocabulary, active: Vocabulary, active_digest: str)
         )
 
 
-def check_rules(model: PageModel, cases: Sequence[GoldenCase]) -> None:
-    """Pages of the golden members, under the rules and over the catalog that will serve."""
+def check_rules(
+    model: PageModel, cases: Sequence[GoldenCase], *, between: Callable[[], None] = lambda: None
+) -> None:
+    """Pages of the golden members, under the rules and over the catalog that will serve.
+
+    ``between`` is called before each, and may raise.
+    """
     members = [case.member for case in islice(cases, RULE_PAGES)]
-    for member, page in zip(members, generate(model, members), strict=True):
+    for member in members:
+        between()
+        (page,) = generate(model, [member])
         broken = violations(
             page, model.catalog, model.rules, member.context, member.request, model.trends
         )

@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -97,6 +98,7 @@ class Serve(KafkaCommand):
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; whatever is wrong with the settings is said before."""
         from api.compose import compose
+        from api.last_resort import LAST_S, end_within
         from api.logs import configure
         from api.uvicorn_server import HttpServer
 
@@ -104,11 +106,16 @@ class Serve(KafkaCommand):
         with ExitStack() as sockets:
             ports = [self.port] if self.admin_port is None else [self.port, self.admin_port]
             listeners = [sockets.enter_context(listening_socket(self.host, port)) for port in ports]
-            server = compose(settings, configure(self.log_level))
+            log = configure(self.log_level)
+            server = compose(settings, log)
             # What was loaded stays: the garbage collector need not walk over it time and again.
             gc.collect()
             gc.freeze()
-            HttpServer(server, when_listening=self._announce).run(listeners)
+            HttpServer(
+                server,
+                when_listening=self._announce,
+                when_draining=partial(end_within, self.grace + LAST_S, log),
+            ).run(listeners)
 
     def settings(self) -> "Settings":
         """The settings of the composition root; `UsageError` for a combination that is unsafe."""
