@@ -22,7 +22,7 @@ class CheckpointLog:
         self._rollout = rollout
         read = reader(model, Announcement.parse)
         self.follower = event_log.follow(CHECKPOINTS, read, self._apply)
-        self.reports = StatusReports(event_log.producer, rollout.settings.replica, log)
+        self.reports = StatusReports(event_log.beside(), rollout.settings.replica, log)
         rollout.listeners.append(
             lambda status: self.reports.put({**status.document(), "model": model})
         )

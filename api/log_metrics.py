@@ -42,6 +42,9 @@ class LogMetrics(Collector):
             "Served pages that the log was not told of, for want of room or of a broker",
             pages.dropped,
         )
+        yield GaugeMetricFamily(
+            "genpage_pages_out_waiting", "Served pages on their way to the log", pages.waiting
+        )
         poison = CounterMetricFamily(
             "genpage_dlq", "Messages sent to the dead letters", labels=["topic", "kind"]
         )

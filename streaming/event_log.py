@@ -15,6 +15,7 @@ from streaming.messages import Erasure, Message, read_told
 from streaming.pages_out import PagesOut
 from streaming.ports import ContextStore
 from streaming.producer import Producer
+from streaming.side_producer import SideProducer
 from streaming.topics import PROFILES, Topic
 from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
@@ -41,7 +42,7 @@ class EventLog:
         self._log = log
         self.producer = Producer(broker, log, tracing=tracing)
         self.sink = KafkaSink(self.producer)
-        self.pages = PagesOut(self.producer, log)
+        self.pages = PagesOut(self.beside(), log)
         applier = Applier(store, trends, forget, self.sink.tell)
         self.consumer = Consumer(broker, applier, self.producer, log, epoch=epoch)
 
@@ -71,6 +72,10 @@ class EventLog:
         self.followers.append(follower)
         return follower
 
+    def beside(self) -> SideProducer:
+        """A producer of its own for what may fail without harm to members' events."""
+        return SideProducer(self._broker, self.producer)
+
     def hear_erasures(self, forget: Forget) -> None:
         """Have ``forget`` called for whoever is erased from now on, whichever replica is told.
 
@@ -94,7 +99,8 @@ class EventLog:
     def state(self) -> State:
         """How it is; ``ended`` will not heal by itself."""
         deaf = self._erasures is not None and not self._erasures.alive
-        return self.consumer.state if self.producer.alive and not deaf else "ended"
+        alive = self.producer.alive and self.pages.alive and not deaf
+        return self.consumer.state if alive else "ended"
 
     @property
     def away(self) -> bool:

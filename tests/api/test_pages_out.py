@@ -21,38 +21,58 @@ from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
 from api.page_publisher import PagePublisher, page_document
 from api.server import Server
 from genpage.errors import InputError, PoisonError, UnavailableError
+from genpage.event import Event
 from genpage.served_page import ServedPage, ServedRow
 from runtime.model import LoadedModel
 from streaming.broker import Broker
-from streaming.messages import Message
+from streaming.checkpoints import StatusReports
+from streaming.messages import Message, of_event
+from streaming.outbox import TRIES, Outbox
 from streaming.page_messages import of_page, read_page
 from streaming.pages_out import PagesOut
-from streaming.producer import Producer
+from streaming.producer import SEND_S, Producer
+from streaming.side_producer import SideProducer
 
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
 PAGE = {"user_id": "ada", "rows": 2, "entities_per_row": 3}
 
 
-class StandIn(Producer):
-    """A producer whose broker is as the test says."""
+class StandIn:
+    """A `Sender` whose broker is as the test says."""
 
     def __init__(self) -> None:
-        super().__init__(Broker("127.0.0.1:1"), Logbook().logger())
         self.taken: list[Message] = []
+        self.tries = 0
         self.refuses: Exception | None = None
         self.huge: bytes | None = None
+        self.closed = False
+        self._up = asyncio.Event()
+
+    @property
+    def up(self) -> bool:
+        """Whether the broker answers."""
+        return self._up.is_set()
+
+    async def until_up(self) -> None:
+        """Return once it does."""
+        await self._up.wait()
 
     def come(self) -> None:
         """The broker answers from now on."""
         self._up.set()
 
-    async def send(self, messages: Sequence[Message], *, within_s: float = 0) -> None:  # noqa: ARG002
+    async def send(self, messages: Sequence[Message]) -> None:
         """Take messages, unless told otherwise."""
+        self.tries += 1
         if self.refuses is not None:
             raise self.refuses
         if any(message.key == self.huge for message in messages):
             raise InputError("too large")
         self.taken += messages
+
+    async def close(self) -> None:
+        """The end."""
+        self.closed = True
 
 
 def document(user: str, size: int = 1) -> dict[str, Any]:
@@ -103,6 +123,80 @@ async def test_what_is_held_at_the_end_goes_out_or_is_counted() -> None:
         async with PagesOut(producer, Logbook().logger()) as out:
             out.put(document("ada"))
         assert (out.sent, out.dropped) == counts
+
+
+@pytest.mark.parametrize("error", [UnavailableError("no leader"), RuntimeError("a defect")])
+async def test_what_the_log_never_takes_makes_room_and_is_counted(error: Exception) -> None:
+    """The sender outlives any error; what comes after is sent."""
+    producer = StandIn()
+    producer.come()
+    producer.refuses = error
+    async with PagesOut(producer, Logbook().logger(), again_s=(0.0,)) as out:
+        out.put(document("ada"))
+        await until(lambda: out.dropped == 1)
+        assert (producer.tries, out.waiting, out.alive) == (TRIES, 0, True)
+        producer.refuses = None
+        out.put(document("eve"))
+        await until(lambda: out.sent == 1)
+    assert producer.closed
+    assert not out.alive
+
+
+async def test_a_moment_away_loses_nothing_of_a_batch_with_a_page_too_large() -> None:
+    """Sent one by one, those after the moment are sent too."""
+    producer = StandIn()
+    producer.come()
+    producer.huge = b"m0"
+    async with PagesOut(producer, Logbook().logger(), again_s=(0.0,)) as out:
+        whole = producer.send
+
+        async def send(messages: Sequence[Message]) -> None:
+            if producer.tries == 2:
+                producer.tries += 1
+                raise UnavailableError("a moment")
+            await whole(messages)
+
+        producer.send = send  # type: ignore[method-assign]
+        for number in range(4):
+            out.put(document(f"m{number}"))
+        await until(lambda: out.waiting == 0)
+    assert [message.key for message in producer.taken] == [b"m1", b"m2", b"m3"]
+    assert (out.sent, out.dropped) == (3, 1)
+
+
+async def test_statuses_lose_the_oldest_first() -> None:
+    """What a replica says last is what counts."""
+    producer = StandIn()
+    reports = StatusReports(producer, "one", Logbook().logger(), most_bytes=30)
+    async with reports:
+        for number in range(5):
+            reports.put({"number": number})
+        assert (reports.waiting, reports.dropped) == (2, 3)
+        producer.come()
+        await until(lambda: reports.sent == 2)
+    assert [message.value for message in producer.taken] == [b'{"number":3}', b'{"number":4}']
+
+
+async def test_pages_that_cannot_be_written_cost_members_no_event(kafka: str) -> None:
+    """Their topic is missing and nobody makes it: events are acknowledged all the same."""
+    broker, log = Broker(kafka, uuid.uuid4().hex), Logbook().logger()
+    async with Producer(broker, log) as producer:
+        await producer.until_up()
+        async with Outbox("pages", SideProducer(broker, producer), log, most_bytes=999) as out:
+            out.add(Message("genpage.nowhere", b"ada", b"{}"))
+            connection, taken = producer._producer, 0
+            end = time.monotonic() + 2 * SEND_S
+            while time.monotonic() < end:
+                event = Event(uuid.uuid4().hex, "ada", "e1", "play", 10.0)
+                await producer.send([of_event(event)])
+                taken += 1
+            assert taken > 20
+            assert producer._producer is connection
+            assert (out.waiting, out._failed > 0) == (1, True)
+            # The same outbox, for a topic that can be written.
+            out.take_back(lambda _: True)
+            out.add(Message("genpage.pages", b"ada", b"{}"))
+            await until(lambda: out.sent == 1)
 
 
 @pytest.mark.parametrize(
