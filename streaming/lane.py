@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -14,13 +14,15 @@ from streaming.applier import Applier
 from streaming.dead_letters import DeadLetters, Tally
 from streaming.partition import Partition
 from streaming.producer import Producer
-from streaming.record import Record, message_of
+from streaming.record import Record, message_of, size_of
 from streaming.refusal import MOST_FAILED, Failed, Trials
 from streaming.run import Poisoned, Step, read_run
 from streaming.supervision import insist
 
 # Messages applied at once: a run of events is one call of the store.
 RUN: Final = 250
+# Their bytes, where there is more than one.
+RUN_BYTES: Final = 1 << 20
 # Seconds until messages that are held are tried again.
 _AGAIN_S: Final = (0.1, 0.2, 0.5, 1.0)
 
@@ -63,7 +65,7 @@ class Lane:
 
     def take(self, records: Sequence[Record]) -> None:
         """Put messages behind those that wait."""
-        self.books.take([record.offset for record in records])
+        self.books.take([record.offset for record in records], map(size_of, records))
         self._waiting.extend(records)
         self._idle.clear()
         self._arrived.set()
@@ -80,7 +82,7 @@ class Lane:
             await self._arrived.wait()
             if not self.held:
                 waits, applied = chain(_AGAIN_S, repeat(_AGAIN_S[-1])), self._trials.applied
-            records = [self._waiting[i] for i in range(min(RUN, len(self._waiting)))]
+            records = self._next()
             self.held = not await self._finish(records, since=applied)
             if self.held:
                 await asyncio.sleep(next(waits))
@@ -92,6 +94,16 @@ class Lane:
                 self._arrived.clear()
                 self._idle.set()
             await asyncio.sleep(0)  # pages are served by the same loop
+
+    def _next(self) -> list[Record]:
+        """The run that is applied next: the first of those that wait, and no more than may be."""
+        size, run = 0, list[Record]()
+        for record in islice(self._waiting, RUN):
+            size += size_of(record)
+            if run and size > RUN_BYTES:
+                break
+            run.append(record)
+        return run
 
     async def _finish(self, records: Sequence[Record], *, since: int) -> bool:
         """Whether all was applied or buried; False to try again (see `streaming.refusal`)."""

@@ -1,7 +1,7 @@
 """A client of Kafka that does what a test says: partitions come and go in the middle of a call."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ from streaming.producer import Producer
 Committed = Mapping[TopicPartition, tuple[int, str]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Written:
     """A message of a partition, as aiokafka hands it out."""
 
@@ -23,7 +23,7 @@ class Written:
     value: bytes | None
     key: bytes | None = b"ada"
     timestamp: int = 0
-    headers: tuple[tuple[str, bytes | None], ...] = ()
+    headers: Sequence[tuple[str, bytes | None]] = ()
 
 
 @dataclass(frozen=True, slots=True)
