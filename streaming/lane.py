@@ -10,6 +10,7 @@ from typing import Final
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import PoisonError, UnavailableError
+from streaming.ahead import Ahead
 from streaming.applier import Applier
 from streaming.dead_letters import DeadLetters, Tally
 from streaming.partition import Partition
@@ -53,6 +54,7 @@ class Lane:
         self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
         # Of the run that is applied, how many messages were applied before, by this process.
         self._counted = 0
+        self._ahead = Ahead()
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -109,7 +111,7 @@ class Lane:
         """Whether all was applied or buried; False to try again (see `streaming.refusal`)."""
         messages = [message_of(self._topic, record) for record in records]
         with self._tracing.applying(self._topic, (message.headers for message in messages)):
-            run = read_run(self._topic, messages)
+            run = read_run(self._topic, messages, self._ahead)
             failed: list[Failed] = []
             reached = self._trials.reached.get(self._place, 0)
             self._counted = sum(record.offset < reached for record in records)
@@ -127,6 +129,7 @@ class Lane:
                 message, offset = messages[poisoned.index], records[poisoned.index].offset
                 bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
                 await insist(bury, self._waits)
+        self._ahead.add(run.ahead, records[-1].timestamp / 1000)
         self._trials.reached[self._place] = max(reached, records[-1].offset + 1)
         self._tally.applied += len(records) - len(poison)
         return True
