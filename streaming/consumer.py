@@ -44,6 +44,7 @@ State = Literal["ok", "joining", "away", "ended"]
 Epoch = Callable[[], Awaitable[str]]
 POLL_MS: Final = 200
 COMMIT_S: Final = 0.1
+LOOK_S: Final = 1.0
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
 REVOKED_S: Final = 3.0
 CLOSE_S: Final = 2.0
@@ -86,6 +87,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._epochs: dict[TopicPartition, str] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
+        # Where the paused ones ended lately: aiokafka learns that by fetching alone.
+        self._grown: dict[TopicPartition, int] = {}
         self._stocked = False
         # Counts the times that partitions came or went: stock taken across one is worth nothing.
         self._generation = 0
@@ -154,9 +157,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def catching_up(self) -> bool:
         """Whether messages wait that were there when it began to read, or to read again.
 
-        Those too that the store fails on, until it is known whether the fault is theirs.
+        Those too that the store fails on, until it is known whether the fault is theirs, and those
+        that wait for it to answer: it may answer pages again before them.
         """
-        held = any(lane.held for lane in self._lanes.values())
+        held = any(lane.held or lane.books.blocked for lane in self._lanes.values())
         return held or self._rewinds > self._rewound or bool(self._ends)
 
     @property
@@ -166,7 +170,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._client is None:
             return lag
         for place in self._client.assignment():
-            end = self._client.highwater(place) or self._ends.get(place, 0)
+            known = (self._client.highwater(place), self._ends.get(place), self._grown.get(place))
+            end = max(each or 0 for each in known)
             position = self._position(place)
             if position is not None:
                 lag[place.topic] += max(0, end - position)
@@ -214,10 +219,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             async with asyncio.TaskGroup() as self._group:
-                committer = self._group.create_task(self._commit_now_and_then())
+                beside = [
+                    self._group.create_task(self._commit_now_and_then()),
+                    self._group.create_task(self._look_at_ends(client)),
+                ]
                 await self._read(client)
                 await self._settle()
-                committer.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             self._joined, self._group, self._client = False, None, None
             self._forget_stock()
@@ -317,7 +326,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def _forget_stock(self) -> None:
         self._stocked = False
         self._generation += 1
-        self._epochs, self._positions, self._ends = {}, {}, {}
+        self._epochs, self._positions, self._ends, self._grown = {}, {}, {}, {}
 
     def _lane(self, group: asyncio.TaskGroup, place: TopicPartition) -> Lane:
         lane = self._lanes.get(place)
@@ -345,6 +354,15 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         while True:
             await asyncio.sleep(COMMIT_S)
             await self._commit()
+
+    async def _look_at_ends(self, client: AIOKafkaConsumer) -> None:
+        while True:
+            await asyncio.sleep(LOOK_S)
+            paused = client.paused() if self._stocked else None
+            if paused:
+                with suppress(KafkaError, TimeoutError):
+                    async with asyncio.timeout(REVOKED_S):
+                        self._grown.update(await client.end_offsets(paused))
 
     async def _commit(self) -> None:
         """Commit what is finished. Where that fails it is repeated by whoever reads next."""

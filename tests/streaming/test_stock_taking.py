@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 from kafka_clients import EVENTS, until
 from scripted_kafka import Held, ScriptedClient, up, written
 
+from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming import consumer as consuming
 from streaming.applier import Applier
@@ -31,11 +32,14 @@ class Slow(MemoryContextStore):
     def __init__(self) -> None:
         super().__init__()
         self.go = asyncio.Event()
+        self.away = False
         self.seen: set[str] = set()
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Apply, once it may."""
         await self.go.wait()
+        if self.away:
+            raise UnavailableError("the store is away")
         self.seen |= {event.event_id for event in events}
         return await super().apply(events)
 
@@ -137,3 +141,26 @@ async def test_what_is_in_flight_is_given_up_and_read_again_when_nothing_is_lost
         store.go.set()
         await until(lambda: store.seen == events_of(CURRENT, OUTDATED))
         await until(lambda: not consumer.catching_up)
+
+
+async def test_what_waits_for_a_store_is_told_and_the_lag_grows_with_the_log(
+    client: ScriptedClient, store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A paused partition is not fetched, and what was caught up with before is not so now."""
+    monkeypatch.setattr(consuming, "LOOK_S", 0.01)
+    store.go.set()
+    async with reading(client, store) as consumer:
+        await until(lambda: store.seen == events_of(CURRENT, OUTDATED))
+        await until(lambda: not consumer.catching_up and sum(consumer.lag.values()) == 0)
+        store.away = True
+        client.log[CURRENT].append(written(NAMES[CURRENT], 41)[-1])
+        await until(lambda: CURRENT in client.still)
+        assert consumer.catching_up
+        assert consumer.filled("now") == {(EVENTS, 1), (EVENTS, 0)}
+        assert consumer.lag[EVENTS] == 1
+        client.log[CURRENT].extend(written(NAMES[CURRENT], 60)[41:])
+        await until(lambda: consumer.lag[EVENTS] == 20)
+        assert consumer.catching_up
+        store.away = False
+        await until(lambda: not consumer.catching_up and consumer.lag[EVENTS] == 0)
+        assert f"{NAMES[CURRENT]}59" in store.seen
