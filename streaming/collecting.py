@@ -4,35 +4,38 @@ No group and no offsets of its own: where to begin is found by time, so that it 
 begun again anywhere. Reading twice is harmless, since days know pages and events by their ids.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from typing import Final, TypeVar
+from dataclasses import dataclass, replace
+from typing import Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from genpage.catalog_changes import Change, Withdrawal
 from genpage.errors import PoisonError, UnavailableError
-from genpage.profile import Profile
 from streaming.broker import Broker
-from streaming.catalog_messages import read_change
 from streaming.cloud_event import attribute
 from streaming.days import Days, GatheredDay
-from streaming.messages import SIMULATED, Erasure, Message, read_event, read_profile
+from streaming.leaving import leave
+from streaming.messages import SIMULATED, Erasure, read_event
 from streaming.missing_topics import create_missing
 from streaming.page_messages import read_page
 from streaming.record import Record, message_of
-from streaming.topics import CATALOG, EVENTS, PAGES, PROFILES, Topic
+from streaming.topics import EVENTS, PAGES, Topic
 
 # A day is read again from so long before it began: clocks differ, and messages are late.
 SLACK_S: Final = 3_600.0
-# Late pages of days that were given out already are given out together, this often. Seconds.
+# A message may come to the log so long after its time says, for its producer's clock and tries.
+MARGIN_S: Final = 600.0
+# Days are given out this often, so that what is late comes together. Seconds.
 GIVE_S: Final = 60.0
+# How long the broker may take to say where the log ends, and the client to end. Seconds.
+ASK_S: Final = 10.0
+END_S: Final = 2.0
 _POLL_MS: Final = 500
 _MOST_RECORDS: Final = 2_000
-Noun = TypeVar("Noun")
 
 
 @dataclass(slots=True)
@@ -45,6 +48,18 @@ class Progress:
     behind: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Round:
+    """Days to write, each once, and until when (Unix seconds) members were erased.
+
+    Once they are written, whoever begins again begins from ``since``.
+    """
+
+    days: Sequence[GatheredDay]
+    erased: Mapping[str, float]
+    since: float
+
+
 class Collecting:
     """Owned by one event loop. ``window_s`` is how long after a page an event may answer it."""
 
@@ -55,25 +70,35 @@ class Collecting:
         self._broker = broker
         self._days = Days(window_s)
         self._clock = clock
+        self._since = float("-inf")
         self._until: dict[TopicPartition, int] | None = None
         self._written: dict[TopicPartition, float] = {}
 
-    async def days(self, since: float | None, until: float | None) -> AsyncGenerator[GatheredDay]:
-        """The days from ``since`` on (None: all that the log has), each once it is complete.
+    async def rounds(self, since: float | None, until: float | None) -> AsyncGenerator[Round]:
+        """What the log has from ``since`` on (None: all), day by day as days get complete.
 
         What was written by ``until`` (Unix seconds) is read, and the days that are not over are
         given out as they are. None: for ever. `UnavailableError` where no broker answers.
         """
+        self._since = float("-inf") if since is None else since
         async with reading(self._broker, (PAGES, EVENTS), since) as client:
             given = time.monotonic()
             while not await self._over(client, until):
                 await self._read(client)
                 if time.monotonic() - given >= GIVE_S:
                     given = time.monotonic()
-                    for day in self._days.due(await self._watermark(client)):
-                        yield day
-            for day in self._days.rest():
-                yield day
+                    watermark = await self._watermark(client)
+                    if watermark is not None:
+                        yield self._round(watermark)
+            watermark = self._clock() if until is None else until
+            last = self._round(watermark)
+            # What is not over is read again by the next run, hence no later ``since`` for it.
+            yield replace(last, days=[*last.days, *self._days.rest()])
+
+    def _round(self, watermark: float) -> Round:
+        days = list(self._days.due(watermark))
+        since = max(self._since, self._days.since(watermark) - MARGIN_S)
+        return Round(days, dict(self._days.erased), since)
 
     async def _over(self, client: AIOKafkaConsumer, until: float | None) -> bool:
         """Whether all is read that was written by ``until``."""
@@ -92,18 +117,19 @@ class Collecting:
             for record in records:
                 if self._until is None or record.offset < self._until.get(place, 0):
                     self._take(place.topic, record)
-            self._written[place] = records[-1].timestamp / 1000
+            self._written[place] = self._when(records[-1])
         self.progress.behind = 0
         for place in client.assignment():
             behind = (client.highwater(place) or 0) - await client.position(place)
             self.progress.behind += max(0, behind)
 
     def _take(self, topic: str, record: Record) -> None:
-        message = message_of(topic, record)
+        message, written = message_of(topic, record), self._when(record)
         try:
             if topic == PAGES.name:
-                self._days.page(read_page(message))
-                self.progress.pages += 1
+                # One from before is in its day's file, with events that are not read again.
+                if written >= self._since:
+                    self._count(taken=self._days.page(read_page(message), written), page=True)
                 return
             event = read_event(message)
         except PoisonError:
@@ -112,16 +138,34 @@ class Collecting:
         if isinstance(event, Erasure):
             self._days.erase(event.user_id, self._clock() if event.at is None else event.at)
             return
-        self._days.event(event, simulated=attribute(message.headers, SIMULATED) == "true")
-        self.progress.events += 1
+        simulated = attribute(message.headers, SIMULATED) == "true"
+        taken = self._days.event(event, simulated=simulated, written=written)
+        self._count(taken=taken, page=False)
 
-    async def _watermark(self, client: AIOKafkaConsumer) -> float:
-        """All that was written before is read, Unix seconds."""
+    def _count(self, *, taken: bool, page: bool) -> None:
+        self.progress.poison += not taken
+        self.progress.pages += taken and page
+        self.progress.events += taken and not page
+
+    def _when(self, record: Record) -> float:
+        """When a message was written; a producer's clock may be ahead of ours."""
+        return min(record.timestamp / 1000, self._clock())
+
+    async def _watermark(self, client: AIOKafkaConsumer) -> float | None:
+        """All that was written before is read, Unix seconds; None where no broker says so.
+
+        Asked for: what the client remembers of the log's end is from its last answer.
+        """
         watermark = self._clock()
-        for place in client.assignment():
-            if await client.position(place) < (client.highwater(place) or 0):
-                watermark = min(watermark, self._written.get(place, 0.0))
-        return watermark
+        try:
+            async with asyncio.timeout(ASK_S):
+                ends = await client.end_offsets(client.assignment())
+                for place, end in ends.items():
+                    if await client.position(place) < end:
+                        watermark = min(watermark, self._written.get(place, 0.0))
+        except (KafkaError, OSError, TimeoutError):
+            return None
+        return watermark if ends else None
 
 
 async def ends_by(client: AIOKafkaConsumer, until: float) -> dict[TopicPartition, int]:
@@ -130,47 +174,6 @@ async def ends_by(client: AIOKafkaConsumer, until: float) -> dict[TopicPartition
     ends = await client.end_offsets(places)
     times = await client.offsets_for_times(dict.fromkeys(places, round(until * 1000)))
     return {place: ends[place] if times[place] is None else times[place].offset for place in places}
-
-
-async def known_catalog(broker: Broker) -> Sequence[Change]:
-    """The entities and rows that the log has documents of, those withdrawn since included."""
-    last: dict[bytes | None, Change] = {}
-    for message in await _everything(broker, CATALOG):
-        change = _read(read_change, message)
-        if change is not None and not isinstance(change, Withdrawal):
-            last[message.key] = change
-    return list(last.values())
-
-
-async def known_profiles(broker: Broker) -> Iterable[Profile]:
-    """The members' profiles, but of those who were erased."""
-    last: dict[str, Profile | None] = {}
-    for message in await _everything(broker, PROFILES):
-        read = _read(read_profile, message)
-        if isinstance(read, Erasure):
-            last[read.user_id] = None
-        elif read is not None:
-            last[read.user_id] = read
-    return [profile for profile in last.values() if profile is not None]
-
-
-def _read(reader: Callable[[Message], Noun], message: Message) -> Noun | None:
-    try:
-        return reader(message)
-    except PoisonError:
-        return None
-
-
-async def _everything(broker: Broker, topic: Topic) -> list[Message]:
-    async with reading(broker, (topic,), None) as client:
-        ends = await client.end_offsets(client.assignment())
-        messages: list[Message] = []
-        for place in ends:
-            while await client.position(place) < ends[place]:
-                found = await client.getmany(timeout_ms=_POLL_MS, max_records=_MOST_RECORDS)
-                for records in found.values():
-                    messages += [message_of(topic.name, record) for record in records]
-        return messages
 
 
 @asynccontextmanager
@@ -196,7 +199,7 @@ async def reading(
             raise UnavailableError(f"no broker answers at {broker.bootstrap}: {error}") from error
         yield client
     finally:
-        await client.stop()
+        await leave(client, END_S)
 
 
 async def _seek(client: AIOKafkaConsumer, since: float) -> None:

@@ -20,6 +20,7 @@ from streaming.messages import Message, document_of
 from streaming.topics import PAGES
 
 SERVED: Final = "genpage.page.served"
+_END_OF_9999: Final = 253_402_300_800.0
 
 
 def of_page(document: Document, now: float) -> Message:
@@ -50,7 +51,7 @@ def read_page(message: Message) -> ServedPage:
         page = ServedPage(
             page_id=_text(document["page_id"]),
             user_id=_text(document["user_id"]),
-            at=_number(document["at"]),
+            at=_moment(document["at"]),
             device=_text(document["device"]),
             locale=None if document.get("locale") is None else _text(document["locale"]),
             rows_sent=int(document.get("rows_sent", len(rows))),
@@ -73,6 +74,14 @@ def _text(value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"{value!r} is no text")
     return value
+
+
+def _moment(value: object) -> float:
+    """Unix seconds that a calendar has."""
+    at = _number(value)
+    if not 0 <= at < _END_OF_9999:
+        raise ValueError(f"{value!r} is on no calendar day")
+    return at
 
 
 def _number(value: object) -> float:

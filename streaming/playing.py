@@ -1,5 +1,6 @@
 """Served pages off the log, to somebody who answers them with events."""
 
+import asyncio
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -20,6 +21,7 @@ from streaming.record import message_of
 from streaming.topics import PAGES
 
 _POLL_MS: Final = 200
+_AGAIN_S: Final = 0.5
 _MOST_RECORDS: Final = 200
 _REMEMBERED: Final = 1_000_000
 
@@ -90,5 +92,6 @@ async def _publish(producer: Producer, events: Sequence[Event]) -> None:
         try:
             await producer.send([of_event(event, simulated=True) for event in events])
         except UnavailableError:
+            await asyncio.sleep(_AGAIN_S)
             continue
         return

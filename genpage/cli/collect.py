@@ -72,6 +72,11 @@ class Collect(KafkaCommand):
                 f"{left_out:,} impressions are left out: no document tells of their titles or "
                 "rows; give --bundle"
             )
+        invalid = sum(day.invalid for day in written)
+        if invalid:
+            Console(stderr=True).print(
+                f"{invalid:,} pages and events are left out: they are not as the layout has them"
+            )
         self.emit(
             {
                 "out": str(self.out),
@@ -81,6 +86,7 @@ class Collect(KafkaCommand):
                 "acted": sum(day.acted for day in written),
                 "events": sum(day.events for day in written),
                 "left_out": left_out,
+                "invalid": invalid,
             },
             table,
         )
@@ -88,24 +94,30 @@ class Collect(KafkaCommand):
     async def _collect(
         self, folder: "CollectedFolder", broker: "Broker", window_s: float, until: float | None
     ) -> list["Written"]:
-        from dataset.day import day_start
-        from streaming.collecting import Collecting, known_catalog, known_profiles
+        from streaming.collecting import Collecting
+        from streaming.known import Known
 
         collecting = Collecting(broker, window_s)
-        last = folder.last_day
+        since = folder.since
         written: dict[str, Written] = {}
         columns = (TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             showing = asyncio.create_task(_show(progress, collecting))
             try:
-                since = None if last is None else day_start(last)
-                async with aclosing(collecting.days(since, until)) as days:
-                    async for day in days:
-                        folder.catalog(await known_catalog(broker))
-                        folder.profiles(await known_profiles(broker))
-                        gathered = _gathered(day)
-                        told = written[gathered.day] = folder.day(gathered)
-                        progress.console.print(f"{told.day}: {told.pages:,} pages")
+                async with (
+                    Known(broker) as known,
+                    aclosing(collecting.rounds(since, until)) as rounds,
+                ):
+                    async for each in rounds:
+                        news = await known.news()
+                        folder.catalog(news.changes)
+                        folder.profiles(news.profiles)
+                        folder.erase(each.erased)
+                        for day in each.days:
+                            gathered = _gathered(day)
+                            told = written[gathered.day] = folder.day(gathered)
+                            progress.console.print(f"{told.day}: {told.pages:,} pages")
+                        folder.reached(each.since)
             finally:
                 showing.cancel()
                 with suppress(asyncio.CancelledError):
@@ -141,7 +153,8 @@ def _gathered(day: "GatheredDay") -> "Gathered":
     from dataset.day import day_of
     from genpage.catalog import SECONDS_A_DAY
 
-    return Gathered(day_of(day.number * SECONDS_A_DAY), day.pages, day.events, day.simulated)
+    name = day_of(day.number * SECONDS_A_DAY)
+    return Gathered(name, day.pages, day.events, day.simulated, day.following)
 
 
 def _bundled(bundle: Path) -> list["Change"]:

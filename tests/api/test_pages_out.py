@@ -207,6 +207,8 @@ async def test_pages_that_cannot_be_written_cost_members_no_event(kafka: str) ->
         b"[]",
         b"{}",
         b'{"page_id": "p", "user_id": "u", "at": "noon", "device": "tv", "rows": []}',
+        b'{"page_id": "p", "user_id": "u", "at": 1e15, "device": "tv", "rows": []}',
+        b'{"page_id": "p", "user_id": "u", "at": -1, "device": "tv", "rows": []}',
         b'{"page_id": "p", "user_id": "u", "at": 1, "device": "tv", "rows": [{}]}',
         b'{"page_id": "p", "user_id": "u", "at": 1, "device": "tv", "rows": 7}',
     ],

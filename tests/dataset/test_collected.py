@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 
 from dataset.attribution import SKEW_S, Attribution
 from dataset.collected import CollectedFolder, Gathered, impressions
+from dataset.day import day_of
 from dataset.folder import DataFolder
 from dataset.validation import validate
 from genpage.entity import Entity
+from genpage.errors import DatasetError, InputError
 from genpage.event import ACTIONS, Event
 from genpage.profile import Profile
 from genpage.row import Row
@@ -156,7 +158,6 @@ def test_a_day_written_again_holds_each_page_once(folder: CollectedFolder) -> No
     lines = data.impressions()
     assert lines.filter("simulated")["page_id"].unique().to_list() == ["p2"]
     assert data.events()["ts"].is_sorted()
-    assert folder.last_day == DAY
     report = validate(folder.path)
     assert report.ok, report.problems
     assert not [file for file in folder.path.rglob("*") if "unfinished" in file.name]
@@ -184,7 +185,7 @@ def test_what_the_layout_does_not_allow_stays_out(folder: CollectedFolder) -> No
     long = event("e0", page_id="p1", event_id="x" * 200)
     negative = event("e1", duration_s=-5.0)
     written = folder.day(Gathered(DAY, [TWICE, bad], [long, negative, event("e2")]))
-    assert (written.pages, written.events) == (1, 1)
+    assert (written.pages, written.events, written.invalid) == (1, 1, 3)
     assert validate(folder.path).ok
 
 
@@ -200,3 +201,52 @@ def test_rows_whose_conditions_are_json_are_read(tmp_path: Path) -> None:
     assert [row.id for row in rows] == ["r0", "r2"]
     assert rows[0].where is not None
     assert rows[0].where.year_from == 1990
+
+
+def test_an_event_behind_midnight_is_credited_once() -> None:
+    """To the later of two pages, though the earlier day is told of both."""
+    late, early = NOON + 11 * 3600, NOON + 12.5 * 3600
+    before, after = page("p1", ("e0",), at=late), page("p2", ("e0",), at=early)
+    done = [event("e0", 12.6 * 3600)]
+    window = 4 * 3600.0
+    first = impressions(Gathered(DAY, [before], done, (), [after]), window)
+    second = impressions(Gathered("2026-05-02", [after], done), window)
+    assert first["page_id"].to_list() == ["p1"]
+    assert [first["action"].to_list(), second["action"].to_list()] == [[None], ["play"]]
+
+
+def test_an_erased_member_is_taken_out_of_every_day(folder: CollectedFolder) -> None:
+    """Up to the erasure; who comes back is a stranger."""
+    folder.profiles([Profile("ada", "de", "kid", "DE", 6, 5.0)])
+    eve = page("p3", ("e0",), user="eve")
+    folder.day(Gathered(DAY, [TWICE, eve], [event("e0")]))
+    again = page("p4", ("e1",), at=NOON + 7_200)
+    folder.day(Gathered(DAY, [again], [event("e1", 7_300)]))
+    folder.erase({"ada": NOON + 3_600})
+    folder.day(Gathered(DAY, [], []))
+    data = DataFolder(folder.path)
+    assert set(data.impressions()["page_id"]) == {"p3", "p4"}
+    assert data.events()["entity_id"].to_list() == ["e1"]
+    profiles = {line["user_id"]: line for line in data.profiles().iter_rows(named=True)}
+    assert (profiles["ada"]["profile_type"], set(profiles)) == ("adult", {"ada", "eve"})
+    assert validate(folder.path).ok
+    folder.erase({"eve": NOON + 3_600})
+    assert set(DataFolder(folder.path).profiles()["user_id"]) == {"ada"}
+
+
+def test_how_far_the_log_was_read_stands_in_the_folder(folder: CollectedFolder) -> None:
+    """By its own time, whatever days there are."""
+    folder.day(Gathered("2027-05-01", [], []))
+    assert folder.since is None
+    folder.reached(12.5)
+    assert CollectedFolder(folder.path, WINDOW).since == 12.5
+    (folder.path / "collected.json").write_text("{}")
+    with pytest.raises(DatasetError, match="remove it"):
+        assert folder.since
+
+
+def test_what_is_on_no_calendar_day_is_said() -> None:
+    """No traceback from the calendar."""
+    for ts in (1e15, -1e15):
+        with pytest.raises(InputError, match="calendar"):
+            day_of(ts)
