@@ -84,16 +84,24 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
     worker = Worker(Engine(settings.limits))
-    stores = _stores(settings, model, _vocabularies(models), log)
+    trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
+    stores = _stores(settings, model, trends, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
     catalog = LiveCatalog(models, log)
+
+    async def adopt(loaded: LoadedModel) -> LoadedModel:
+        adopted = await catalog.adopt(loaded)
+        if trends.untouched:  # the first bundle, and no event yet
+            trends.seed(loaded.trends, loaded.created_at, loaded.catalog)
+        return adopted
+
     rollout = Rollout(
         _rollout_settings(settings),
         models,
         worker,
         log,
         remembered=remembered,
-        adopt=catalog.adopt,
+        adopt=adopt,
         trends=lambda model: stores.trends(None, model.catalog),
         autoregressive=settings.options.autoregressive,
     )
@@ -179,13 +187,13 @@ def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:
 def _stores(
     settings: Settings,
     model: LoadedModel | None,
+    trends: LiveTrends,
     vocabularies: Vocabularies,
     log: FilteringBoundLogger,
 ) -> Stores:
     prompts = MemoryPromptCache()
     memory = MemoryContextStore(prompts=prompts, vocabularies=vocabularies)
     catalog = Catalog.build([], []) if model is None else model.catalog
-    trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
     if settings.data is not None:
         filled = fill(DataFolder(settings.data), memory, trends, catalog)
@@ -229,13 +237,18 @@ def _redis_stores(
 ) -> Stores:
     """The stores in Redis, filled with the ``data`` where nothing was ever in it."""
 
-    def changed(available: bool) -> None:
+    def changed(available: bool, why: str) -> None:
         if available:
             log.info("the context store is there")
         else:
-            log.warning("the context store is away", hint="pages say degraded meanwhile")
+            hint = "pages say degraded meanwhile"
+            log.warning("the context store is away", why=why, hint=hint)
 
-    client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
+    def refused(why: str) -> None:
+        log.warning("the context store refuses", why=why)
+
+    recent = Recent()
+    client = RedisClient(settings.redis_url or "", when_changed=changed, when_refused=refused)
     contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
     epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
 

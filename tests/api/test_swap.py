@@ -16,6 +16,7 @@ from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import Logbook
 from rollout.canary import share_of
+from runtime.model import LoadedModel
 
 ROOT = "/admin/v1/checkpoints"
 PAGE = {"rows": 4, "entities_per_row": 5, "at": "2026-05-01T20:00:00Z"}
@@ -57,6 +58,22 @@ async def page(client: httpx.AsyncClient, user: str) -> dict[str, Any]:
     made: dict[str, Any] = answer.json()
     assert made["finish_reason"] == "complete"
     return made
+
+
+async def test_a_server_that_begins_without_a_bundle_begins_with_the_firsts_trends() -> None:
+    """What was watched when it was exported trends, as where the server starts with it."""
+    server = compose(Settings(threads=1, swap_stagger_s=0.0), Logbook().logger())
+    app = create_app(server)
+    transport = httpx.ASGITransport(app)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        await loaded(client, tiny_bundle("fp32", random=False))
+        model = server.models.active
+        assert isinstance(model, LoadedModel)
+        assert len(model.trends.top(3)) == 3
+        assert server.stores.trends(None, model.catalog).top(3) == model.trends.top(3)
 
 
 async def test_a_swap_under_load_loses_no_page(tmp_path: Path) -> None:
