@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -24,7 +24,7 @@ from api.rollout_metrics import RolloutMetrics
 from api.served import Models
 from api.state_metrics import StateMetrics
 from api.trial_listener import TrialListener
-from genpage.catalog_changes import CatalogChanges
+from genpage.catalog_changes import CatalogChanges, Change
 from genpage.errors import UsageError
 from rollout.rollout import Rollout
 from runtime.worker import Worker
@@ -35,6 +35,9 @@ from streaming.event_log import EventLog
 from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
 from streaming.topics import CATALOG
 from streaming.tracing import OFF, Tracing
+
+if TYPE_CHECKING:
+    from streaming.follower import Follower
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +117,9 @@ class Server:
         self.catalog = catalog
         self.rollout = rollout
         self.checkpoint_log: CheckpointLog | None = None
+        self._catalog_follower: Follower[Change] | None = None
+        # How often the catalog had been changed by what was on the topic at the start.
+        self._catalog_said: int | None = None
         self.worker = worker
         self.stores = stores
         self.options = options
@@ -132,7 +138,7 @@ class Server:
             self.metrics.registry.register(LogMetrics(self.event_log))
             self.event_log.hear_erasures(self.forget_here)
             if catalog is not None:
-                self.event_log.follow(CATALOG, read_change, catalog.apply)
+                self._catalog_follower = self.event_log.follow(CATALOG, read_change, catalog.apply)
             if rollout is not None:
                 self.checkpoint_log = CheckpointLog(
                     rollout, self.event_log, options.model_name, log
@@ -227,7 +233,7 @@ class Server:
         away = []
         if self.event_log is not None and self.event_log.stale:
             away.append("events")
-        if self.catalog_state in {"ended", "stale"}:
+        if self.catalog_state in {"ended", "stale"} or not self._catalog_whole:
             away.append("catalog")
         return tuple(away)
 
@@ -235,13 +241,29 @@ class Server:
     def catalog_state(self) -> str:
         """How the catalog's changes arrive: a follower's state, or ``stale`` where none is built.
 
-        ``ok`` too without a broker, since nothing changes then.
+        ``stale`` too while what was on the topic at the start is not in the snapshots yet; ``ok``
+        without a broker, since nothing changes then.
         """
         if self.catalog is not None and self.catalog.failed:
             return "stale"
-        log = self.event_log
-        followers = [] if log is None else [f for f in log.followers if f.topic is CATALOG]
-        return followers[0].state if followers else "ok"
+        follower = self._catalog_follower
+        state = "ok" if follower is None else follower.state
+        return "stale" if state == "ok" and not self._catalog_whole else state
+
+    @property
+    def _catalog_whole(self) -> bool:
+        """Whether pages are made with all that was on the topic at the start.
+
+        Before, they may show what was withdrawn long ago.
+        """
+        follower, catalog = self._catalog_follower, self.catalog
+        if follower is None or catalog is None:
+            return True
+        if self._catalog_said is None:
+            if not follower.caught_up.is_set():
+                return False
+            self._catalog_said = catalog.said
+        return catalog.covered >= self._catalog_said
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""
