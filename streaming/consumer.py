@@ -32,6 +32,7 @@ from genpage.errors import UnavailableError
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.dead_letters import Tally
+from streaming.ending import ended
 from streaming.lane import Lane
 from streaming.leaving import leave
 from streaming.producer import Producer
@@ -112,7 +113,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._joined and self._producer.up:
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
-        await asyncio.wait([self._supervisor])
+        await ended([self._supervisor], 2 * CLOSE_S, self._log)
         if self._ending:
             await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
@@ -340,7 +341,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 self._trials,
                 self._log,
             )
-            self._workers[place] = group.create_task(lane.work())
+            self._workers[place] = group.create_task(lane.work(), name=f"lane {place.topic}")
         return lane
 
     def _flow(self, client: AIOKafkaConsumer) -> None:
@@ -400,8 +401,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+        await ended(workers, CLOSE_S, self._log)
         self._lanes.clear()
         self._workers.clear()
 

@@ -80,7 +80,9 @@ class Lane:
         """Apply what was taken, in order, for ever; an error that meets all messages ends it."""
         waits: Iterator[float] = iter(_AGAIN_S)
         applied = 0
-        while True:
+        me = asyncio.current_task()
+        # Asked, since a store's client may swallow the cancellation: nothing is begun after it.
+        while me is None or not me.cancelling():
             await self._arrived.wait()
             if not self.held:
                 waits, applied = chain(_AGAIN_S, repeat(_AGAIN_S[-1])), self._trials.applied

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
 from streaming.cloud_event import Headers
+from streaming.ending import ended
 from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
@@ -65,7 +66,7 @@ class Producer:
         """End within seconds, whether the broker answers or not."""
         assert self._keeper is not None
         self._keeper.cancel()
-        await asyncio.wait([self._keeper])
+        await ended([self._keeper], LAST_S, self._log)
         if self._ending:
             await asyncio.wait(self._ending, timeout=LAST_S)
 

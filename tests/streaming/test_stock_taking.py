@@ -164,3 +164,33 @@ async def test_what_waits_for_a_store_is_told_and_the_lag_grows_with_the_log(
         store.away = False
         await until(lambda: not consumer.catching_up and consumer.lag[EVENTS] == 0)
         assert f"{NAMES[CURRENT]}59" in store.seen
+
+
+async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
+    client: ScriptedClient, store: Slow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither the end nor the next assignment waits for it longer than seconds."""
+    monkeypatch.setattr(consuming, "CLOSE_S", 0.05)
+    let_go, begun = asyncio.Event(), asyncio.Event()
+
+    async def stuck(_: Sequence[Event]) -> Sequence[Event]:
+        begun.set()
+        while not let_go.is_set():
+            try:
+                await let_go.wait()
+            except asyncio.CancelledError:
+                continue
+        return []
+
+    monkeypatch.setattr(store, "apply", stuck)
+    try:
+        async with asyncio.timeout(5), reading(client, store) as consumer:
+            await begun.wait()
+            await client.rebalance([CURRENT])
+            await until(lambda: consumer.state == "ok" and consumer._stocked)
+    finally:
+        let_go.set()
+    supervisor = consumer._supervisor
+    assert supervisor is not None
+    await asyncio.wait([supervisor], timeout=5)
+    assert supervisor.done()
