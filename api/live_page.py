@@ -79,6 +79,8 @@ class LivePage:
         self.problem: Problem | None = None
         # Somebody asked for its end: what the engine gives up is then not taken up again.
         self.stopped = False
+        # Called when the last listener leaves a page that is not running any more.
+        self.when_left: Callable[[LivePage], None] | None = None
         self._cards = cards
         self._when_deserted = when_deserted
         self._start = orjson.dumps(plan.start_document())
@@ -205,8 +207,12 @@ class LivePage:
     def leave(self) -> None:
         """A listener is gone."""
         self._watchers -= 1
-        if not self._watchers and self.state == "running":
+        if self._watchers:
+            return
+        if self.state == "running":
             self._when_deserted(self)
+        elif self.when_left is not None:
+            self.when_left(self)
 
     def _say(self, event: str, document: bytes) -> None:
         self._frames.append(self._frame(event, document))

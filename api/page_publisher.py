@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 
 from api.live_page import LivePage
 from genpage.documents import Document
@@ -18,7 +19,18 @@ class PagePublisher:
 
     def ended(self, page: LivePage, outcome: str) -> None:
         """A page ended. One taken up again afterwards is told anew, with all its rows."""
-        self._out.put(page_document(page, outcome, self._clock()))
+        ended_at = self._clock()
+        told = page_document(page, outcome, ended_at)
+        self._out.put(told)
+        sent = told["rows_sent"]
+        # What went out then is not all: whoever comes for the rest has been sent it once they left.
+        rest = page.over and sent < len(page.rows)
+        page.when_left = partial(self._again, outcome, ended_at, sent) if rest else None
+
+    def _again(self, outcome: str, ended_at: float, sent: int, page: LivePage) -> None:
+        if page.rows_sent > sent:
+            self._out.put(page_document(page, outcome, ended_at))
+            page.when_left = partial(self._again, outcome, ended_at, page.rows_sent)
 
 
 def page_document(page: LivePage, outcome: str, now: float) -> Document:

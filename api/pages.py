@@ -144,6 +144,7 @@ class Pages:
             for page in self.store.of_member(user_id):
                 await self.stop(page)
                 self.store.drop(page)
+                page.when_left = None
             await self._worker.forget(user_id)
 
     async def drain(self, grace_s: float) -> None:

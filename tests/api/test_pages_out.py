@@ -253,6 +253,33 @@ async def test_what_is_told_is_what_was_sent(
     assert page_document(page, "cancelled", 5.0)["rows_sent"] == 1
 
 
+async def test_what_is_read_after_the_end_is_told_as_well(
+    fake: FakeServer, client: httpx.AsyncClient
+) -> None:
+    """Of a page that ended unheard: once its rest was read, and no more once it was erased."""
+    made = (await client.post("/v1/pages", json={**PAGE, "rows": 3})).json()
+    page = fake.server.pages.store.get(made["page_id"])
+    producer = StandIn()
+    producer.come()
+    async with PagesOut(producer, Logbook().logger()) as out:
+        PagePublisher(out, clock=lambda: 5.0).ended(page, "complete")
+        path = f"/v1/pages/{page.page_id}/events"
+        await client.get(path)
+        await client.get(path)
+        await until(lambda: out.waiting == 0)
+        told = [orjson.loads(message.value or b"") for message in producer.taken]
+        assert [each["rows_sent"] for each in told] == [0, 3]
+        assert [each["ended_at"] for each in told] == [5.0, 5.0]
+        page._sent = 1
+        PagePublisher(out).ended(page, "complete")
+        await fake.server.pages.erase(page.user_id)
+        async for _ in (watch := page.watch()).frames():
+            pass
+        watch.close()
+        await until(lambda: out.waiting == 0)
+        assert len(producer.taken) == 3
+
+
 async def test_rows_count_as_sent_once_they_were_handed_on(
     fake: FakeServer, client: httpx.AsyncClient
 ) -> None:
