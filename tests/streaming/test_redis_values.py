@@ -251,6 +251,37 @@ async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
     assert await store.get("u39") is None
 
 
+async def test_a_key_of_another_type_stops_nothing(client: RedisClient) -> None:
+    """Whichever of a member's keys holds something else: what is asked next makes it right."""
+    store, cache = redis_store(client), RedisPromptCache(client)
+    tokens = np.array([1, 2], np.int32)
+    held = CachedHistory(str(10**15), 0.0, tokens, tokens)
+    keys = [redis_keys.context("ada"), redis_keys.prompts("ada"), redis_keys.prompt("ada", "v1")]
+
+    async def junk() -> None:
+        await client.call(lambda redis: redis.delete(*keys))
+        for key in keys:
+            kind = "SADD" if key == keys[2] else "SET" if key == keys[1] else "RPUSH"
+            word = (kind, key, "junk")
+            await client.call(lambda redis, word=word: redis.execute_command(*word))  # type: ignore[misc]
+
+    await junk()
+    await store.put_profile(Profile("ada", country="NZ", ts=2_000.0))
+    context = await store.get("ada")
+    assert context is not None
+    assert context.profile is not None
+    await junk()
+    await cache.put("ada", "v1", held)
+    assert await cache.get("ada", "v1") is not None
+    await junk()
+    await cache.erase("ada")
+    await junk()
+    await store.apply([Event("e1", "ada", "film", "play", 2_001.0)])
+    await store.erase("ada")
+    assert await store.get("ada") is None
+    assert (await client.call(lambda redis: redis.exists(*keys[:2]))) == 0
+
+
 async def test_the_console_lists_the_busiest(client: RedisClient) -> None:
     """Of those looked at; keys that are no contexts do no harm."""
     store = redis_store(client)
