@@ -8,7 +8,6 @@ import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import UnavailableError
@@ -17,7 +16,7 @@ from genpage.profile import Profile
 from streaming import context_value, event_tokens, redis_keys
 from streaming.ports import Vocabularies, no_vocabularies
 from streaming.recent import Recent
-from streaming.redis_client import Commands, RedisClient
+from streaming.redis_client import RedisClient
 from streaming.redis_script import Script, Value
 from tokenizer.buckets import AGES, GAP_EDGES, anchor_of
 
@@ -28,7 +27,7 @@ JITTER = 0.1
 # How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
 ERASED_S = 90 * 86_400
 
-# Commands at a time, where each has a connection of its own.
+# Calls at a time, where each has a connection of its own.
 _TOGETHER = 16
 
 # Pages of a hundred replicas, and their caches, hear of an erasure on it.
@@ -116,12 +115,14 @@ class RedisContextStore:
                 for user_id, numbers in members.items()
             ]
             for first in range(0, len(calls), _TOGETHER):
-                several = partial(self._each, calls=calls[first : first + _TOGETHER])
-                answers += await self._client.call(several)
+                several = [self._one(*call) for call in calls[first : first + _TOGETHER]]
+                answers += await asyncio.gather(*several)
         else:
             every = {user_id: [events[n] for n in numbers] for user_id, numbers in members.items()}
             call = self._call(vocabularies, every)
-            answers = await self._client.call(lambda redis: self._apply.run(redis, *call))
+            answers = await self._client.call(
+                lambda redis: self._apply.run(redis, *call), judged=True
+            )
         if answers is None:
             raise UnavailableError("The store lost what it had and is filled again; try again.")
         changed = sorted(
@@ -146,7 +147,7 @@ class RedisContextStore:
                 )
                 for context in contexts[chunk : chunk + _TOGETHER]
             }
-            await self._client.call(partial(self._set_new, values=values))
+            await asyncio.gather(*(self._set_new(*each) for each in values.items()))
         epoch = uuid.uuid4().hex
         await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
         return True
@@ -162,7 +163,9 @@ class RedisContextStore:
             redis_keys.prompt(user_id, ""),
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
-        await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
+        await self._client.call(
+            lambda redis: self._profile.run(redis, keys, arguments), judged=True
+        )
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member, the encoded prompts included; whether there was anything to forget."""
@@ -178,19 +181,20 @@ class RedisContextStore:
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
         self._recent.erase(user_id)
-        there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
+        there = await self._client.call(
+            lambda redis: self._erase.run(redis, keys, arguments), judged=True
+        )
         self._recent.erase(user_id)
         return bool(there)
 
-    async def _set_new(self, redis: Commands, values: Mapping[str, bytes]) -> None:
-        every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
-        await asyncio.gather(*every)
+    async def _set_new(self, key: str, value: bytes) -> None:
+        await self._client.call(lambda redis: redis.set(key, value, nx=True, ex=self._ttl()))
 
-    async def _each(
-        self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
-    ) -> Sequence[Sequence[int]]:
-        every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
-        return [answers[0] for answers in await asyncio.gather(*every)]
+    async def _one(self, keys: Sequence[str], arguments: Sequence[Value]) -> Sequence[int]:
+        answers: list[Sequence[int]] = await self._client.call(
+            lambda redis: self._apply.run(redis, keys, arguments), judged=True
+        )
+        return answers[0]
 
     def _call(
         self,

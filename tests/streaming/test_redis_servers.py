@@ -344,6 +344,9 @@ async def test_a_cluster_of_three(nodes: list[RedisServer]) -> None:
         client = await stack.enter_async_context(client_of(f"redis+cluster://{hosts}"))
         assert client.cluster
         await everything(client)
+        many = await asyncio.gather(*(client.values("genpage:nothing") for _ in range(600)))
+        assert many == [[None]] * 600
+        assert client.available
         epoch = RedisEpoch(client, redis_store(client), Logbook().logger())
         name = await epoch.begin()
         assert await epoch.begin() == name
