@@ -8,6 +8,7 @@ went out to a client: the others were decoded and nobody saw them. Titles are le
 
 import math
 from collections.abc import Sequence
+from sys import intern
 from typing import Final
 
 import orjson
@@ -52,7 +53,7 @@ def read_page(message: Message) -> ServedPage:
             page_id=_text(document["page_id"]),
             user_id=_text(document["user_id"]),
             at=_moment(document["at"]),
-            device=_text(document["device"]),
+            device=intern(_text(document["device"])),
             locale=None if document.get("locale") is None else _text(document["locale"]),
             rows_sent=int(document.get("rows_sent", len(rows))),
             rows=rows,
@@ -65,9 +66,11 @@ def read_page(message: Message) -> ServedPage:
 
 def _row(document: Document) -> ServedRow:
     entities = document["entities"]
-    ids = tuple(_text(entity["id"]) for entity in entities)
-    drawn = tuple(_number(entity.get("propensity", 1.0)) for entity in entities)
-    return ServedRow(_text(document["row"]["id"]), ids, drawn)
+    # One object an id, and one for certainty: whoever collects holds days of pages.
+    ids = tuple(intern(_text(entity["id"])) for entity in entities)
+    told = (_number(entity.get("propensity", 1.0)) for entity in entities)
+    drawn = tuple(1.0 if chance == 1.0 else chance for chance in told)
+    return ServedRow(intern(_text(document["row"]["id"])), ids, drawn)
 
 
 def _text(value: object) -> str:

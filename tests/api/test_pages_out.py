@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+import tracemalloc
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -26,9 +27,11 @@ from genpage.served_page import ServedPage, ServedRow
 from runtime.model import LoadedModel
 from streaming.broker import Broker
 from streaming.checkpoints import StatusReports
+from streaming.event_log import EventLog
+from streaming.memory import MemoryContextStore
 from streaming.messages import Message, of_event
 from streaming.outbox import TRIES, Outbox
-from streaming.page_messages import of_page, read_page
+from streaming.page_messages import of_page, read_page, row_document
 from streaming.pages_out import PagesOut
 from streaming.producer import SEND_S, Producer
 from streaming.side_producer import SideProducer
@@ -142,6 +145,24 @@ async def test_what_the_log_never_takes_makes_room_and_is_counted(error: Excepti
     assert not out.alive
 
 
+async def test_a_server_whose_pages_are_not_sent_any_more_says_so() -> None:
+    """It will not heal by itself."""
+
+    async def forget(*_: object) -> None:
+        pass
+
+    log = EventLog(
+        Broker("127.0.0.1:1"), MemoryContextStore(), None, Logbook().logger(), forget=forget
+    )
+    async with log:
+        assert log.state != "ended"
+        task = log.pages._task
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
+        assert log.state == "ended"
+
+
 async def test_a_moment_away_loses_nothing_of_a_batch_with_a_page_too_large() -> None:
     """Sent one by one, those after the moment are sent too."""
     producer = StandIn()
@@ -217,6 +238,22 @@ def test_what_is_no_page_is_poison(value: bytes | None) -> None:
     """Whoever collects goes on behind it."""
     with pytest.raises(PoisonError):
         read_page(Message("genpage.pages", b"u", value))
+
+
+def test_a_page_that_was_read_takes_few_kilobytes() -> None:
+    """Whoever collects holds two days of them: 10 x 20, greedy and drawn."""
+    for chance, bound in ((1.0, 6_000), (0.123, 12_000)):
+        row = row_document(0, ("row-1", "genre"), [f"title-{n}" for n in range(20)], [chance] * 20)
+        about = {"page_id": "p", "user_id": "u", "at": 1.0, "device": "tv", "rows": [row] * 10}
+        message = of_page(about, 1.0)
+        read_page(message)
+        tracemalloc.start()
+        try:
+            kept = [read_page(message) for _ in range(200)]
+            taken = tracemalloc.get_traced_memory()[0] / len(kept)
+        finally:
+            tracemalloc.stop()
+        assert taken < bound
 
 
 async def test_what_is_told_is_what_was_sent(
