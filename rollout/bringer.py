@@ -1,12 +1,13 @@
 """From an announcement to a bundle that may serve: fetch, verify, load aside, gate."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -15,9 +16,9 @@ from genpage.rules import Rules
 from rollout import gates, memory
 from rollout.announcement import Announcement
 from rollout.aside import Aside
-from rollout.attempt import Attempt
+from rollout.attempt import Attempt, State
 from rollout.canary import share_of
-from rollout.fetch import Bounds, Fetched, Fetcher, Found
+from rollout.fetch import Bounds, Fetched, Fetcher, Found, damage
 from rollout.gates import Timed
 from rollout.probe import Prober
 from rollout.refusal import RefusedError
@@ -29,6 +30,7 @@ from runtime.model import LoadedModel, LoadSettings
 # A bundle that seems too slow is timed again, with a pause in between.
 LATENCY_TURNS: Final = 5
 LATENCY_PAUSE_S: Final = 0.5
+T = TypeVar("T")
 # Takes a freshly loaded model into the registry, fitted to what is live.
 Adopt = Callable[[LoadedModel], Awaitable[LoadedModel]]
 
@@ -86,6 +88,7 @@ class Bringer:
         self._prober = prober
         self._aside = aside
         self.adopt = adopt
+        self._reading = threading.Lock()
         self._log = log
 
     async def bring(self, attempt: Attempt, tell: Callable[[], None]) -> LoadedModel:
@@ -94,8 +97,8 @@ class Bringer:
         Changes the attempt's state, and calls ``tell`` each time.
         """
 
-        def now(state: str) -> None:
-            attempt.state = state  # type: ignore[assignment]  # a literal of `State`
+        def now(state: State) -> None:
+            attempt.state = state
             tell()
             require(attempt)
 
@@ -104,10 +107,15 @@ class Bringer:
         held = self._held(announced.digest)
         if held is not None:
             return held
-        await asyncio.sleep(self._delay(announced))
+        await _unless_given_up(attempt, asyncio.sleep(self._delay(announced)))
         now("fetching")
-        found = await self._aside.run_calmly(
-            self.fetcher.find, announced.bundle_uri, announced.digest
+        # On a thread of its own: one that a source holds up is left behind, and holds up nobody.
+        fetching = Aside()
+        found = await _unless_given_up(
+            attempt,
+            fetching.run_calmly(
+                self.fetcher.find, announced.bundle_uri, announced.digest, lambda: attempt.wanted
+            ),
         )
         attempt.digest, attempt.version = found.digest, found.manifest.version
         self._check_refused(announced, found.digest)
@@ -115,13 +123,19 @@ class Bringer:
         if held is not None:
             return held
         self._check_found(announced, found)
-        fetched = await self._aside.run_calmly(self.fetcher.fetch, found, lambda: attempt.wanted)
+        fetched = await _unless_given_up(
+            attempt,
+            fetching.run_calmly(self.fetcher.fetch, found, lambda: attempt.wanted),
+        )
         now("loading")
-        model, cases = await self._aside.run(self._read, fetched)
+        model, cases = await _unless_given_up(
+            attempt, self._aside.run(self._read, fetched, attempt)
+        )
         now("judging")
-        model = await self._aside.run_calmly(self._try_out, model, cases, attempt)
-        require(attempt)
-        await self._judge(model, cases, attempt)
+        model = await _unless_given_up(
+            attempt, self._aside.run_calmly(self._try_out, model, cases, attempt)
+        )
+        await _unless_given_up(attempt, self._judge(model, cases, attempt))
         require(attempt)
         try:
             return await self.adopt(model)
@@ -155,10 +169,22 @@ class Bringer:
 
     # Run on a thread of its own.
 
-    def _read(self, fetched: Fetched) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
-        settings = self._settings
-        with _refusing():
-            return LoadedModel.read(fetched.folder, settings.loading, digest=fetched.digest)
+    def _read(
+        self, fetched: Fetched, attempt: Attempt
+    ) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
+        try:
+            # One at a time, those left behind too: memory is for one more bundle.
+            with self._reading, _refusing():
+                require(attempt)
+                return LoadedModel.read(
+                    fetched.folder, self._settings.loading, digest=fetched.digest
+                )
+        except RefusedError as error:
+            # Our own copy went bad: that is not the bundle's fault.
+            problem = damage(fetched)
+            if problem is None:
+                raise
+            raise RefusedError("damaged", f"the copy here is broken: {problem}") from error
 
     def _try_out(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt
@@ -208,10 +234,29 @@ def _refusing() -> Iterator[None]:
     """What a bundle is to blame for, as a refusal."""
     try:
         yield
+    except RefusedError:
+        raise
     except MemoryError as error:
         raise RefusedError("no-room", "there was no memory left to load it") from error
     except GenPageError as error:
         raise RefusedError("bundle", str(error)) from error
+
+
+# Any: what a coroutine is sent is nobody's business here.
+async def _unless_given_up(attempt: Attempt, work: Coroutine[Any, Any, T]) -> T:
+    """What comes of it; `RefusedError` at once where nobody wants it any more meanwhile.
+
+    A thread that it waits for goes on by itself until it notices.
+    """
+    doing, gone = asyncio.ensure_future(work), asyncio.ensure_future(attempt.given_up.wait())
+    try:
+        await asyncio.wait((doing, gone), return_when=asyncio.FIRST_COMPLETED)
+        require(attempt)
+        return await doing
+    finally:
+        doing.cancel()
+        gone.cancel()
+        await asyncio.gather(doing, gone, return_exceptions=True)
 
 
 def require(attempt: Attempt) -> None:

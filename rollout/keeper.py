@@ -2,7 +2,9 @@
 
 import asyncio
 import ctypes
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -10,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 from rollout.active import ActiveBundle, Handled, Held
 from rollout.aside import Aside
 from rollout.bringer import Bringer, Settings
+from rollout.refused import Refused
 from rollout.status import Named
 from runtime.model import LoadedModel
 from runtime.registry import Registry
@@ -23,6 +26,7 @@ class Keeper:
         settings: Settings,
         registry: Registry[LoadedModel],
         bringer: Bringer,
+        refused: Refused,
         aside: Aside,
         log: FilteringBoundLogger,
         *,
@@ -31,6 +35,7 @@ class Keeper:
         self._settings = settings
         self._registry = registry
         self._bringer = bringer
+        self._refused = refused
         self._aside = aside
         self._log = log
         self._previous = None if remembered is None else remembered.previous
@@ -74,21 +79,21 @@ class Keeper:
             self._log.warning("the earlier bundle is gone", version=held.version, why=str(error))
 
     async def keep(
-        self, released: list[LoadedModel], arriving: set[str], handled: Handled | None
+        self,
+        released: list[LoadedModel],
+        arriving: Callable[[], set[str]],
+        handled: Handled | None,
     ) -> None:
         """Remember what stands, free what was ``released``, and tidy the disk.
 
-        ``arriving`` are the digests of what is being fetched, or will be again.
+        ``arriving`` gives the digests of what is being fetched, or will be again; it is asked on
+        another thread. What fails is logged, and done again after the next change.
         """
+        # At once: what comes back under the same version meanwhile is noted anew.
+        for model in released:
+            self._held.pop(model.version, None)
         async with self._keeping:
-            for model in released:
-                self._held.pop(model.version, None)
-            kept = {model.digest for model in self._registry.loaded} | arriving
-            kept |= {f"{digest}.part" for digest in arriving}
-            try:
-                await self._aside.run(self._tidy, released, kept, self._standing(handled))
-            except OSError as error:
-                self._log.error("what stands cannot be remembered", why=str(error))
+            await self._aside.run(self._tidy, released, arriving, self._standing(handled))
 
     def _standing(self, handled: Handled | None) -> ActiveBundle | None:
         active, previous = self._registry.active, self._registry.previous
@@ -103,16 +108,33 @@ class Keeper:
     # Run on a thread of its own.
 
     def _tidy(
-        self, released: list[LoadedModel], kept: set[str], standing: ActiveBundle | None
+        self,
+        released: list[LoadedModel],
+        arriving: Callable[[], set[str]],
+        standing: ActiveBundle | None,
     ) -> None:
-        if standing is not None and self._settings.state_dir is not None:
-            standing.remember(self._settings.state_dir)
-        self._bringer.fetcher.keep_only(kept)
+        state_dir = self._settings.state_dir
+        if standing is not None and state_dir is not None:
+            self._trying(partial(standing.remember, state_dir), "the active bundle")
+        self._trying(self._refused.write, "the refused bundles")
+        needed = partial(self._needed, arriving)
+        self._trying(partial(self._bringer.fetcher.keep_only, needed), "what was fetched")
         freed = bool(released)
         # The last reference to most of it: unmapping takes its time.
         released.clear()
         if freed:
             _give_memory_back()
+
+    def _needed(self, arriving: Callable[[], set[str]]) -> set[str]:
+        # In this order: what has arrived is loaded before it counts as arriving no more.
+        coming = arriving()
+        return coming | {model.digest for model in self._registry.loaded}
+
+    def _trying(self, work: Callable[[], None], what: str) -> None:
+        try:
+            work()
+        except Exception as error:  # noqa: BLE001 - pages go on without it
+            self._log.exception("the state folder cannot be kept", of=what, why=str(error))
 
 
 def _give_memory_back() -> None:

@@ -78,4 +78,7 @@ class Teller:
         say = self._log.warning if event in {"rejected", "rolled back"} else self._log.info
         say(f"bundle {event}", version=status.version, digest=status.digest, why=why)
         for listener in self.listeners:
-            listener(status)
+            try:
+                listener(status)
+            except Exception:  # noqa: BLE001 - what it is told of has happened
+                self._log.exception("a status reached not everybody", event_told=event)

@@ -68,6 +68,9 @@ def test_a_canary_takes_its_time() -> None:
     canary = Canary("new", Terms(strategy="canary", pages=30, seconds=60.0, least=20), 100.0)
     for _ in range(19):
         assert canary.record("new", BAD, 101.0) is None
+    verdict = canary.record("new", BAD, 101.0)
+    assert verdict is not None
+    assert verdict.kind == "roll back"
     canary = Canary("new", Terms(strategy="canary", pages=30, seconds=60.0, least=20), 100.0)
     for _ in range(50):
         assert canary.record("new", GOOD, 159.0) is None
@@ -148,11 +151,13 @@ def test_refusals_outlive_a_restart(tmp_path: Path) -> None:
     refused = Refused(tmp_path, logbook.logger())
     for number in range(MOST + 1):
         refused.add(Refusal(f"{number}", "bundle", "NaN", 1.0))
+    refused.write()
     again = Refused(tmp_path, logbook.logger())
     again.check("0")
     with pytest.raises(RefusedError, match="refused before and are not tried again: NaN"):
         again.check(f"{MOST}")
     again.forgive(f"{MOST}")
+    again.write()
     Refused(tmp_path, logbook.logger()).check(f"{MOST}")
     assert not logbook.lines
     (tmp_path / "refused.json").write_text("{", "utf-8")

@@ -61,7 +61,6 @@ async def test_an_announced_bundle_comes_to_serve(start: Start, another: Another
     assert told.swap_s is not None
     numbers = replica.rollout.numbers
     assert numbers.last_activation_s is not None
-    assert numbers.last_activation_s < 0.01
 
 
 async def test_the_first_bundle_may_be_announced(start: Start, another: Another) -> None:
