@@ -21,6 +21,7 @@ from genpage.catalog_changes import CatalogChanges, Change
 from genpage.errors import NotFoundError
 from genpage.trends import Trends
 from rollout.aside import Aside
+from streaming.ending import ended
 
 # A snapshot waits for a pause in the changes, but no longer than the other. Seconds.
 QUIET_S: Final = 0.1
@@ -141,9 +142,7 @@ class LiveCatalog(Generic[Model]):
         tasks = {self._keeper, *self._fitting}
         for task in tasks:
             task.cancel()
-        _, left = await asyncio.wait(tasks, timeout=CLOSE_S)
-        if left:
-            self._log.warning("the live catalog does not end", tasks=len(left))
+        await ended(tasks, CLOSE_S, self._log)
 
     @property
     def pending(self) -> bool:

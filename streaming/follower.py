@@ -21,6 +21,7 @@ from genpage.errors import PoisonError, UnavailableError
 from streaming.broker import Broker
 from streaming.consumer import AGAIN_S, CLOSE_S, POLL_MS, TRIES, State
 from streaming.dead_letters import DeadLetters, Tally
+from streaming.ending import ended
 from streaming.leaving import leave
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
@@ -30,6 +31,8 @@ from streaming.supervision import insist, supervise
 from streaming.topics import Topic
 
 MOST_RECORDS: Final = 1_000
+# At the end, for a task that is cancelled. Seconds.
+LAST_S: Final = 2.0
 Noun = TypeVar("Noun")
 
 
@@ -85,7 +88,7 @@ class Follower(Generic[Noun]):
         if self._joined and self._producer.up:
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
-        await asyncio.wait([self._supervisor])
+        await ended([self._supervisor], LAST_S, self._log)
 
     @property
     def alive(self) -> bool:

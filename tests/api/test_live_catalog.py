@@ -15,6 +15,7 @@ import httpx
 import orjson
 import pytest
 from kafka_clients import Raw, produce, until
+from prometheus_client.parser import text_string_to_metric_families
 
 from api import live_catalog
 from api.app import create_app
@@ -105,6 +106,30 @@ async def test_what_is_withdrawn_leaves_the_rows_not_yet_sent(
     assert answer["finish_reason"] == "complete"
     again = shown(await client.post("/v1/pages", json=PAGE))
     assert not {titles[0][1], titles[1][2]} & set(again)
+
+
+async def test_the_first_row_is_measured_where_the_one_before_it_was_withdrawn(
+    fake: FakeServer, client: httpx.AsyncClient, eventually: Eventually
+) -> None:
+    """From submission to what the member sees first."""
+    whole = (await client.post("/v1/pages", json=PAGE)).json()["rows"]
+    fake.backend.hold()
+    asked = asyncio.create_task(client.post("/v1/pages", json=PAGE))
+    await eventually(lambda: fake.server.pages.store.running() != [])
+    await changed(fake, Withdrawal("row", whole[0]["row"]["id"]))
+    fake.backend.open()
+    rows = (await asked).json()["rows"]
+    assert [row["row"]["id"] for row in rows] == [row["row"]["id"] for row in whole[1:]]
+    text = (await client.get("/metrics")).text
+    told = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert told["genpage_time_to_first_row_seconds_count"] == 2
+    firsts = [each[0]["timing"]["at_ms"] / 1000 for each in (whole, rows)]
+    assert told["genpage_time_to_first_row_seconds_sum"] == pytest.approx(sum(firsts), abs=1e-5)
+    assert told["genpage_row_interval_seconds_count"] == 3
 
 
 async def test_an_arrival_costs_those_alone_whose_history_it_is_in(
