@@ -63,7 +63,10 @@ def log_of(bootstrap: str, group: str, store: MemoryContextStore) -> EventLog:
     async def forget(user_id: str, at: float | None) -> None:
         await store.erase(user_id, at)
 
-    return EventLog(Broker(bootstrap, group), store, None, LOG, forget=forget)
+    async def epoch() -> str:
+        return "benchmark"
+
+    return EventLog(Broker(bootstrap, group), store, None, LOG, forget=forget, epoch=epoch)
 
 
 async def until(condition: Callable[[], bool]) -> None:

@@ -65,8 +65,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         producer: Producer,
         log: FilteringBoundLogger,
         *,
+        epoch: Epoch,
         topics: Iterable[Topic] = (EVENTS, PROFILES),
-        epoch: Epoch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
@@ -261,15 +261,12 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             return
         await self._give_up(client, places)
         try:
-            epoch = "" if self._epoch is None else await self._epoch()
+            epoch = await self._epoch()
         except UnavailableError:
             if self._generation == generation:
                 client.pause(*places)
             return
-        if rewinds > self._rewound and self._epoch is None:
-            outdated = set(places)
-        else:
-            outdated = await self._outdated(client, places, epoch)
+        outdated = await self._outdated(client, places, epoch)
         starts: Mapping[TopicPartition, int] = {}
         if outdated:
             self._log.warning("partitions are read again", partitions=len(outdated))
@@ -292,8 +289,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self, client: AIOKafkaConsumer, places: Iterable[TopicPartition], epoch: str
     ) -> set[TopicPartition]:
         """Those whose offset is worth nothing, since it is of what is no longer in the store."""
-        if self._epoch is None:
-            return set()
         if self._epochs.keys() >= set(places):
             return {place for place in places if self._epochs[place] != epoch}
         # The consumer's own `committed` leaves out what was committed with the offset.

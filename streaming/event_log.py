@@ -32,7 +32,7 @@ class EventLog:
         log: FilteringBoundLogger,
         *,
         forget: Forget,
-        epoch: Epoch | None = None,
+        epoch: Epoch,
         tracing: Tracing = OFF,
     ) -> None:
         # The topics that this replica reads whole, beside the members' own.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 import structlog
 from aiokafka.errors import KafkaConnectionError
-from kafka_clients import produce, raw, until
+from kafka_clients import one_epoch, produce, raw, until
 
 from genpage.context import Context, apply_event
 from genpage.event import Event
@@ -51,7 +51,7 @@ def log_of(kafka: str, group: str, store: MemoryContextStore) -> EventLog:
     async def forget(user_id: str, at: float | None) -> None:
         await store.erase(user_id, at)
 
-    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget)
+    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=one_epoch)
 
 
 async def test_a_partition_moves_in_the_middle_of_a_batch(kafka: str) -> None:

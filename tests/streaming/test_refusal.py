@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 import structlog
-from kafka_clients import EVENTS, everything_on, produce, raw, until
+from kafka_clients import EVENTS, everything_on, one_epoch, produce, raw, until
 
 from genpage.event import Event
 from streaming import consumer as consuming
@@ -51,7 +51,7 @@ def log_of(kafka: str, group: str, store: MemoryContextStore) -> EventLog:
     async def forget(user_id: str, at: float | None) -> None:
         await store.erase(user_id, at)
 
-    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget)
+    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=one_epoch)
 
 
 async def count(store: MemoryContextStore, user: str) -> int:

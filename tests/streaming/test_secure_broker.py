@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import structlog
 from certificates import Authority, Certified
-from kafka_clients import until
+from kafka_clients import one_epoch, until
 from structlog.testing import LogCapture
 
 from deploy.services import KafkaBroker, free_port
@@ -93,7 +93,7 @@ def log_of(broker: Broker, store: MemoryContextStore, said: LogCapture) -> Event
         processors=[said],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
-    return EventLog(broker, store, None, logger, forget=forget)
+    return EventLog(broker, store, None, logger, forget=forget, epoch=one_epoch)
 
 
 @pytest.mark.parametrize(
