@@ -5,8 +5,8 @@ other replicas did are heard of.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,6 +16,9 @@ from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import Forgets, RedisErasures
+
+# Until what goes on beside is begun again, after an error that nobody foresaw. Seconds.
+AGAIN_S: Final = 1.0
 
 
 class FilledRedis:
@@ -49,8 +52,8 @@ class FilledRedis:
             self._log.info("the context store is there", filled=filled)
         self._contexts = ()
         self._beside = [
-            asyncio.create_task(self._epoch.watch(), name="redis-epoch"),
-            asyncio.create_task(self._erasures.listen(), name="redis-erasures"),
+            asyncio.create_task(self._keep(self._epoch.watch), name="redis-epoch"),
+            asyncio.create_task(self._keep(self._erasures.listen), name="redis-erasures"),
         ]
         return self
 
@@ -78,3 +81,12 @@ class FilledRedis:
         if not self.available:
             return "away"
         return "ok" if self._epoch.whole else "stale"
+
+    async def _keep(self, beside: Callable[[], Awaitable[None]]) -> None:
+        """Begin it again whatever ends it: pages and erasures depend on it."""
+        while True:
+            try:
+                await beside()
+            except Exception:  # noqa: BLE001 - it is told, and begun again
+                self._log.exception("what goes on beside Redis failed", again_s=AGAIN_S)
+            await asyncio.sleep(AGAIN_S)

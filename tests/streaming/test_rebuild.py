@@ -16,6 +16,7 @@ from deploy.services import RedisServer
 from genpage.context import Context, apply_event, apply_profile
 from genpage.event import Event
 from genpage.profile import Profile
+from streaming import redis_filling
 from streaming.broker import Broker
 from streaming.messages import of_event, of_profile
 from streaming.missing_topics import create_missing
@@ -130,6 +131,41 @@ async def test_what_a_file_lacks_is_read_again(kafka: str, redis: RedisServer) -
             redis.start()
             await until(lambda: not one.epoch.whole)
             await until(lambda: filled(events))
+
+
+async def test_what_goes_on_beside_survives_an_error(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nobody foresaw, in either task: said, and begun again."""
+    monkeypatch.setattr(redis_filling, "AGAIN_S", 0.01)
+    lines, recent = Logbook(), Recent()
+    log, client = lines.logger(), RedisClient(redis.url)
+    contexts = RedisContextStore(client, recent)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+    heard: list[str] = []
+
+    async def forget(user: str) -> None:
+        heard.append(user)
+        if user == "breaks":
+            raise ZeroDivisionError
+
+    connection = FilledRedis(client, contexts, (), epoch, erasures, log)
+    connection.when_erased(forget)
+    with redis:
+        async with connection:
+            await until(lambda: recent.erasures == 1)
+            monkeypatch.setattr(epoch, "_whole", None)
+            monkeypatch.setattr(epoch, "feed", 7)  # no feed at all: what it is asked for breaks
+            failed = "what goes on beside Redis failed"
+            await until(lambda: any(line["event"] == failed for line in lines.lines))
+            monkeypatch.setattr(epoch, "feed", None)
+            await contexts.erase("breaks")
+            await until(lambda: heard == ["breaks"])
+            before = recent.erasures
+            await until(lambda: recent.erasures > before)
+            await contexts.erase("ada")
+            await until(lambda: heard == ["breaks", "ada"])
+            assert connection.state == "ok"
 
 
 async def test_every_replica_forgets_who_was_erased(kafka: str, redis: RedisServer) -> None:
