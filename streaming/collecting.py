@@ -169,10 +169,16 @@ class Collecting:
 
 
 async def ends_by(client: AIOKafkaConsumer, until: float) -> dict[TopicPartition, int]:
-    """Where each of the client's partitions ended at ``until`` (Unix seconds)."""
+    """Where each of the client's partitions ended at ``until`` (Unix seconds).
+
+    `UnavailableError` where no broker says so.
+    """
     places = client.assignment()
-    ends = await client.end_offsets(places)
-    times = await client.offsets_for_times(dict.fromkeys(places, round(until * 1000)))
+    try:
+        ends = await client.end_offsets(places)
+        times = await client.offsets_for_times(dict.fromkeys(places, round(until * 1000)))
+    except (KafkaError, OSError) as error:
+        raise UnavailableError(f"the event log does not say where it ends: {error}") from error
     return {place: ends[place] if times[place] is None else times[place].offset for place in places}
 
 

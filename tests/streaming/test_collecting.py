@@ -23,7 +23,7 @@ from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming import collecting, playing
 from streaming.broker import Broker
-from streaming.collecting import Collecting, reading
+from streaming.collecting import Collecting, ends_by, reading
 from streaming.topics import PAGES
 
 PLACE = TopicPartition("genpage.pages", 0)
@@ -131,6 +131,13 @@ async def test_what_is_read_is_what_the_broker_says(end: int | Exception, wanted
     reader._written[PLACE] = 50.0
     client: Any = Client(end)
     assert await reader._watermark(client) == wanted
+
+
+async def test_a_broker_that_goes_away_is_said() -> None:
+    """No traceback of its client."""
+    client: Any = Client(KafkaConnectionError("away"))
+    with pytest.raises(UnavailableError, match="where it ends"):
+        await ends_by(client, 1.0)
 
 
 def test_a_page_that_stands_in_its_days_file_is_not_told_with_fewer_events() -> None:
