@@ -33,6 +33,7 @@ from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.dead_letters import Tally
 from streaming.ending import ended
+from streaming.growth import Growth
 from streaming.lane import Lane
 from streaming.leaving import leave
 from streaming.producer import Producer
@@ -45,7 +46,6 @@ State = Literal["ok", "joining", "away", "ended"]
 Epoch = Callable[[], Awaitable[str]]
 POLL_MS: Final = 200
 COMMIT_S: Final = 0.1
-LOOK_S: Final = 1.0
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
 REVOKED_S: Final = 3.0
 CLOSE_S: Final = 2.0
@@ -88,8 +88,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._epochs: dict[TopicPartition, str] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
-        # Where the paused ones ended lately: aiokafka learns that by fetching alone.
-        self._grown: dict[TopicPartition, int] = {}
+        self._growth = Growth()
         self._stocked = False
         # Counts the times that partitions came or went: stock taken across one is worth nothing.
         self._generation = 0
@@ -171,8 +170,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._client is None:
             return lag
         for place in self._client.assignment():
-            known = (self._client.highwater(place), self._ends.get(place), self._grown.get(place))
-            end = max(each or 0 for each in known)
+            end = max(self._growth.end(self._client, place), self._ends.get(place, 0))
             position = self._position(place)
             if position is not None:
                 lag[place.topic] += max(0, end - position)
@@ -222,7 +220,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             async with asyncio.TaskGroup() as self._group:
                 beside = [
                     self._group.create_task(self._commit_now_and_then()),
-                    self._group.create_task(self._look_at_ends(client)),
+                    self._group.create_task(self._growth.watch(client, lambda: self._stocked)),
                 ]
                 await self._read(client)
                 await self._settle()
@@ -322,7 +320,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def _forget_stock(self) -> None:
         self._stocked = False
         self._generation += 1
-        self._epochs, self._positions, self._ends, self._grown = {}, {}, {}, {}
+        self._epochs, self._positions, self._ends = {}, {}, {}
+        self._growth.forget()
 
     def _lane(self, group: asyncio.TaskGroup, place: TopicPartition) -> Lane:
         lane = self._lanes.get(place)
@@ -350,15 +349,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         while True:
             await asyncio.sleep(COMMIT_S)
             await self._commit()
-
-    async def _look_at_ends(self, client: AIOKafkaConsumer) -> None:
-        while True:
-            await asyncio.sleep(LOOK_S)
-            paused = client.paused() if self._stocked else None
-            if paused:
-                with suppress(KafkaError, TimeoutError):
-                    async with asyncio.timeout(REVOKED_S):
-                        self._grown.update(await client.end_offsets(paused))
 
     async def _commit(self) -> None:
         """Commit what is finished. Where that fails it is repeated by whoever reads next."""

@@ -13,6 +13,7 @@ from scripted_kafka import Held, ScriptedClient, up, written
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming import consumer as consuming
+from streaming import growth
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.consumer import Consumer
@@ -147,7 +148,7 @@ async def test_what_waits_for_a_store_is_told_and_the_lag_grows_with_the_log(
     client: ScriptedClient, store: Slow, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A paused partition is not fetched, and what was caught up with before is not so now."""
-    monkeypatch.setattr(consuming, "LOOK_S", 0.01)
+    monkeypatch.setattr(growth, "LOOK_S", 0.01)
     store.go.set()
     async with reading(client, store) as consumer:
         await until(lambda: store.seen == events_of(CURRENT, OUTDATED))
