@@ -5,7 +5,6 @@ import contextlib
 import random
 import struct
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -38,6 +37,12 @@ ERASURES = "genpage:erased"
 _MEMBER = struct.Struct("<II")
 _EVENT = struct.Struct("<IddH")
 
+# A context from a data folder, for a member who is neither there nor was erased.
+_LOAD = """
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
@@ -60,6 +65,9 @@ class RedisContextStore:
         self._vocabularies = vocabularies
         # What is in the store; events that come while it is something else are not taken. Any: "".
         self.epoch = ""
+        # Whether a data folder is still to be taken in: what happens now comes after it, or would
+        # stand in its place.
+        self.filling = False
         self._history = history
         self._kept_s = kept_s
         self._erased_s = erased_s
@@ -68,6 +76,7 @@ class RedisContextStore:
         self._profile = Script.named("profile")
         self._erase = Script.named("erase")
         self._drop = Script(_DROP)
+        self._load = Script(_LOAD)
 
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
@@ -102,6 +111,7 @@ class RedisContextStore:
 
         On one server all together or not at all; a cluster takes each member's apart.
         """
+        self._filled()
         members: dict[str, list[int]] = {}
         for number, event in enumerate(events):
             members.setdefault(event.user_id, []).append(number)
@@ -133,27 +143,26 @@ class RedisContextStore:
         return [events[number] for number in changed]
 
     async def fill(self, contexts: Sequence[Context]) -> bool:
-        """Take contexts that were folded elsewhere, into a store that nothing was ever in.
+        """Take contexts that were folded elsewhere, into a store that never took any to the end.
 
-        False where something was: then nothing is taken. Nobody's context is overwritten.
+        False where it did: then nothing is taken. Nobody's context is overwritten, nobody who was
+        erased comes back; after an error, fill again.
         """
-        if (await self._client.values(redis_keys.EPOCH))[0] is not None:
+        if (await self._client.values(redis_keys.LOADED))[0] is not None:
             return False
         first = int(self._clock() * 1e6)  # as in lua/context.lua, "newcomer"
         for chunk in range(0, len(contexts), _TOGETHER):
-            values = {
-                redis_keys.context(context.user_id): context_value.encode(
-                    replace(context, revision=first + context.revision)
-                )
+            several = [
+                self._set_new(replace(context, revision=first + context.revision))
                 for context in contexts[chunk : chunk + _TOGETHER]
-            }
-            await asyncio.gather(*(self._set_new(*each) for each in values.items()))
-        epoch = uuid.uuid4().hex
-        await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
+            ]
+            await asyncio.gather(*several)
+        await self._client.call(lambda redis: redis.set(redis_keys.LOADED, b"1"))
         return True
 
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
+        self._filled()
         user_id = profile.user_id
         arguments: list[Value] = [
             context_value.user_text(user_id),
@@ -187,8 +196,14 @@ class RedisContextStore:
         self._recent.erase(user_id)
         return bool(there)
 
-    async def _set_new(self, key: str, value: bytes) -> None:
-        await self._client.call(lambda redis: redis.set(key, value, nx=True, ex=self._ttl()))
+    async def _set_new(self, context: Context) -> None:
+        keys = self._keys(context.user_id)
+        arguments: list[Value] = [context_value.encode(context), self._ttl()]
+        await self._client.call(lambda redis: self._load.run(redis, keys, arguments))
+
+    def _filled(self) -> None:
+        if self.filling:
+            raise UnavailableError("The store is being filled from the data folder; try again.")
 
     async def _one(self, keys: Sequence[str], arguments: Sequence[Value]) -> Sequence[int]:
         answers: list[Sequence[int]] = await self._client.call(

@@ -78,7 +78,8 @@ class RedisEpoch:
     @property
     def whole(self) -> bool:
         """Whether the store has what it should: it takes writes, and has what the log has."""
-        return not self._client.refusing and (self._whole or self.feed is None)
+        there = not self._client.refusing and not self._contexts.filling
+        return there and (self._whole or self.feed is None)
 
     async def begin(self) -> str:
         """The epoch that is fed from now on: what is applied for another one is refused."""

@@ -40,17 +40,14 @@ class FilledRedis:
         self._erasures = erasures
         self._log = log
         self._beside: list[asyncio.Task[None]] = []
+        self._filling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Returns once the store is filled, or at once where it was not empty or is away."""
+        """Returns at once; until the store is filled, what happens waits and pages are marked."""
         await self._client.__aenter__()
-        try:
-            filled = await self._store.fill(self._contexts)
-        except UnavailableError:
-            self._log.warning("the context store is away", lost=len(self._contexts))
-        else:
-            self._log.info("the context store is there", filled=filled)
-        self._contexts = ()
+        self._store.filling = bool(self._contexts)
+        if self._contexts:
+            self._filling = asyncio.create_task(self._fill(), name="redis-filling")
         self._beside = [
             asyncio.create_task(self._keep(self._epoch.watch), name="redis-epoch"),
             asyncio.create_task(self._keep(self._erasures.listen), name="redis-erasures"),
@@ -58,10 +55,11 @@ class FilledRedis:
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        for task in self._beside:
+        tasks = [*self._beside, *([self._filling] if self._filling else [])]
+        for task in tasks:
             task.cancel()
-        if self._beside:
-            await asyncio.wait(self._beside)
+        if tasks:
+            await asyncio.wait(tasks)
         await self._client.__aexit__(*failure)
 
     @property
@@ -76,11 +74,23 @@ class FilledRedis:
     @property
     def state(self) -> str:
         """``ended`` where what goes on beside does not go on."""
-        if any(task.done() for task in self._beside):
+        unfilled = self._filling is not None and self._filling.done() and self._store.filling
+        if unfilled or any(task.done() for task in self._beside):
             return "ended"
         if not self.available:
             return "away"
         return "ok" if self._epoch.whole else "stale"
+
+    async def _fill(self) -> None:
+        """Take the data in, from the beginning again whatever comes between."""
+        while self._store.filling:
+            try:
+                filled = await self._store.fill(self._contexts)
+            except UnavailableError:
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._log.info("the context store has the data folder", filled=filled)
+                self._contexts, self._store.filling = (), False
 
     async def _keep(self, beside: Callable[[], Awaitable[None]]) -> None:
         """Begin it again whatever ends it: pages and erasures depend on it."""

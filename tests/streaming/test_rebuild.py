@@ -14,6 +14,7 @@ from replica import Replica, replica
 from api.fake import Logbook
 from deploy.services import RedisServer
 from genpage.context import Context, apply_event, apply_profile
+from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
 from streaming import redis_filling
@@ -166,6 +167,34 @@ async def test_what_goes_on_beside_survives_an_error(
             await contexts.erase("ada")
             await until(lambda: heard == ["breaks", "ada"])
             assert connection.state == "ok"
+
+
+async def test_data_is_taken_in_by_a_redis_that_comes_late(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages are marked and events wait until it has all of it, whatever broke in between."""
+    monkeypatch.setattr(redis_filling, "AGAIN_S", 0.01)
+    log, recent = Logbook().logger(), Recent()
+    client = RedisClient(redis.url)
+    contexts = RedisContextStore(client, recent)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+    data = [
+        Context(f"u{n}", events=(Event("e", f"u{n}", "film", "play", 1.0),), revision=1)
+        for n in range(300)
+    ]
+    now = Event("now", "u299", "film", "play", 2.0)
+    async with FilledRedis(client, contexts, data, epoch, erasures, log):
+        await until(lambda: not client.available)
+        assert not epoch.whole
+        with redis:
+            with pytest.raises(UnavailableError):
+                await contexts.apply([now])
+            await until(lambda: epoch.whole)
+            assert await contexts.apply([now]) == [now]
+            for user in ("u0", "u299"):
+                context = await contexts.get(user)
+                assert context is not None
+                assert context.events[0].event_id == "e"
 
 
 async def test_every_replica_forgets_who_was_erased(kafka: str, redis: RedisServer) -> None:

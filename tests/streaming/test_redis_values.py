@@ -231,8 +231,8 @@ async def test_a_prompt_from_before_an_erasure_is_not_kept(client: RedisClient) 
     assert await cache.get("ada", "v1") is not None
 
 
-async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
-    """And nobody who is in it is overwritten."""
+async def test_a_store_is_filled_once(client: RedisClient) -> None:
+    """And nobody who is in it is overwritten, nor brought back who was erased."""
     store = redis_store(client)
     mine = Event("mine", "u1", "film", "play", 9.0)
     await store.apply([mine])
@@ -240,7 +240,9 @@ async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
         Context(f"u{n}", events=(Event("e", f"u{n}", "film", "play", 1.0),), revision=1)
         for n in range(40)
     ]
+    await store.erase("u2")
     assert await store.fill(contexts)
+    assert await store.get("u2") is None
     context, other = await store.get("u1"), await store.get("u39")
     assert context is not None
     assert other is not None
