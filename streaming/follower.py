@@ -31,8 +31,8 @@ from streaming.supervision import insist, supervise
 from streaming.topics import Topic
 
 MOST_RECORDS: Final = 1_000
-# At the end, for a task that is cancelled. Seconds.
-LAST_S: Final = 2.0
+# At the end, for a session that is cancelled: its client has `CLOSE_S` to leave, and is cut off then.
+LAST_S: Final = CLOSE_S + 3.0
 Noun = TypeVar("Noun")
 
 
