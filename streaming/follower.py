@@ -31,7 +31,7 @@ from streaming.supervision import insist, supervise
 from streaming.topics import Topic
 
 MOST_RECORDS: Final = 1_000
-# At the end, for a session that is cancelled: its client has `CLOSE_S` to leave, and is cut off then.
+# At the end, for a session that is cancelled: its client may take `CLOSE_S`, and is then cut off.
 LAST_S: Final = CLOSE_S + 3.0
 Noun = TypeVar("Noun")
 
