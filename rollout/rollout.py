@@ -102,7 +102,9 @@ class Rollout:
             log,
             remembered=remembered,
         )
-        self._teller = Teller(settings.replica, registry, self._keeper.named, log, clock)
+        self._teller = Teller(
+            settings.replica, registry, self._keeper.named, log, clock, lambda: self._trial_of
+        )
         self.numbers = self._teller.numbers
         self._handled = None if remembered is None else remembered.handled
         self._orders = Orders(self._handled)
@@ -184,6 +186,10 @@ class Rollout:
         self._pending = attempt
         self._news.set()
         return attempt
+
+    def next_moment(self) -> float:
+        """Now, Unix seconds, as ``created_at``: newer than all that was announced."""
+        return self._orders.after(self._clock())
 
     async def activate(self, version: str) -> LoadedModel:
         """Make new pages with a loaded version, at once; `NotFoundError` where it is not loaded."""

@@ -10,6 +10,7 @@ from structlog.typing import FilteringBoundLogger
 from rollout.attempt import Attempt
 from rollout.refusal import Kind
 from rollout.status import Event, Named, Status
+from rollout.terms import Strategy
 from runtime.model import LoadedModel
 from runtime.registry import Registry
 
@@ -39,6 +40,7 @@ class Teller:
         named: Callable[[LoadedModel | None], Named | None],
         log: FilteringBoundLogger,
         clock: Callable[[], float],
+        on_trial: Callable[[], Attempt | None],
     ) -> None:
         self.numbers = Numbers()
         self.listeners: list[Callable[[Status], None]] = []
@@ -48,6 +50,7 @@ class Teller:
         self._named = named
         self._log = log
         self._clock = clock
+        self._on_trial = on_trial
 
     def tell(
         self,
@@ -72,6 +75,8 @@ class Teller:
             retryable=None if attempt is None else attempt.retryable,
             active=self._named(self._registry.active),
             previous=self._named(self._registry.previous),
+            canary=self._trial_of("canary"),
+            shadow=self._trial_of("shadow"),
             swap_s=self.numbers.last_swap_s if swapped else None,
         )
         self.statuses.append(status)
@@ -82,3 +87,9 @@ class Teller:
                 listener(status)
             except Exception:  # noqa: BLE001 - what it is told of has happened
                 self._log.exception("a status reached not everybody", event_told=event)
+
+    def _trial_of(self, strategy: Strategy) -> Named | None:
+        attempt = self._on_trial()
+        if attempt is None or attempt.announcement.rollout.strategy != strategy:
+            return None
+        return self._named(self._registry.find(attempt.version or ""))

@@ -1,5 +1,6 @@
 """Checkpoints on the log as an operator's command sees them: everything that stands there, once."""
 
+import asyncio
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -17,6 +18,10 @@ from streaming.topics import CHECKPOINTS, STATUS
 
 # An operator waits; a broker that does not answer is told soon.
 PATIENCE_S: Final = 5.0
+WHOLE_S: Final = 60.0
+# As `rollout.orders` has them: beyond it an announcement is refused, so it hides none.
+AHEAD_S: Final = 300.0
+LATER_S: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,20 +33,33 @@ class Board:
 
     broker: Broker
     model: str
+    # For all of a method, whatever the broker does in the middle of it. Seconds.
+    patience_s: float = WHOLE_S
 
-    async def announce(self, document: Document) -> None:
-        """Return once the brokers have the announcement."""
+    async def announce(self, document: Document) -> Document:
+        """Return once the brokers have the announcement: what they have.
+
+        Its ``created_at`` becomes newer than what was announced before, whose clock may go ahead of
+        this one; but not newer than what replicas refuse as ahead.
+        """
+        given = float(document["created_at"])
+        moments = [_moment(each) for each in await self.announcements()]
+        sane = [moment for moment in moments if moment <= given + AHEAD_S]
+        document = {**document, "created_at": max([given, *(m + LATER_S for m in sane)])}
         message = of_announcement(self.model, document)
         try:
-            await create_missing(self.broker)
-            async with AIOKafkaProducer(
-                **self.broker.options(request_s=PATIENCE_S), enable_idempotence=True, acks="all"
-            ) as producer:
+            async with (
+                asyncio.timeout(self.patience_s),
+                AIOKafkaProducer(
+                    **self.broker.options(request_s=PATIENCE_S), enable_idempotence=True, acks="all"
+                ) as producer,
+            ):
                 await producer.send_and_wait(
                     message.topic, message.value, message.key, headers=list(message.headers)
                 )
         except (KafkaError, OSError) as error:
             raise self._away(error) from error
+        return document
 
     async def announcements(self) -> list[Document]:
         """What was announced under the name and not compacted away since, oldest first."""
@@ -57,26 +75,33 @@ class Board:
         """All that a topic holds; what is no JSON object is passed over."""
         found: list[tuple[str, Document]] = []
         try:
-            await create_missing(self.broker)
-            async with AIOKafkaConsumer(
-                **self.broker.options(request_s=PATIENCE_S),
-                group_id=None,
-                enable_auto_commit=False,
-                auto_offset_reset="earliest",
-            ) as client:
-                numbers = client.partitions_for_topic(topic) or await _partitions(client, topic)
-                places = [TopicPartition(topic, number) for number in sorted(numbers)]
-                client.assign(places)
-                for place, end in (await client.end_offsets(places)).items():
-                    while await client.position(place) < end:
-                        for record in (await client.getmany(place, timeout_ms=200)).get(place, ()):
-                            _take(record.key, record.value, found)
+            async with asyncio.timeout(self.patience_s):
+                await create_missing(self.broker)
+                found.extend(await self._read(topic))
         except (KafkaError, OSError) as error:
             raise self._away(error) from error
         return found
 
+    async def _read(self, topic: str) -> list[tuple[str, Document]]:
+        found: list[tuple[str, Document]] = []
+        async with AIOKafkaConsumer(
+            **self.broker.options(request_s=PATIENCE_S),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        ) as client:
+            numbers = client.partitions_for_topic(topic) or await _partitions(client, topic)
+            places = [TopicPartition(topic, number) for number in sorted(numbers)]
+            client.assign(places)
+            for place, end in (await client.end_offsets(places)).items():
+                while await client.position(place) < end:
+                    for record in (await client.getmany(place, timeout_ms=200)).get(place, ()):
+                        _take(record.key, record.value, found)
+        return found
+
     def _away(self, error: Exception) -> UnavailableError:
-        return UnavailableError(f"--kafka {self.broker.bootstrap} does not answer: {error}")
+        why = str(error) or f"nothing within {self.patience_s:g} s"
+        return UnavailableError(f"--kafka {self.broker.bootstrap} does not answer: {why}")
 
 
 async def _partitions(client: AIOKafkaConsumer, topic: str) -> set[int]:
@@ -84,6 +109,12 @@ async def _partitions(client: AIOKafkaConsumer, topic: str) -> set[int]:
     await client.topics()
     numbers: set[int] = client.partitions_for_topic(topic) or {0}
     return numbers
+
+
+def _moment(announced: Document) -> float:
+    """When it was announced; one that does not say was announced at no moment that counts."""
+    moment = announced.get("created_at")
+    return float(moment) if isinstance(moment, int | float) else 0.0
 
 
 def _take(key: bytes | None, value: bytes | None, found: list[tuple[str, Document]]) -> None:

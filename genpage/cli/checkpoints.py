@@ -7,24 +7,28 @@ By Kafka a command speaks to all replicas: going back announces the earlier bund
 import asyncio
 import logging
 import time
-from collections import Counter
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from genpage.cli.kafka import KafkaCommand
-from genpage.errors import NotFoundError, UsageError
+from genpage.errors import ConflictError, InputError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
     from genpage.cli.admin_client import AdminClient
+    from rollout.announcement import Announcement
     from rollout.fetch import Found
     from streaming.checkpoint_board import Board
+
+# Where a status names bundles.
+_ROLES: Final = ("active", "previous", "canary", "shadow")
 
 
 class Checkpoints(KafkaCommand):
@@ -56,15 +60,42 @@ class Checkpoints(KafkaCommand):
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())
         return Board(Broker(self.kafka, security=self.security()), self.model_name)
 
-    def announce_anew(self, bundle: dict[str, Any]) -> None:
-        """Have every replica serve a bundle that was announced before."""
-        from rollout.announcement import Announcement
+    def announce(self, announcement: "Announcement") -> dict[str, Any]:
+        """Announce to every replica; `UsageError` for what they would not take up."""
+        document = _checked(announcement)
+        return asyncio.run(self.board().announce(document))
 
-        announcement = Announcement(
-            bundle["bundle_uri"], time.time(), bundle["digest"], bundle["version"]
+
+class Anew(Checkpoints):
+    """A bundle that was announced before."""
+
+    new_lineage: bool = Field(default=False, description="its vocabulary may be an unrelated one")
+    again: bool = Field(default=False, description="try it though these bytes were refused before")
+
+    def announce_anew(self, bundle: dict[str, Any], announced: list[dict[str, Any]]) -> None:
+        """Have every replica serve a bundle at once, on the terms it was ``announced`` on."""
+        from rollout.announcement import Announcement
+        from rollout.terms import Terms
+
+        terms = Terms()
+        for each in announced:
+            if each.get("digest") == bundle["digest"]:
+                with suppress(InputError):
+                    terms = Announcement.parse(each).rollout
+        terms = replace(
+            terms,
+            strategy="immediate",
+            new_lineage=terms.new_lineage or self.new_lineage,
+            again=terms.again or self.again,
         )
-        document = announcement.document()
-        asyncio.run(self.board().announce(document))
+        announcement = Announcement(
+            bundle["bundle_uri"],
+            time.time(),
+            bundle["digest"],
+            bundle["version"],
+            rollout=terms,
+        )
+        document = self.announce(announcement)
         self.emit(document, Text(f"announced {bundle['version']} anew, for every replica"))
 
 
@@ -102,8 +133,11 @@ class Publish(Checkpoints):
         )
         manifest = found.manifest
         if server is not None:
+            _checked(Announcement(found.uri, time.time(), found.digest, rollout=terms))
             body = {"bundle_uri": found.uri, "digest": found.digest, "rollout": asdict(terms)}
-            document = server.post(document=body)
+            document = server.post("", body, needs=("id", "state"))
+            if document["state"] == "rejected":
+                raise ConflictError(f"{self.url} does not take it up: {document.get('why')}")
             where = f"{self.url}; follow it: genpage checkpoints list --url {self.url}"
         else:
             announcement = Announcement(
@@ -115,8 +149,7 @@ class Publish(Checkpoints):
                 self.cadence,
                 terms,
             )
-            document = announcement.document()
-            asyncio.run(self.board().announce(document))
+            document = self.announce(announcement)
             where = f"every replica; follow it: genpage checkpoints status --kafka {self.kafka}"
         self.emit(document, Text(f"announced {manifest.version} to {where}"))
 
@@ -139,27 +172,25 @@ class List(Checkpoints):
     """What was announced."""
 
     def run(self) -> None:
-        """Print it, oldest first."""
+        """Print it, oldest first; digests and URIs are in the JSON alone."""
         server = self.server()
         if server is not None:
-            held: list[dict[str, Any]] = server.get()["checkpoints"]
+            held: list[dict[str, Any]] = server.get("", needs=("checkpoints",))["checkpoints"]
         else:
             held = asyncio.run(self.board().announcements())
-        table = Table("version", "digest", "strategy", "announced", "state", "why", "from")
+        table = Table(_whole("version"), "strategy", "announced", "state", "why")
         for each in held:
             table.add_row(
                 each.get("version") or "",
-                (each.get("digest") or "")[:12],
                 each.get("strategy") or (each.get("rollout") or {}).get("strategy", "immediate"),
                 _moment(each.get("created_at")),
                 each.get("state") or "",
                 each.get("why") or "",
-                each.get("bundle_uri") or "",
             )
         self.emit({"checkpoints": held}, table)
 
 
-class Activate(Checkpoints):
+class Activate(Anew):
     """Make pages with a version that was announced, or served, before."""
 
     version: CliPositionalArg[str] = Field(description="the bundle's version")
@@ -171,39 +202,33 @@ class Activate(Checkpoints):
             document = server.activate(self.version)
             self.emit(document, Text(f"{document['version']} serves"))
             return
-        self.announce_anew(asyncio.run(self._find()))
+        from rollout.way_back import is_whole
 
-    async def _find(self) -> dict[str, Any]:
-        board = self.board()
-        for each in reversed([*await board.statuses(), *await board.announcements()]):
-            for bundle in (each, each.get("active"), each.get("previous")):
-                if isinstance(bundle, dict) and _is_whole(bundle, self.version):
-                    return bundle
+        announced, statuses = asyncio.run(_standing(self.board()))
+        for each in reversed([*statuses, *announced]):
+            for bundle in (each, *(each.get(role) for role in _ROLES)):
+                if isinstance(bundle, dict) and is_whole(bundle, self.version):
+                    self.announce_anew(bundle, announced)
+                    return
         raise NotFoundError(
             f"no bundle of version {self.version} was announced or reported; publish it"
         )
 
 
-class Rollback(Checkpoints):
+class Rollback(Anew):
     """Go back to the version before."""
 
     def run(self) -> None:
         """At once on one server; by an announcement on all."""
         server = self.server()
         if server is not None:
-            document = server.post("/rollback")
+            document = server.post("/rollback", needs=("version",))
             self.emit(document, Text(f"{document['version']} serves"))
             return
-        self.announce_anew(self._before(asyncio.run(self.board().statuses())))
+        from rollout.way_back import latest, way_back
 
-    def _before(self, statuses: list[dict[str, Any]]) -> dict[str, Any]:
-        """What most replicas served before."""
-        before = [each.get("previous") for each in _latest(statuses)]
-        bundles = [each for each in before if isinstance(each, dict) and _is_whole(each)]
-        if not bundles:
-            raise NotFoundError("no replica says that it served another version before")
-        digest, _ = Counter(bundle["digest"] for bundle in bundles).most_common(1)[0]
-        return next(bundle for bundle in bundles if bundle["digest"] == digest)
+        announced, statuses = asyncio.run(_standing(self.board()))
+        self.announce_anew(way_back(announced, latest(statuses)), announced)
 
 
 class Status(Checkpoints):
@@ -211,14 +236,16 @@ class Status(Checkpoints):
 
     def run(self) -> None:
         """The latest of each replica; of one server with its own history."""
+        from rollout.way_back import latest
+
         server = self.server()
         if server is not None:
-            document = server.get("/status")
+            document = server.get("/status", needs=("statuses",))
             told = document["statuses"]
         else:
-            told = _latest(asyncio.run(self.board().statuses()))
+            told = latest(asyncio.run(self.board().statuses()))
             document = {"replicas": told}
-        table = Table("replica", "serves", "before", "at", "said", "of", "why")
+        table = Table(*map(_whole, ("replica", "serves", "before")), "at", "said", "of", "why")
         for each in told:
             table.add_row(
                 each.get("replica"),
@@ -232,18 +259,28 @@ class Status(Checkpoints):
         self.emit(document, table)
 
 
-def _latest(statuses: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The newest status of each replica, by name."""
-    newest = {each["replica"]: each for each in statuses if "replica" in each}
-    return [newest[name] for name in sorted(newest)]
+async def _standing(board: "Board") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was announced, and what was said of it."""
+    return await board.announcements(), await board.statuses()
 
 
-def _is_whole(bundle: object, version: str | None = None) -> bool:
-    """Whether it can be announced anew."""
-    if not isinstance(bundle, dict):
-        return False
-    named = all(bundle.get(key) for key in ("version", "digest", "bundle_uri"))
-    return named and version in {None, bundle["version"]}
+def _checked(announcement: "Announcement") -> dict[str, Any]:
+    """The document, as replicas will read it; `UsageError` names the flag they would refuse."""
+    from rollout.announcement import Announcement
+
+    document = announcement.document()
+    try:
+        Announcement.parse(document)
+    except InputError as error:
+        _, name, why = str(error).split(": ", 2)
+        flag = name.rsplit(".", 1)[-1].replace("_", "-")
+        raise UsageError(f"--{flag}: {why}") from error
+    return document
+
+
+def _whole(name: str) -> Column:
+    """A column to copy from: it is folded, never cut."""
+    return Column(name, overflow="fold", min_width=12)
 
 
 def _moment(seconds: object) -> str:
