@@ -109,7 +109,7 @@ class _Load:
             async with self.http.post("/v1/pages", json=body) as answer:
                 page = await answer.json()
                 whole = answer.status == 200 and page["finish_reason"] not in _CUT_SHORT  # noqa: PLR2004
-        except aiohttp.ClientError:
+        except (aiohttp.ClientError, TimeoutError):
             pass
         self.pages.append(_Seen(begun, time.monotonic(), whole))
 
