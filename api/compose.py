@@ -4,6 +4,7 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,10 +23,13 @@ from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
 from rollout.active import ActiveBundle
 from rollout.bringer import Settings as RolloutSettings
+from rollout.fetch import Fetcher
+from rollout.refusal import RefusedError
 from rollout.rollout import Rollout
 from rollout.source import Sources
 from runtime.engine import Engine
 from runtime.limits import Limits
+from runtime.manifest import MANIFEST
 from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
 from runtime.sessions import SessionSettings
@@ -125,7 +129,7 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
     temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
     kept = settings.state_dir
     return RolloutSettings(
-        staging=temporary if kept is None else kept.resolve() / "bundles",
+        staging=temporary if kept is None else _fetched(kept),
         replica=settings.replica,
         state_dir=kept,
         sources=Sources(settings.checkpoint_sources),
@@ -139,25 +143,51 @@ def _loading(settings: Settings) -> LoadSettings:
     return LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
 
 
+def _fetched(state_dir: Path) -> Path:
+    """Where bundles of our own lie."""
+    return state_dir.resolve() / "fetched"
+
+
 def _model(
     settings: Settings, log: FilteringBoundLogger
 ) -> tuple[LoadedModel | None, ActiveBundle | None]:
     """The bundle to begin with, and what is remembered of it."""
     model, active = _remembered(settings, log)
     if model is None and settings.bundle is not None:
-        model = LoadedModel.load(settings.bundle, _loading(settings))
-        active = ActiveBundle(model.version, model.digest, str(settings.bundle.resolve()))
+        handled = None if active is None else active.handled
+        folder, uri = _own_copy(settings.bundle, settings, log), settings.bundle.resolve().as_uri()
+        model = LoadedModel.load(folder, _loading(settings))
+        active = ActiveBundle(
+            model.version, model.digest, str(folder.resolve()), uri, handled=handled
+        )
         if settings.state_dir is not None:
             active.remember(settings.state_dir)
     if model is not None and settings.rules is not None:
         model = model.with_rules(Rules.load(settings.rules))
-    return model, active
+    return model, None if model is None else active
+
+
+def _own_copy(bundle: Path, settings: Settings, log: FilteringBoundLogger) -> Path:
+    """A copy that a later export does not change under what is remembered; else the bundle."""
+    if settings.state_dir is None:
+        return bundle
+    fetcher = Fetcher(_fetched(settings.state_dir), Sources())
+    try:
+        found = fetcher.find(bundle.resolve().as_uri(), None)
+        return fetcher.fetch(found, lambda: True).folder
+    except (RefusedError, OSError) as error:
+        # Loading it tells what is wrong with it, if anything is.
+        log.warning("the bundle is served from where it lies", why=str(error))
+        return bundle
 
 
 def _remembered(
     settings: Settings, log: FilteringBoundLogger
 ) -> tuple[LoadedModel | None, ActiveBundle | None]:
-    """The bundle that was active last, where it is still what it was."""
+    """The bundle that was active last, else the one before, where it is still what it was.
+
+    What is remembered is there without a model too: announcements that were dealt with stay so.
+    """
     if settings.state_dir is None:
         return None, None
     if settings.state_dir.exists() and not settings.state_dir.is_dir():
@@ -165,18 +195,33 @@ def _remembered(
     active = ActiveBundle.recall(settings.state_dir, log)
     if active is None:
         return None, None
-    try:
-        model = LoadedModel.load(Path(active.folder), _loading(settings), digest=active.digest)
-    except BundleError as error:
-        log.warning("the bundle that was active is gone", version=active.version, why=str(error))
-        return None, None
-    if settings.bundle is not None and settings.bundle.resolve() != Path(active.folder):
-        log.warning(
-            "--bundle is passed over",
-            active=active.version,
-            why="the version that was active before the restart goes first",
+    for held in (active.held, active.previous):
+        if held is None:
+            continue
+        try:
+            model = LoadedModel.load(Path(held.folder), _loading(settings), digest=held.digest)
+        except BundleError as error:
+            log.warning("the bundle that was active is gone", version=held.version, why=str(error))
+            continue
+        if settings.bundle is not None and _digest_of(settings.bundle) != held.digest:
+            log.warning(
+                "--bundle is passed over",
+                active=held.version,
+                why="the version that was active before the restart goes first",
+            )
+        before = active.previous if held == active.held else None
+        uri = held.bundle_uri
+        return model, ActiveBundle(
+            held.version, held.digest, held.folder, uri, before, active.handled
         )
-    return model, active
+    return None, active
+
+
+def _digest_of(bundle: Path) -> str | None:
+    try:
+        return hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:

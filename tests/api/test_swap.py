@@ -9,12 +9,15 @@ from typing import Any
 import httpx
 import pytest
 from bundles import version_of
+from forgery import edit
 from kafka_clients import until
 from tiny import tiny_bundle
 
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import Logbook
+from rollout.active import ActiveBundle, Handled, Held
+from rollout.announcement import Announcement
 from rollout.canary import share_of
 from runtime.model import LoadedModel
 
@@ -142,3 +145,32 @@ async def test_a_shadow_is_made_of_real_pages(tmp_path: Path) -> None:
         await until(compared)
         trial = (await client.get(f"{ROOT}/status")).json()["trial"]
         assert (trial["titles_shared"], trial["same_place"]) == (1.0, 1.0)
+
+
+async def test_a_restart_serves_what_was_served_whatever_lies_at_the_bundle_now(
+    tmp_path: Path,
+) -> None:
+    """Exported anew over the same path; and where our copy is lost, the one before goes first."""
+    logbook, state = Logbook(), tmp_path / "state"
+    bundle = version_of(tiny_bundle("fp32", random=False), tmp_path, "before")
+    settings = Settings(bundle=bundle, threads=1, state_dir=state)
+    first = compose(settings, logbook.logger()).models.active
+    assert first is not None
+    edit(bundle / "manifest.json", lambda manifest: manifest.update(version="after"))
+    again = compose(settings, logbook.logger()).models.active
+    assert again is not None
+    assert (again.version, again.digest) == ("before", first.digest)
+    assert "--bundle is passed over" in [line["event"] for line in logbook.lines]
+    recalled = ActiveBundle.recall(state, logbook.logger())
+    assert recalled is not None
+    lost = Held("lost", "0" * 64, str(tmp_path / "nowhere"))
+    handled = Handled(7.0, lost.digest)
+    ActiveBundle(lost.version, lost.digest, lost.folder, None, recalled.held, handled).remember(
+        state
+    )
+    found = compose(settings, logbook.logger())
+    assert found.models.active is not None
+    assert found.models.active.version == "before"
+    assert found.rollout is not None
+    document = {"bundle_uri": "file:///x", "created_at": 7.0, "digest": lost.digest}
+    assert found.rollout.announce(Announcement.parse(document), replayed=True) is None
