@@ -243,8 +243,8 @@ class KafkaBroker(Service):
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
         # With "=", since an id may begin with a hyphen.
-        tool = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
-        tool = (*tool, "-c", self._properties)
+        words = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
+        tool = (*words, "-c", self._properties)
         users = (part for user in self._users for part in ("--add-scram", user))
         made = subprocess.run(  # noqa: S603 - our own command line
             [*self._java("-Xmx128m"), *tool, *users], capture_output=True, text=True, check=False
