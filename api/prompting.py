@@ -8,7 +8,7 @@ from genpage.request import PageRequest
 from genpage.trends import Trends
 from streaming.ports import CachedHistory, PromptCache
 from tokenizer.buckets import anchor_of
-from tokenizer.prompt import Prompt
+from tokenizer.prompt import KeptHistory, Prompt
 
 
 class Prompting:
@@ -33,34 +33,42 @@ class Prompting:
         with a page that it continues (``recorded``): there the context's version names the history.
         """
         injection = inject(model.catalog, trends, request.at)
-        encoder, vocabulary = model.encoder, model.encoder.vocabulary.digest
+        encoder, vocabulary = model.encoder, model.encoder.digest
         events, user_id = context.events, context.user_id
         if not events or not recorded or request.engagements or events[-1].ts > request.at:
             return encoder.encode(context, request, injection)
         wanted = context.version, anchor_of(request.at)
         if held is not None and (held.context_version, held.anchor) == wanted:
-            return encoder.assemble(
-                profile=context.profile,
-                summary=held.summary,
-                history=held.history,
-                injection=injection,
-                at=request.at,
-                device=request.device,
-                last_ts=events[-1].ts,
-            )
+            kept = encoder.restored(KeptHistory(held.summary, held.history), context, request.at)
+            if _tokens_of(kept, encoder.vocabulary.size):
+                return encoder.assemble(
+                    profile=context.profile,
+                    summary=kept.summary,
+                    history=kept.history,
+                    injection=injection,
+                    at=request.at,
+                    device=request.device,
+                    last_ts=events[-1].ts,
+                )
         prompt = encoder.encode(context, request, injection)
-        await self._hold(user_id, vocabulary, context.version, prompt)
+        kept = encoder.kept(prompt, context, request.at)
+        start = encoder.window.start(context.dropped + len(events))
+        oldest = max(context.dropped, start - encoder.window.summarised)
+        last = start + encoder.window.events
+        encoded = CachedHistory(*wanted, kept.summary, kept.history, oldest, last)
+        await self._hold(user_id, vocabulary, encoded)
         return prompt
 
-    async def _hold(self, user_id: str, vocabulary: str, version: str, prompt: Prompt) -> None:
-        summary, history = prompt.segment("summary"), prompt.segment("history")
-        encoded = CachedHistory(
-            version,
-            prompt.anchor,
-            prompt.tokens[summary.start + 1 : summary.end],
-            prompt.tokens[history.start + 1 : history.end],
-        )
+    async def _hold(self, user_id: str, vocabulary: str, encoded: CachedHistory) -> None:
         try:
             await self._cache.put(user_id, vocabulary, encoded)
         except UnavailableError:
             return
+
+
+def _tokens_of(kept: KeptHistory, size: int) -> bool:
+    """Whether these are tokens of a vocabulary; a damaged value may hold anything."""
+    return all(
+        not len(part) or (part.min() >= 0 and part.max() < size)
+        for part in (kept.summary, kept.history)
+    )

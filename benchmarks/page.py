@@ -5,8 +5,10 @@
 The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
 after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of
 the prompt is cached, neither tokens nor KV. ``returning`` is the same member a minute later: the KV
-holds the prompt up to where the request's own part begins. Beside each stands its floor: the same
-bytes followed again from memory, which is what all but planning and decoding cost.
+holds the prompt up to where the request's own part begins. ``warm`` is the page after that, once
+the member has played its first title: four more tokens stand behind the history. Beside each stands
+its floor: the same bytes followed again from memory, which is what all but planning and decoding
+cost.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ from api.logs import configure
 from api.server import Server
 from benchmarks.asgi_client import Seen, ask
 from benchmarks.report import Report
+from genpage.event import Event
 from tokenizer.buckets import anchor_of
 
 SHAPE = {"rows": 10, "entities_per_row": 20}
@@ -43,12 +46,13 @@ class Spread:
 
     p50: float
     p95: float
+    n: int
 
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
         """Of at least one value."""
         p50, p95 = np.percentile(values, (50, 95))
-        return cls(round(float(p50), 2), round(float(p95), 2))
+        return cls(round(float(p50), 2), round(float(p95), 2), len(values))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +63,30 @@ class Visit:
     first_row_ms: Spread
     floor_ms: Spread
     prompt_tokens: int
+    page_tokens: int
     cached_share: float
     forward_passes: int
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """The same members, twice."""
+    """The same members, each time."""
 
     cold: Visit
     returning: Visit
+    warm: Visit
+
+    def document(self) -> dict[str, object]:
+        """As PROTOCOLS names it, with all of each visit beside."""
+        visits = {"cold": self.cold, "warm": self.warm, "returning": self.returning}
+        return {
+            **{f"{name}_ms": asdict(visit.page_ms) for name, visit in visits.items()},
+            "first_row_ms": asdict(self.warm.first_row_ms),
+            "forward_passes": self.warm.forward_passes,
+            "prompt_tokens": self.warm.prompt_tokens,
+            "page_tokens": self.warm.page_tokens,
+            "visits": {name: asdict(visit) for name, visit in visits.items()},
+        }
 
 
 @dataclass(slots=True)
@@ -81,7 +98,9 @@ class Pages:
 
     def visit(self) -> Visit:
         """Their summary."""
-        ends = [_documents(seen.content)[-1] for seen in self.seen]
+        streams = [_documents(seen.content) for seen in self.seen]
+        ends = [stream[-1] for stream in streams]
+        page = [sum(1 + len(row["entities"]) for row in stream[1:-1]) for stream in streams]
         tokens = [int(end["prompt_tokens"]) for end in ends]
         cached = [int(end["cached_prompt_tokens"]) for end in ends]
         return Visit(
@@ -89,33 +108,41 @@ class Pages:
             first_row_ms=Spread.of([(seen.first_row_s or 0.0) * 1000 for seen in self.seen]),
             floor_ms=Spread.of(self.floors),
             prompt_tokens=int(np.median(tokens)),
+            page_tokens=int(np.median(page)),
             cached_share=round(sum(cached) / sum(tokens), 3),
             forward_passes=int(np.median([int(end["forward_passes"]) for end in ends])),
-            n=len(self.seen),
         )
 
 
 async def measure(server: Server, members: int) -> Measured:
-    """Two pages for each of a seeded sample of the members that the server knows."""
+    """Three pages for each of a seeded sample of the members that the server knows."""
     assert server.stores.directory is not None
     known = [context.user_id for context in await server.stores.directory.busiest(1_000_000)]
     sample = random.Random(0).sample(known, min(members, len(known)))
-    # The evening after the data's end: both visits on one day, which prompts are anchored to.
+    # The evening after the data's end: all visits on one day, which prompts are anchored to.
     evening = anchor_of(server.stores.newest or time.time()) + _TO_NEXT_EVENING_S
-    cold, returning = Pages(), Pages()
+    cold, returning, warm = Pages(), Pages(), Pages()
     app = create_app(server)
     async with app.router.lifespan_context(app):
         for number in range(_WARM_UP):
             await _page(app, f"nobody-{number}", evening)
         for user_id in sample:
-            for pages, at in ((cold, evening), (returning, evening + _MINUTE_S)):
-                seen = await _page(app, user_id, at)
-                pages.seen.append(seen)
-                page_id = _documents(seen.content)[0]["page_id"]
-                again = await ask(app, "GET", f"/v1/pages/{page_id}/events", _STREAM)
-                assert again.content == seen.content
-                pages.floors.append(again.seconds * 1000)
-    return Measured(cold.visit(), returning.visit())
+            await _visit(app, user_id, evening, cold)
+            await _visit(app, user_id, evening + _MINUTE_S, returning)
+            first = _documents(returning.seen[-1].content)[1]["entities"][0]["id"]
+            played = Event(f"bench {user_id}", user_id, first, "play", evening + 1.5 * _MINUTE_S)
+            await server.sink.publish([played])
+            await _visit(app, user_id, evening + 2 * _MINUTE_S, warm)
+    return Measured(cold.visit(), returning.visit(), warm.visit())
+
+
+async def _visit(app: ASGIApp, user_id: str, at: float, pages: Pages) -> None:
+    seen = await _page(app, user_id, at)
+    pages.seen.append(seen)
+    page_id = _documents(seen.content)[0]["page_id"]
+    again = await ask(app, "GET", f"/v1/pages/{page_id}/events", _STREAM)
+    assert again.content == seen.content
+    pages.floors.append(again.seconds * 1000)
 
 
 async def _page(app: ASGIApp, user_id: str, at: float) -> Seen:
@@ -136,13 +163,14 @@ def report(bundle: Path, data: Path, *, members: int = 30, threads: int = 0) -> 
     settings = Settings(bundle=bundle, data=data, threads=threads)
     measured = asyncio.run(measure(compose(settings, configure("warning")), members))
     table = Table("page", "whole", "p95", "first row", "p95", "floor", title="ms, p50")
-    for name, visit in (("cold", measured.cold), ("returning", measured.returning)):
+    for name in ("cold", "warm", "returning"):
+        visit: Visit = getattr(measured, name)
         times = (visit.page_ms, visit.first_row_ms)
         values = [value for time_ in times for value in (time_.p50, time_.p95)]
         table.add_row(name, *(f"{value:.1f}" for value in (*values, visit.floor_ms.p50)))
-    cold, share = measured.cold, measured.returning.cached_share
+    cold, warm = measured.cold, measured.warm
     table.caption = (
-        f"{cold.n} members, {cold.prompt_tokens} prompt tokens, {cold.forward_passes} passes; "
-        f"{share:.0%} of a returning prompt cached"
+        f"{cold.page_ms.n} members, {cold.prompt_tokens} prompt tokens, {cold.forward_passes} "
+        f"passes; {warm.cached_share:.0%} of a warm prompt cached"
     )
-    return Report(asdict(measured), table)
+    return Report(measured.document(), table)

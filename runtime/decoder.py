@@ -24,6 +24,7 @@ from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
 from runtime.job import PageJob
 from runtime.noise import gumbel
+from runtime.propensity import propensities
 from runtime.selection import Values, top
 
 _NOTHING: IntArray = np.array([], np.int32)
@@ -41,6 +42,8 @@ class Decoder:
     start: int
     pending: IntArray
     reason: FinishReason | None
+    # Of the row finished last: the probability of each place; empty where nothing was drawn.
+    propensities: tuple[float, ...]
 
     def __init__(self, job: PageJob) -> None:
         self._job = job
@@ -52,6 +55,9 @@ class Decoder:
         self.start = 0
         self.pending = np.concatenate((job.prompt, *map(self._serialised, self._unfed())))
         self.reason = None
+        self.propensities = ()
+        # Of the row being placed, from its own on.
+        self._chances: list[float] = []
         self._next_rows = _NOTHING
         self._await_row(len(rows))
 
@@ -91,6 +97,7 @@ class Decoder:
     def _open_row(self, scores: FloatArray) -> None:
         allowed = self._next_rows
         row = top(self._values(scores, allowed), allowed, 1)
+        self._chances = self._drawn(scores, allowed, row)
         self._grammar.open_row(int(row[0]))
         self._placed = 0
         self._feed(self._job.model.row_tokens[row])
@@ -100,11 +107,16 @@ class Decoder:
         allowed = grammar.allowed_entities()
         fills = self._placed + 1 >= self._job.autoregressive
         entities = top(self._values(scores, allowed), allowed, grammar.room if fills else 1)
+        self._chances += self._drawn(scores, allowed, entities)
         grammar.extend(entities.tolist())
         self._placed += len(entities)
         self._feed(self._job.model.entity_tokens[entities])
         if grammar.room:
             return ()
+        if self._chances:
+            # The row's first place stands for the choice of the row as well.
+            row, first, *others = self._chances
+            self.propensities = (row * first, *others)
         rows = grammar.rows
         self._await_row(len(rows))
         return (rows[-1],)
@@ -116,6 +128,14 @@ class Decoder:
             return values
         noise = gumbel(job.seed, self._position, len(scores), allowed)
         return values.astype(np.float64) / max(job.temperature, _COLDEST) + noise
+
+    def _drawn(self, scores: FloatArray, allowed: IntArray, chosen: IntArray) -> list[float]:
+        """The probability of each of ``chosen``; nothing where the best are taken."""
+        if self._job.temperature == 0.0:
+            return []
+        temperature = max(self._job.temperature, _COLDEST)
+        drawn: list[float] = propensities(scores[allowed], allowed, chosen, temperature).tolist()
+        return drawn
 
     def _feed(self, tokens: IntArray) -> None:
         self.pending = tokens

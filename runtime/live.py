@@ -44,7 +44,8 @@ class LiveJob:
     def row(self, row: DecodedRow, now: float) -> RowDecoded:
         """The output for a row just finished."""
         at_ms = (now - self.submitted) * 1000
-        return RowDecoded(self.job.page_id, row.row, row.entities, at_ms)
+        drawn = self.decoder.propensities
+        return RowDecoded(self.job.page_id, row.row, row.entities, at_ms, drawn)
 
     def finished(self, reason: FinishReason, now: float) -> PageFinished:
         """The output for its end at ``now``."""

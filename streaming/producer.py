@@ -6,8 +6,9 @@ new one is made once the broker answers. A probe on a connection of its own tell
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer
@@ -19,10 +20,13 @@ from structlog.typing import FilteringBoundLogger
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
 from streaming.cloud_event import Headers
+from streaming.ending import ended
+from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.topics import DEAD_LETTER_BYTES
 from streaming.tracing import OFF, Tracing
+from streaming.transactions import Transactions
 
 # The longest that a caller waits for the acknowledgement.
 SEND_S: Final = 2.0
@@ -32,6 +36,7 @@ ANSWER_S: Final = 0.6
 CONNECT_S: Final = 5.0
 AGAIN_S: Final = 0.5
 LAST_S: Final = 2.0
+_AWAY: Final = "The event log is away and nothing was taken; send it again."
 # Above it there is no batch, only the one message.
 _REQUEST_BYTES: Final = DEAD_LETTER_BYTES - 1024
 
@@ -49,6 +54,7 @@ class Producer:
         self._doubted = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._transactions = Transactions(broker, log)
         self._ending: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Timeout] = set()
 
@@ -60,7 +66,7 @@ class Producer:
         """End within seconds, whether the broker answers or not."""
         assert self._keeper is not None
         self._keeper.cancel()
-        await asyncio.wait([self._keeper])
+        await ended([self._keeper], LAST_S, self._log)
         if self._ending:
             await asyncio.wait(self._ending, timeout=LAST_S)
 
@@ -78,12 +84,24 @@ class Producer:
         """Return once the broker answers and its topics are there."""
         await self._up.wait()
 
+    async def send_whole(self, messages: Sequence[Message], *, within_s: float = SEND_S) -> None:
+        """Return once readers see all of the messages.
+
+        `UnavailableError` where that is not known: they see all of them then, or none.
+        """
+        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            if self._producer is None:
+                raise UnavailableError(_AWAY)
+            origin = self.tracing.headers()
+            traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
+            await self._bounded(self._transactions.send(traced), within_s)
+
     async def send(self, messages: Sequence[Message], *, within_s: float = SEND_S) -> None:
         """Return once every replica that must have the messages has them.
 
-        `UnavailableError` when the broker is away or takes longer: the caller must take it that
-        none arrived and send all again, which event ids make harmless. `InputError` for a message
-        that the broker will never take, for its size.
+        `UnavailableError` when the broker is away or takes longer: some may have arrived, and the
+        caller sends all again, which event ids make harmless. `InputError` for a message that the
+        broker will never take, for its size.
         """
         with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
             await self._send(messages, within_s)
@@ -91,14 +109,20 @@ class Producer:
     async def _send(self, messages: Sequence[Message], within_s: float) -> None:
         producer = self._producer
         if producer is None:
-            raise UnavailableError("The event log is away and nothing was taken; send it again.")
+            raise UnavailableError(_AWAY)
         origin = self.tracing.headers()
         limit = asyncio.timeout(within_s)
         self._sending.add(limit)
         try:
             async with limit:
                 sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=_from(m, origin))
+                    await producer.send(
+                        m.topic,
+                        m.value,
+                        m.key,
+                        headers=_from(m, origin),
+                        timestamp_ms=None if m.ts is None else round(m.ts * 1000),
+                    )
                     for m in messages
                 ]
                 await asyncio.gather(*sent)
@@ -107,6 +131,20 @@ class Producer:
         except (KafkaError, TimeoutError) as error:
             if self._producer is producer:
                 self._doubted.set()
+            raise UnavailableError(
+                "The event log did not acknowledge; send it again with the same event_id."
+            ) from error
+        finally:
+            self._sending.discard(limit)
+
+    async def _bounded(self, sending: Awaitable[None], within_s: float) -> None:
+        """As long as may be, and no longer than the broker answers."""
+        limit = asyncio.timeout(within_s)
+        self._sending.add(limit)
+        try:
+            async with limit:
+                await sending
+        except TimeoutError as error:
             raise UnavailableError(
                 "The event log did not acknowledge; send it again with the same event_id."
             ) from error
@@ -141,6 +179,7 @@ class Producer:
             acks="all",
             max_request_size=_REQUEST_BYTES,
         )
+        transacting: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 await producer.start()
@@ -148,14 +187,19 @@ class Producer:
             self._producer = producer
             self._up.set()
             self._log.info("the event log answers")
+            transacting = asyncio.create_task(self._transactions.run(), name="kafka-transactions")
             await self._watch()
         finally:
+            if transacting is not None:
+                transacting.cancel()
+                self._ending.add(transacting)
+                transacting.add_done_callback(self._ending.discard)
             self._producer = None
             self._up.clear()
             for limit in self._sending:
                 with suppress(RuntimeError):  # it is over already
                     limit.reschedule(0)
-            ending = asyncio.create_task(_give_up(producer))
+            ending = asyncio.create_task(give_up(producer))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
@@ -187,15 +231,3 @@ async def _probe(client: AIOKafkaClient) -> None:
             await client.send(broker.nodeId, MetadataRequest([]))
             return
     raise KafkaConnectionError("no broker answers")
-
-
-async def _give_up(producer: AIOKafkaProducer) -> None:
-    """End a producer and drop what it holds.
-
-    There is no public way: its own `stop` would wait until the broker takes all of it.
-    """
-    producer._closed = True  # noqa: SLF001
-    with suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(2 * SEND_S):
-            await producer._sender.close()  # noqa: SLF001
-    await producer.client.close()

@@ -3,22 +3,21 @@
 import asyncio
 import contextlib
 import random
+import struct
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
-
-from redis.asyncio import RedisCluster
 
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
-from streaming import context_value, redis_keys
+from streaming import context_value, event_tokens, redis_keys
+from streaming.ports import Vocabularies, no_vocabularies
 from streaming.recent import Recent
-from streaming.redis_client import Commands, RedisClient
+from streaming.redis_client import RedisClient
 from streaming.redis_script import Script, Value
+from tokenizer.buckets import AGES, GAP_EDGES, anchor_of
 
 # What nobody touches for so long is let go; a tenth more or less, so that what came together does
 # not go together. Seconds.
@@ -27,12 +26,23 @@ JITTER = 0.1
 # How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
 ERASED_S = 90 * 86_400
 
-# Commands at a time, where each has a connection of its own.
+# Calls at a time, where each has a connection of its own.
 _TOGETHER = 16
 
-# Members whose events are applied in one transaction: some 20 ms of Redis at most.
-_AT_ONCE = 64
+# Pages of a hundred replicas, and their caches, hear of an erasure on it.
+ERASURES = "genpage:erased"
 
+# What the script needs in numbers. Of a member: time to live, how many events; of an event: mark,
+# time, midnight, how much of the line tells it from others.
+_MEMBER = struct.Struct("<II")
+_EVENT = struct.Struct("<IddH")
+
+# A context from a data folder, for a member who is neither there nor was erased.
+_LOAD = """
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
@@ -44,6 +54,7 @@ class RedisContextStore:
         client: RedisClient,
         recent: Recent,
         *,
+        vocabularies: Vocabularies = no_vocabularies,
         history: int = HISTORY_LIMIT,
         kept_s: int = KEPT_S,
         erased_s: int = ERASED_S,
@@ -51,6 +62,12 @@ class RedisContextStore:
     ) -> None:
         self._client = client
         self._recent = recent
+        self._vocabularies = vocabularies
+        # What is in the store; events that come while it is something else are not taken. Any: "".
+        self.epoch = ""
+        # Whether a data folder is still to be taken in: what happens now comes after it, or would
+        # stand in its place.
+        self.filling = False
         self._history = history
         self._kept_s = kept_s
         self._erased_s = erased_s
@@ -59,6 +76,7 @@ class RedisContextStore:
         self._profile = Script.named("profile")
         self._erase = Script.named("erase")
         self._drop = Script(_DROP)
+        self._load = Script(_LOAD)
 
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
@@ -91,24 +109,32 @@ class RedisContextStore:
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Fold events in; those that changed something.
 
-        On one server those of up to 64 members are applied together or not at all: more would keep
-        others waiting.
+        On one server all together or not at all; a cluster takes each member's apart.
         """
+        self._filled()
         members: dict[str, list[int]] = {}
         for number, event in enumerate(events):
             members.setdefault(event.user_id, []).append(number)
         if not members:
             return []
-        calls = [
-            (self._keys(user_id), self._arguments(user_id, [events[n] for n in numbers]))
-            for user_id, numbers in members.items()
-        ]
         answers: list[Sequence[int]] = []
-        # A cluster takes each call over a connection of its own.
-        at_once = _TOGETHER if self._client.cluster else _AT_ONCE
-        for first in range(0, len(calls), at_once):
-            chunk = calls[first : first + at_once]
-            answers += await self._client.call(partial(self._together, calls=chunk))
+        vocabularies = self._vocabularies()
+        if self._client.cluster:
+            calls = [
+                self._call(vocabularies, {user_id: [events[n] for n in numbers]})
+                for user_id, numbers in members.items()
+            ]
+            for first in range(0, len(calls), _TOGETHER):
+                several = [self._one(*call) for call in calls[first : first + _TOGETHER]]
+                answers += await asyncio.gather(*several)
+        else:
+            every = {user_id: [events[n] for n in numbers] for user_id, numbers in members.items()}
+            call = self._call(vocabularies, every)
+            answers = await self._client.call(
+                lambda redis: self._apply.run(redis, *call), judged=True
+            )
+        if answers is None:
+            raise UnavailableError("The store lost what it had and is filled again; try again.")
         changed = sorted(
             numbers[place]
             for numbers, places in zip(members.values(), answers, strict=True)
@@ -117,36 +143,38 @@ class RedisContextStore:
         return [events[number] for number in changed]
 
     async def fill(self, contexts: Sequence[Context]) -> bool:
-        """Take contexts that were folded elsewhere, into a store that nothing was ever in.
+        """Take contexts that were folded elsewhere, into a store that never took any to the end.
 
-        False where something was: then nothing is taken. Nobody's context is overwritten.
+        False where it did: then nothing is taken. Nobody's context is overwritten, nobody who was
+        erased comes back; after an error, fill again.
         """
-        if (await self._client.values(redis_keys.EPOCH))[0] is not None:
+        if (await self._client.values(redis_keys.LOADED))[0] is not None:
             return False
         first = int(self._clock() * 1e6)  # as in lua/context.lua, "newcomer"
         for chunk in range(0, len(contexts), _TOGETHER):
-            values = {
-                redis_keys.context(context.user_id): context_value.encode(
-                    replace(context, revision=first + context.revision)
-                )
+            several = [
+                self._set_new(replace(context, revision=first + context.revision))
                 for context in contexts[chunk : chunk + _TOGETHER]
-            }
-            await self._client.call(partial(self._set_new, values=values))
-        epoch = uuid.uuid4().hex
-        await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
+            ]
+            await asyncio.gather(*several)
+        await self._client.call(lambda redis: redis.set(redis_keys.LOADED, b"1"))
         return True
 
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
+        self._filled()
         user_id = profile.user_id
         arguments: list[Value] = [
             context_value.user_text(user_id),
             self._ttl(),
             context_value.profile_text(profile),
             context_value.time_text(profile.ts),
+            redis_keys.prompt(user_id, ""),
         ]
-        keys = self._keys(user_id)
-        await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
+        keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
+        await self._client.call(
+            lambda redis: self._profile.run(redis, keys, arguments), judged=True
+        )
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member, the encoded prompts included; whether there was anything to forget."""
@@ -157,37 +185,59 @@ class RedisContextStore:
             context_value.time_text(self._clock() if at is None else at),
             int(at is None),
             redis_keys.prompt(user_id, ""),
+            ERASURES,
+            user_id,
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
         self._recent.erase(user_id)
-        there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
+        there = await self._client.call(
+            lambda redis: self._erase.run(redis, keys, arguments), judged=True
+        )
         self._recent.erase(user_id)
         return bool(there)
 
-    async def _set_new(self, redis: Commands, values: Mapping[str, bytes]) -> None:
-        every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
-        await asyncio.gather(*every)
+    async def _set_new(self, context: Context) -> None:
+        keys = self._keys(context.user_id)
+        arguments: list[Value] = [context_value.encode(context), self._ttl()]
+        await self._client.call(lambda redis: self._load.run(redis, keys, arguments))
 
-    async def _together(
-        self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
-    ) -> Sequence[Sequence[int]]:
-        answers: list[Sequence[int]]
-        if len(calls) > 1 and not isinstance(redis, RedisCluster):
-            answers = await self._apply.run_together(redis, calls)
-        else:
-            every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
-            answers = await asyncio.gather(*every)
-        return answers
+    def _filled(self) -> None:
+        if self.filling:
+            raise UnavailableError("The store is being filled from the data folder; try again.")
 
-    def _arguments(self, user_id: str, events: Sequence[Event]) -> list[Value]:
-        arguments: list[Value] = [context_value.user_text(user_id), self._history, self._ttl()]
-        for event in events:
-            event_id, ts, between = context_value.event_texts(event)
-            arguments += (event_id, ts, between)
-        return arguments
+    async def _one(self, keys: Sequence[str], arguments: Sequence[Value]) -> Sequence[int]:
+        answers: list[Sequence[int]] = await self._client.call(
+            lambda redis: self._apply.run(redis, keys, arguments), judged=True
+        )
+        return answers[0]
+
+    def _call(
+        self,
+        vocabularies: Mapping[str, Mapping[str, int]],
+        members: Mapping[str, Sequence[Event]],
+    ) -> tuple[list[str], list[Value]]:
+        """Keys and arguments of ``lua/apply.lua``."""
+        # A cluster has the epoch on one of its servers, out of reach of most members' scripts.
+        epoch = "" if self._client.cluster else self.epoch
+        keys = [
+            redis_keys.context(next(iter(members))) if self._client.cluster else redis_keys.EPOCH
+        ]
+        arguments: list[Value] = [epoch, self._history, len(vocabularies), *GAP_EDGES, AGES]
+        known = tuple(vocabularies.values())
+        for user_id, events in members.items():
+            keys += self._keys(user_id)
+            keys += (redis_keys.prompt(user_id, digest) for digest in vocabularies)
+            head = _MEMBER.pack(self._ttl(), len(events))
+            arguments.append(head + context_value.user_text(user_id))
+            for event in events:
+                line, told, mark = context_value.event_line(event)
+                head = _EVENT.pack(mark, event.ts, anchor_of(event.ts), told)
+                tokens = [event_tokens.packed(event, entities) for entities in known]
+                arguments.append(b"".join([head, *tokens, line]))
+        return keys, arguments
 
     def _keys(self, user_id: str) -> list[str]:
         return [redis_keys.context(user_id), redis_keys.erased(user_id)]
 
     def _ttl(self) -> int:
-        return max(1, round(self._kept_s * random.uniform(1 - JITTER, 1 + JITTER)))
+        return max(1, int(self._kept_s * (1 - JITTER + 2 * JITTER * random.random())))

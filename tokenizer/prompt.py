@@ -20,8 +20,8 @@ later than the request's clock are hidden.
 """
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -69,6 +69,7 @@ _MATURITY_START, SINCE_START, _HOUR_START = (
 )
 _UNSEEN = SYMBOL_IDS["unseen:entity"]
 _NEVER = float("-inf")
+Events = tuple[Event, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,43 +93,111 @@ class Prompt:
         """The segment of that name; every prompt has each once."""
         return next(segment for segment in self.segments if segment.name == name)
 
+    def inside(self, name: SegmentName) -> IntArray:
+        """(m,) a segment's tokens behind its opening one."""
+        segment = self.segment(name)
+        return self.tokens[segment.start + 1 : segment.end]
+
     @property
     def next_position(self) -> int:
         """Where ``<next>`` stands: its output scores the member's next title."""
         return len(self.tokens) - 2
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class KeptHistory:
+    """The segments of a prompt that outlive a request, int32, without their opening tokens.
+
+    Told in the bundle's own vocabulary, so that every replica reads them: a title newer than the
+    bundle stands as an unknown one, whose id is in the context beside.
+    """
+
+    summary: IntArray
+    history: IntArray
+
+
 @dataclass(frozen=True, slots=True)
 class PromptEncoder:
-    """Encodes prompts over one vocabulary. Immutable and free of caches."""
+    """Encodes prompts over one vocabulary. Immutable and free of caches.
+
+    ``base`` is the bundle's vocabulary, where ``vocabulary`` grew out of it as titles arrived.
+    """
 
     vocabulary: Vocabulary
     history_tokens: int = 512
     history_block: int = 32
     summary_entities: int = 16
+    base: Vocabulary | None = None
     window: Window = field(init=False)
+    # The titles newer than the bundle, with their tokens.
+    _newer: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    # Each title's token in what is kept; the newer ones stand as unknown there.
+    kept_tokens: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", Window(self.history_tokens, self.history_block))
+        newer: dict[str, int] = {}
+        kept = tokens = self.vocabulary.entity_tokens
+        if self.base is not None:
+            size = self.base.size
+            newer = {id_: token for id_, token in tokens.items() if token >= size}
+            kept = {id_: token for id_, token in tokens.items() if token < size}
+        object.__setattr__(self, "_newer", newer)
+        object.__setattr__(self, "kept_tokens", kept)
+
+    @property
+    def digest(self) -> str:
+        """Names what kept histories are told in: the digest of the bundle's vocabulary."""
+        return (self.base or self.vocabulary).digest
+
+    def over(self, vocabulary: Vocabulary) -> "PromptEncoder":
+        """The same over a vocabulary that grew out of this one; what was kept stays good."""
+        return replace(self, vocabulary=vocabulary, base=self.base or self.vocabulary)
+
+    def kept(self, prompt: Prompt, context: Context, at: float) -> KeptHistory:
+        """What is worth keeping of the prompt of ``context`` at ``at`` (Unix seconds)."""
+        kept = KeptHistory(prompt.inside("summary"), prompt.inside("history"))
+        if self.base is None or not self._newer:
+            return kept
+        size = self.base.size
+        if (kept.summary < size).all() and (kept.history < size).all():
+            return kept
+        known = replace(self, vocabulary=self.base, base=None)
+        summarised, _, _ = self._split(context, at)
+        history = np.where(kept.history < size, kept.history, _UNSEEN).astype(np.int32)
+        return KeptHistory(np.array(known._summary(summarised), np.int32), history)  # noqa: SLF001
+
+    def restored(self, kept: KeptHistory, context: Context, at: float) -> KeptHistory:
+        """What was kept of ``context`` at ``at``, with the titles that arrived since the export.
+
+        The same tokens as encoding anew; a member who has none of them costs one look at their
+        unknown titles.
+        """
+        if not self._newer:
+            return kept
+        summarised, raw, _ = self._split(context, at)
+        summary, history = kept.summary, kept.history
+        if any(event.entity_id in self._newer for event in summarised):
+            summary = np.array(self._summary(summarised), np.int32)
+        for place in np.flatnonzero(history[::TOKENS_AN_EVENT] == _UNSEEN).tolist():
+            token = self._newer.get(raw[place].entity_id)
+            if token is not None:
+                if history is kept.history:
+                    history = history.copy()
+                history[place * TOKENS_AN_EVENT] = token
+        return KeptHistory(summary, history)
 
     def encode(self, context: Context, request: PageRequest, injection: Injection) -> Prompt:
         """The prompt of a request; events later than ``request.at`` stay hidden."""
-        events, dropped = context.events, context.dropped
-        visible = len(events)
-        if events and events[-1].ts > request.at:
-            visible = bisect_right(events, request.at, key=lambda event: event.ts)
-        start = self.window.start(dropped + visible)
-        cut = max(0, start - dropped)
-        oldest = max(0, start - self.window.summarised - dropped)
-        anchor = anchor_of(request.at)
+        summarised, raw, last_ts = self._split(context, request.at)
         return self.assemble(
             profile=context.profile,
-            summary=self._summary(events[oldest:cut]),
-            history=self._events(events[cut:visible], anchor),
+            summary=self._summary(summarised),
+            history=self._events(raw, anchor_of(request.at)),
             injection=injection,
             at=request.at,
             device=request.device,
-            last_ts=events[visible - 1].ts if visible else None,
+            last_ts=last_ts,
         )
 
     def assemble(
@@ -182,6 +251,18 @@ class PromptEncoder:
         acted = self._events(seen, None)
         shown = row_tokens(self.vocabulary, rows)
         return np.array([*shown, SYMBOL_IDS["<acted>"], *acted, SYMBOL_IDS["<page>"]], np.int32)
+
+    def _split(self, context: Context, at: float) -> tuple[Events, Events, float | None]:
+        """The events visible at ``at``: those summarised, those raw, the time of the newest."""
+        events, dropped = context.events, context.dropped
+        visible = len(events)
+        if events and events[-1].ts > at:
+            visible = bisect_right(events, at, key=lambda event: event.ts)
+        start = self.window.start(dropped + visible)
+        cut = max(0, start - dropped)
+        oldest = max(0, start - self.window.summarised - dropped)
+        last_ts = events[visible - 1].ts if visible else None
+        return events[oldest:cut], events[cut:visible], last_ts
 
     def _entities(self, entity_ids: Iterable[str]) -> list[int]:
         tokens = self.vocabulary.entity_tokens

@@ -1,7 +1,10 @@
 """``genpage serve``."""
 
 import gc
+import os
 import socket
+from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -9,17 +12,18 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from rich.text import Text
 
-from genpage.cli.command import Command
+from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
 
 if TYPE_CHECKING:
     from api.auth import Keys
     from api.compose import Settings
+    from streaming.broker import Broker
 
 Switch = Literal["on", "off"]
 
 
-class Serve(Command):
+class Serve(KafkaCommand):
     """Serve pages over HTTP, and the homepage to a browser.
 
     Keys are best given by environment or file: other users of a machine can read a command line.
@@ -39,11 +43,21 @@ class Serve(Command):
         "redis+sentinel://, redis+cluster://",
         repr=False,
     )
-    kafka: str | None = Field(
-        default=None, description="the broker of the event log, HOST:PORT; several by commas"
-    )
     kafka_group: str = Field(
         default="genpage", min_length=1, description="consumer group that the replicas share"
+    )
+    kafka_session: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="seconds without a sign of life after which a "
+        "replica's partitions go to the others; the broker has bounds of its own",
+    )
+    otlp_endpoint: str | None = Field(
+        default=None,
+        description="collector that traces go to, such as http://127.0.0.1:4318; "
+        "OTEL_EXPORTER_OTLP_ENDPOINT holds too",
+        repr=False,
     )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
@@ -60,6 +74,23 @@ class Serve(Command):
     )
     api_keys: str = Field(default="", description="keys that may call, by commas", repr=False)
     api_keys_file: Path | None = Field(default=None, description="more keys, one a line")
+    replica: str | None = Field(
+        default=None, min_length=1, max_length=128, description="its name in statuses; host:port"
+    )
+    model_name: str = Field(
+        default="genpage", min_length=1, description="name that its bundles are announced under"
+    )
+    checkpoint_sources: str = Field(
+        default="", description="beginnings of URIs that bundles may come from, beside file:"
+    )
+    swap_stagger: float = Field(
+        default=5.0, ge=0, le=3600, description="seconds that replicas spread a swap over"
+    )
+    admin_keys: str = Field(default="", description="keys for /admin, by commas", repr=False)
+    admin_keys_file: Path | None = Field(default=None, description="more of them, one a line")
+    admin_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port of its own for /admin"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="of the JSON lines on stderr"
     )
@@ -67,23 +98,32 @@ class Serve(Command):
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; whatever is wrong with the settings is said before."""
         from api.compose import compose
+        from api.last_resort import LAST_S, end_within
         from api.logs import configure
         from api.uvicorn_server import HttpServer
 
         settings = self.settings()
-        with listening_socket(self.host, self.port) as listener:
-            server = compose(settings, configure(self.log_level))
+        with ExitStack() as sockets:
+            ports = [self.port] if self.admin_port is None else [self.port, self.admin_port]
+            listeners = [sockets.enter_context(listening_socket(self.host, port)) for port in ports]
+            log = configure(self.log_level)
+            server = compose(settings, log)
             # What was loaded stays: the garbage collector need not walk over it time and again.
             gc.collect()
             gc.freeze()
-            HttpServer(server, when_listening=self._announce).run([listener])
+            HttpServer(
+                server,
+                when_listening=self._announce,
+                when_draining=partial(end_within, self.grace + LAST_S, log),
+            ).run(listeners)
 
     def settings(self) -> "Settings":
         """The settings of the composition root; `UsageError` for a combination that is unsafe."""
+        from api.admin_gate import AdminAccess
         from api.compose import Settings
         from api.server import Options
+        from api.tracing import endpoint_of
         from runtime.limits import Limits
-        from streaming.broker import Broker
         from streaming.redis_url import check
 
         keys = self._keys()
@@ -111,15 +151,36 @@ class Serve(Command):
                 autoregressive=self.autoregressive,
                 grace_s=self.grace,
                 console=local and self.console != "off",
+                model_name=self.model_name,
+                admin=AdminAccess(self._admin_keys(), local, self.admin_port),
             ),
+            replica=self.replica or f"{socket.gethostname()}:{self.port or os.getpid()}",
+            checkpoint_sources=tuple(
+                filter(None, map(str.strip, self.checkpoint_sources.split(",")))
+            ),
+            swap_stagger_s=self.swap_stagger,
             redis_url=self.redis_url,
-            kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
+            kafka=self._broker(),
+            otlp_endpoint=endpoint_of(self.otlp_endpoint),
         )
+
+    def _broker(self) -> "Broker | None":
+        from streaming.broker import Broker
+
+        if self.kafka is None:
+            return None
+        session = self.kafka_session
+        return Broker(self.kafka, self.kafka_group, security=self.security(), session_s=session)
 
     def _keys(self) -> "Keys":
         from api.auth import Keys
 
         return Keys.of(read_keys(self.api_keys, self.api_keys_file))
+
+    def _admin_keys(self) -> "Keys":
+        from api.auth import Keys
+
+        return Keys.of(read_keys(self.admin_keys, self.admin_keys_file))
 
     def _announce(self, addresses: list[str]) -> None:
         self.emit({"urls": addresses}, Text(f"GenPage is at {' '.join(addresses)}"))

@@ -18,7 +18,7 @@ async def test_a_page_costs_few_milliseconds_beside_the_engine(accept: str) -> N
 
 
 async def test_the_page_benchmark_tells_cold_from_returning() -> None:
-    """A member's first page computes the whole prompt, the next one hardly any of it."""
+    """A first page computes the whole prompt, the next ones little of it, also after an event."""
     fake = FakeServer.of()
     fake.contexts.load(
         [
@@ -27,9 +27,12 @@ async def test_the_page_benchmark_tells_cold_from_returning() -> None:
         ]
     )
     measured = await page.measure(fake.server, 2)
-    assert measured.cold.n == measured.returning.n == 2
+    visits = (measured.cold, measured.returning, measured.warm)
     assert measured.cold.cached_share == 0
     assert measured.returning.cached_share > 0.5
-    for visit in (measured.cold, measured.returning):
+    assert measured.warm.cached_share > 0
+    assert measured.warm.prompt_tokens >= measured.returning.prompt_tokens + 4
+    for visit in visits:
+        assert visit.page_ms.n == 2
         assert 0 < visit.first_row_ms.p50 <= visit.page_ms.p50 <= visit.page_ms.p95
         assert visit.forward_passes == 49

@@ -46,7 +46,7 @@ async def test_the_cached_prompt_is_the_encoded_one(events: int) -> None:
     for member, at in [(known, noon), (known, noon + 60), (known, noon + DAY), (later, noon + 60)]:
         request = PageRequest("ada", at, device="tv")
         for _ in range(2):
-            held = await cache.get("ada", SERVED.encoder.vocabulary.digest)
+            held = await cache.get("ada", SERVED.encoder.digest)
             made = await prompting.prompt(SERVED, member, request, TRENDS, held)
             assert np.array_equal(made.tokens, plain(member, request).tokens)
             assert made.segments == plain(member, request).segments

@@ -29,7 +29,7 @@ def source() -> Source:
     rows = sorted(
         (float(generator.uniform(0, 28 * DAY)), int(generator.integers(8))) for _ in range(400)
     )
-    entities = [int(generator.integers(1 + ts / (28 * DAY) * 60)) for ts, _ in rows]
+    entities = [int(generator.integers(int(1 + ts / (28 * DAY) * 60))) for ts, _ in rows]
     log = EventLog.of(
         [f"u{user}" for _, user in rows], [f"e{n}" for n in entities], [ts for ts, _ in rows]
     )

@@ -96,9 +96,7 @@ def test_the_same_seed_names_the_same_visits(simulated: Path, checkpoint: Checkp
     assert len(decode(checkpoint, catalog, first, SIZE, 4)) == 6
 
 
-def test_a_service_without_a_truth_cannot_be_judged(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
+def test_a_service_without_a_truth_cannot_be_judged(checkpoint: Checkpoint, tmp_path: Path) -> None:
     """Real members cannot be asked: said plainly."""
     with pytest.raises(UsageError, match="no truth"):
         judge_checkpoint(tmp_path, checkpoint, ["2026-10-31"], count=2, size=SIZE)

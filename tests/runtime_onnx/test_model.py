@@ -13,7 +13,8 @@ from tiny import RELEASED, tiny_entity
 from export.members import evening_after, made_up_members
 from export.parity import Reference
 from genpage.catalog import Catalog
-from genpage.errors import RulesError, UsageError
+from genpage.entity import Entity
+from genpage.errors import InputError, RulesError, UsageError
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
@@ -26,6 +27,7 @@ from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import generate, job_of, prompt_of
 from runtime.output import PageFinished, RowDecoded
 from runtime.sessions import SessionSettings
+from streaming.catalog_messages import MOST_IN_VECTOR, of_change, read_change
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +141,54 @@ def test_a_newer_snapshot_changes_no_known_score(fp32_bundle: Path, newer: Catal
     assert np.isfinite(grown.backend.forward([Chunk(0, 0, fed)])[0]).all()
 
 
+def test_a_newcomer_with_other_content_gets_another_token(
+    fp32_bundle: Path, newer: Catalog
+) -> None:
+    """So no KV of what it was is hit; dates and a withdrawal in between change nothing."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    title = newer.entities[-1]
+
+    def snapshot(before: LoadedModel, *entities: Entity) -> LoadedModel:
+        catalog = Catalog.build([*fp32_catalog, *entities], newer.rows[:-1])
+        return before.with_catalog(catalog, Trends.none(catalog))
+
+    fp32_catalog = model.catalog.entities
+    first = snapshot(model, title)
+    token = int(first.entity_tokens[-1])
+    later = snapshot(first, replace(title, available_until=9e9))
+    assert later.entity_tokens[-1] == token
+    gone = snapshot(later)
+    assert snapshot(gone, title).entity_tokens[-1] == token
+    assert title.vector is not None
+    other = snapshot(gone, replace(title, vector=title.vector[::-1]))
+    fresh = int(other.entity_tokens[-1])
+    assert fresh == first.vocabulary.size
+    inputs, before = other.snapshot.lexicon.inputs.rows, first.snapshot.lexicon.inputs.rows
+    np.testing.assert_array_equal(inputs[:fresh], before[:fresh])
+    assert not np.array_equal(inputs[fresh], inputs[token])
+    np.testing.assert_array_equal(other.entity_tokens[:-1], model.entity_tokens)
+    # The old token is nobody's: a page that was made with it reads it as ever.
+    assert other.vocabulary.item(token) != first.vocabulary.item(token)
+    assert other.encoder.vocabulary.entity(title.id) == fresh
+    assert other.encoder.digest == model.encoder.digest
+
+
+def test_a_newcomer_whose_content_cannot_be_told_serves_by_its_fallback(
+    fp32_bundle: Path, newer: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vector of another width than the model's must not cost everybody the snapshot."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+
+    def refuse(*_: object) -> None:
+        raise InputError("another width")
+
+    monkeypatch.setattr(type(model.snapshot.lexicon.encoder), "encode", refuse)
+    grown = model.with_catalog(newer, Trends.none(newer))
+    token = int(grown.entity_tokens[-1])
+    table = grown.snapshot.lexicon.outputs.rows
+    np.testing.assert_array_equal(table[token], table[grown.vocabulary.fallback_of(token)])
+
+
 def test_a_page_can_show_a_new_title(fp32_bundle: Path, newer: Catalog) -> None:
     """With the new title alone in a pinned row, it stands on the page."""
     model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
@@ -147,6 +197,40 @@ def test_a_page_can_show_a_new_title(fp32_bundle: Path, newer: Catalog) -> None:
     page = next(generate(pinned, members_of(grown, seed=3)[:1]))
     assert page.rows[0].row_id == "r-new"
     assert page.rows[0].entity_ids == ("e99",)
+
+
+@pytest.mark.parametrize("number", [1e9, 1e39, 1e308])
+def test_no_vector_of_a_title_costs_anybody_a_page(
+    fp32_bundle: Path, newer: Catalog, number: float
+) -> None:
+    """From the message, or from a catalog's file; only the vector's direction counts."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    title = newer.entities[-1]
+    assert title.vector is not None
+    long = replace(title, vector=(number, *[0.0] * (len(title.vector) - 1)))
+    if number <= MOST_IN_VECTOR:
+        assert read_change(of_change(long, 0.0)) == long
+    catalog = Catalog.build([*newer.entities[:-1], long], newer.rows)
+    grown = model.with_catalog(catalog, Trends.none(catalog))
+    short = replace(long, vector=(1.0, *long.vector[1:]) if long.vector else None)
+    encoder = grown.snapshot.lexicon.encoder
+    np.testing.assert_array_equal(encoder.encode([long]), encoder.encode([short]))
+    pinned = grown.with_rules(Rules.parse("schema = 1\n[pins]\nr-new = 0\n"))
+    page = next(generate(pinned, members_of(grown, seed=3)[:1]))
+    assert page.rows[0].entity_ids == ("e99",)
+    assert len(page.rows) == 5
+
+
+def test_content_that_is_not_finite_is_not_taken(
+    fp32_bundle: Path, newer: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever encoder it comes from: the title serves by its fallback."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    encoder = model.snapshot.lexicon.encoder
+    nothing = np.full((1, encoder.dim), np.nan, np.float32)
+    monkeypatch.setattr(type(encoder), "encode", lambda *_: nothing)
+    grown = model.with_catalog(newer, Trends.none(newer))
+    assert np.isfinite(grown.snapshot.lexicon.outputs.rows).all()
 
 
 def test_rules_must_fit_the_catalog(fp32: LoadedModel) -> None:

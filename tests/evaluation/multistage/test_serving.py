@@ -53,6 +53,6 @@ async def test_its_pages_come_over_the_same_routes(service: DataFolder, pipeline
                     for row in document["rows"]
                 )
             )
-            trends = fake.server.stores.trends(at)
+            trends = fake.server.stores.trends(at, pipeline.catalog)
             request = PageRequest(context.user_id, at, rows=4, entities_per_row=6)
             assert not violations(page, pipeline.catalog, pipeline.rules, context, request, trends)

@@ -50,7 +50,7 @@ def test_a_plain_click_rate_would_be_wrong() -> None:
         .agg(pl.col("acted").mean())
         .sort(["row_pos", "col_pos"])
     )
-    naive = rates["acted"].to_numpy() / rates["acted"].max()  # type: ignore[operator]
+    naive = rates["acted"].to_numpy() / rates["acted"].max()
     found = Examination.of([service(40_000)]).chances.reshape(-1)
     truth = CHANCES.reshape(-1)
     assert np.abs(found - truth).mean() < np.abs(naive - truth).mean()
