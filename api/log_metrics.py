@@ -33,7 +33,7 @@ class LogMetrics(Collector):
         )
         tallies = [consumer.tally, *(follower.tally for follower in self._log.followers)]
         yield CounterMetricFamily(
-            "genpage_kafka_applied", "Messages applied", sum(each.applied for each in tallies)
+            "genpage_kafka_applied", "Events and profiles applied", consumer.tally.applied
         )
         pages = self._log.pages
         yield CounterMetricFamily("genpage_pages_out", "Served pages told to the log", pages.sent)

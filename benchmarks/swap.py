@@ -155,6 +155,7 @@ def report(bundle: Path | None = None, *, swaps: int = 20, threads: int = 1) -> 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genpage-bench-")))
         if bundle is None:
             bundle = _small(folder)
+        bundle = bundle.resolve()  # the server runs in a folder of its own
         kafka = stack.enter_context(KafkaBroker(folder / "kafka"))
         server = _Server(
             folder / "server",
