@@ -25,7 +25,9 @@ class CheckpointScorer:
     def __init__(self, checkpoint: Checkpoint, catalog: Catalog) -> None:
         over = covering(checkpoint, catalog)
         self.catalog = catalog
-        self.encoder = PromptEncoder(over.vocabulary, history_tokens=checkpoint.history_tokens)
+        self.encoder = PromptEncoder(
+            over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+        )
         self._network = over.network()
         self._signals = over.signals
         self._heat = heat_of(self._network)

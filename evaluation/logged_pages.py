@@ -73,7 +73,9 @@ def read_pages(
     """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+    encoder = PromptEncoder(
+        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+    )
     labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
     lines = pl.concat([labels.valued(folder.impressions(day, day)) for day in days])
     width = int(lines["col_pos"].max() or 0) + 1  # type: ignore[arg-type]

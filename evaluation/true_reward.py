@@ -55,7 +55,9 @@ def judge_checkpoint(
     folder = DataFolder(data)
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+    encoder = PromptEncoder(
+        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+    )
     visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
     pages = decode(over, catalog, visits, size, autoregressive)
     rewards = Judge.open(data).rewards(

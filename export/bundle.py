@@ -63,7 +63,7 @@ from runtime.trunk import SPARE_TOKENS
 from runtime.verified import file_digest
 from runtime.weights import WEIGHT_BITS
 from tokenizer.content import content_encoder
-from tokenizer.signals import Heat
+from tokenizer.signals import Heat, heard_of
 
 # The longest prompt (569 tokens), the largest page that may be asked for (40 rows of 100 and their
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
@@ -178,9 +178,10 @@ def asking_of(checkpoint: Checkpoint) -> Asking | None:
         for name, value in checkpoint.weights.items()
         if name.startswith(("signals.", "asks."))
     }
+    heard = heard_of(checkpoint.sources)  # (F,)
     return Asking(
-        gate_weight=weights["signals.weight"],
-        gate_bias=weights["signals.bias"] + weights["signals.since"],
+        gate_weight=weights["signals.weight"] * heard,
+        gate_bias=(weights["signals.bias"] + weights["signals.since"]) * heard,
         scale=weights["asks.scale"],
         shift=weights["asks.shift"],
         heat=Heat(*(weights[f"signals.heat.{name}"] for name in ("inner", "bias", "outer"))),
@@ -236,6 +237,7 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
         rows=len(checkpoint.catalog.rows),
         entities=len(checkpoint.catalog.entities),
         history_tokens=checkpoint.history_tokens,
+        sources=checkpoint.sources,
         gate=Gate(0.0, 0.0),
         parity=Parity(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0),
         made_with={

@@ -36,6 +36,7 @@ from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json, catalog_to_json
 from genpage.errors import CheckpointError, InputError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from genpage.staging import staged
 from genpage.trends import Trends
 from model.config import ModelConfig, Size
@@ -88,7 +89,7 @@ class Checkpoint:
 
     ``weights`` are `Network.state_dict`'s, ``content`` (V, C) the content vectors by token.
     ``encoder`` holds the content encoder's arrays (`tokenizer.content`), ``history_tokens`` the
-    prompt's bound that the weights were trained with.
+    prompt's bound that the weights were trained with, ``sources`` what of the context they read.
     """
 
     config: ModelConfig
@@ -102,6 +103,7 @@ class Checkpoint:
     lineage: Lineage
     history_tokens: int = 512
     signals: Signals | None = None
+    sources: Sources = EVERYTHING
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -123,6 +125,7 @@ class Checkpoint:
             wrong = sorted(name for name, _ in expected.items() ^ held.items())
             raise CheckpointError(f"the weights do not fit the config: {wrong[0]} differs in shape")
         network.load_state_dict(dict(self.weights))
+        network.signals.listen(self.sources)
         return network.eval()
 
     def save(self, folder: Path) -> None:
@@ -160,6 +163,7 @@ class Checkpoint:
             catalog=self.catalog.version,
             parameters=self.parameters,
             files=dict(digests),
+            sources=self.sources,
         )
 
     @classmethod
@@ -202,6 +206,7 @@ class Checkpoint:
                 random=manifest.random,
             ),
             history_tokens=manifest.history_tokens,
+            sources=manifest.sources,
             extra={
                 name: (folder / name).read_bytes()
                 for name in manifest.files

@@ -15,8 +15,9 @@ evaluation after the last one).
 import torch
 from torch import nn
 
+from genpage.sources import Sources
 from tokenizer.buckets import SINCE_NAMES
-from tokenizer.signals import HEAT_WIDTH, HEATS, PACES, SIGNALS
+from tokenizer.signals import HEAT_WIDTH, HEATS, PACES, SIGNALS, heard_of
 
 _FIRST_GATE = 0.3
 
@@ -51,10 +52,18 @@ class SignalGates(nn.Module):
         self.bias = nn.Parameter(torch.zeros(SIGNALS))
         self.since = nn.Parameter(torch.zeros(len(SINCE_NAMES), SIGNALS))
         self.heat = Heat()
+        self.heard: torch.Tensor
+        self.register_buffer("heard", torch.ones(SIGNALS), persistent=False)  # (F,)
 
     def forward(self, hidden: torch.Tensor, since: torch.Tensor) -> torch.Tensor:
         """How much each signal counts."""  # (n, d), (n,) -> (n, F)
-        return hidden @ self.weight + self.bias + self.since[since]
+        gates: torch.Tensor = hidden @ self.weight + self.bias + self.since[since]
+        return gates * self.heard
+
+    @torch.no_grad()
+    def listen(self, sources: Sources) -> None:
+        """Close the gates of what is switched off, for good: they say 0 and learn nothing."""
+        self.heard.copy_(torch.from_numpy(heard_of(sources)))
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:

@@ -105,7 +105,11 @@ class LoadedModel:
             slots=settings.slots,
             settings=settings.session,
         )
-        encoder = PromptEncoder(snapshot.lexicon.vocabulary, history_tokens=manifest.history_tokens)
+        encoder = PromptEncoder(
+            snapshot.lexicon.vocabulary,
+            history_tokens=manifest.history_tokens,
+            sources=manifest.sources,
+        )
         return cls(
             manifest=manifest,
             digest=digest,

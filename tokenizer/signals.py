@@ -27,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genpage.errors import CheckpointError
+from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from tokenizer.buckets import AGES, GAP_EDGES
 from tokenizer.neighbours import Neighbours
@@ -54,6 +55,14 @@ FADE: Mapping[Kind, float] = {"sit": 0.8, "lift": 0.8, "any": 0.95, "text": 0.8}
 STRETCH = np.float32(30.0)
 _HISTORY, _NEW = SYMBOL_IDS["<history>"], SYMBOL_IDS["<new>"]
 _SAME_SITTING = len(GAP_EDGES)  # gap buckets below it
+
+
+def heard_of(sources: Sources) -> FloatArray:
+    """(F,) 1 for the signals of sources that are on, 0 for the others."""
+    heard = np.ones(SIGNALS, np.float32)
+    heard[:FIRST_KIND] = sources.trending
+    heard[FIRST_KIND:] = sources.together
+    return heard
 
 
 @dataclass(frozen=True, slots=True, eq=False)

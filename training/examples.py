@@ -133,10 +133,12 @@ class ExampleBuilder:
     def _titles(self, prompt: Prompt, events: slice, cut: int) -> Targets:
         histories = self._timeline.histories
         start = self._encoder.window.start(cut)
-        # Event k of the window ends at this token, and the event after it is to be predicted.
-        ends = prompt.segment("history").start + TOKENS_AN_EVENT * np.arange(1, cut - start + 1)
+        # Event k of the window ends at this token, and the event after it is to be predicted. The
+        # newest ones are not there where the model reads no in-session actions.
+        told = len(prompt.inside("history")) // TOKENS_AN_EVENT
+        ends = prompt.segment("history").start + TOKENS_AN_EVENT * np.arange(1, told + 1)
         positions = np.append(ends, prompt.next_position)
-        following = events.start + np.append(np.arange(start + 1, cut + 1), cut)
+        following = events.start + np.append(np.arange(start + 1, start + told + 1), cut)
         there = following < events.stop
         positions, following = positions[there], following[there]
         tokens = histories.entity[following]

@@ -15,6 +15,7 @@ from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY, Catalog
 from genpage.errors import DatasetError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
 from model.trained_on import TrainedOn
@@ -34,6 +35,7 @@ from training.start import (
     check_size,
     continued_checkpoint,
     fresh_checkpoint,
+    check_sources,
 )
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
@@ -63,6 +65,7 @@ class Options:
     history_tokens: int | None = None
     save_every: int = 50
     rules: Path | None = None
+    sources: Sources | None = None
     to: str | None = None
     force: bool = False
 
@@ -169,7 +172,11 @@ class Run:
         self._until = day_start(self.days[-1]) + SECONDS_A_DAY
         self._vocabulary = self.start.vocabulary
         self._timeline = Timeline.read(folder, self.catalog, self._vocabulary)
-        self._encoder = PromptEncoder(self._vocabulary, history_tokens=self.start.history_tokens)
+        self._encoder = PromptEncoder(
+            self._vocabulary,
+            history_tokens=self.start.history_tokens,
+            sources=self.start.sources,
+        )
         self._candidates = Candidates.of(self._vocabulary, self.catalog, self.device)
 
         self.batch_tokens = options.batch_tokens or recipe.batch_tokens
@@ -267,11 +274,13 @@ class Run:
         return start
 
     def _stream_of(self, pages: Pages, until: float) -> BatchStream:
+                sources=options.sources or EVERYTHING,
         self._timeline.learn_injections(pages.ts)
         return BatchStream(
             ExampleBuilder(self._timeline, pages, self._encoder, until=until),
             (self._until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
+            check_sources(parent, options.sources)
             self._vocabulary.fallbacks(),
             batch_tokens=self.batch_tokens,
             seed=self._options.seed,
@@ -302,6 +311,7 @@ class Run:
     @torch.inference_mode()
     def _validate(self) -> Validation | None:
         if self.held_out is None:
+            **({"without": off} if (off := self.start.sources.off) else {}),
             return None
         to = self._options.to
         until = float("inf") if to is None else day_start(to)

@@ -8,6 +8,7 @@ import torch
 from genpage.catalog import Catalog
 from genpage.errors import UsageError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig, Size
@@ -22,7 +23,13 @@ HISTORY_LEAST, HISTORY_MOST = 128, 4096
 
 
 def fresh_checkpoint(
-    catalog: Catalog, size: Size, *, rules: Rules, seed: int, history_tokens: int = HISTORY_TOKENS
+    catalog: Catalog,
+    size: Size,
+    *,
+    rules: Rules,
+    seed: int,
+    history_tokens: int = HISTORY_TOKENS,
+    sources: Sources = EVERYTHING,
 ) -> Checkpoint:
     """Random weights over a catalog, its content encoder fitted to it."""
     encoder = fit_content_encoder(catalog.entities)
@@ -42,6 +49,7 @@ def fresh_checkpoint(
         trends=Trends.none(catalog),
         lineage=Lineage.fresh(size, random=True),
         history_tokens=history_tokens,
+        sources=sources,
     )
 
 
@@ -94,6 +102,15 @@ def check_history(parent: Checkpoint, asked: int | None) -> None:
         raise UsageError(
             f"--history-tokens {asked} differs from the {parent.history_tokens} of the checkpoint "
             "that --from names, and a run that goes on keeps them; leave the flag out."
+        )
+
+
+def check_sources(parent: Checkpoint, asked: Sources | None) -> None:
+    """Refuse ``--without`` where the parent reads other sources."""
+    if asked is not None and asked != parent.sources:
+        raise UsageError(
+            f"--without {','.join(asked.off)} differs from the checkpoint that --from names, which "
+            f"is without {','.join(parent.sources.off) or 'none'}; leave the flag out."
         )
 
 

@@ -25,7 +25,7 @@ from genpage.errors import UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
-from training.asking import Sources, question_logits, question_loss
+from training.asking import question_logits, question_loss
 from training.batches import BatchStream
 from training.candidates import Candidates
 from training.divergence import check_finite
@@ -99,18 +99,25 @@ class Updates:
         parent: Checkpoint,
         objective: Objective | None = None,
         *,
-        sources: Sources | None = None,
         seed: int = 0,
     ) -> None:
         self._folder, self._seed = folder, seed
         self._objective = objective
-        self._sources = sources or Sources()
         self._parent = parent
         self._start = continued_checkpoint(parent, folder.catalog())
         vocabulary = self._start.vocabulary
         self._timeline = Timeline.read(folder, self._start.catalog, vocabulary)
         self._together = Together.of(self._timeline.histories, vocabulary, self._start.catalog)
-        self._encoder = PromptEncoder(vocabulary, history_tokens=self._start.history_tokens)
+        if missing := sorted({"history", "in_session"} & set(parent.sources.off)):
+            raise UsageError(
+                f"the model reads no {missing[0]}, and daily updates ask after every event of a "
+                "history; train it on pages."
+            )
+        self._encoder = PromptEncoder(
+            vocabulary,
+            history_tokens=self._start.history_tokens,
+            sources=parent.sources,
+        )
         place = title_places([item.noun for item in vocabulary.items], vocabulary.size)
         self._entities = torch.from_numpy(np.flatnonzero(place >= 0))
         self._fallbacks = vocabulary.fallbacks()
@@ -221,11 +228,11 @@ class Updates:
             share = min(1.0, done / max(1, total))
             for group in optimiser.param_groups:
                 group["lr"] = group["pace"] * learning_rate(cadence.lr, share)
-            loss = question_loss(self.network, batch, self._entities, self._sources)
+            loss = question_loss(self.network, batch, self._entities)
             nats = float(loss.detach())
             if pages is not None and self._objective is not None and taken < share * page_examples:
-                step = pages.after(taken)
-                taken = step.taken
+                step = pages.after([taken])
+                taken = sum(step.taken)
                 loss = loss + self._objective.loss(self.network, step.batch).total
             check_finite(steps + 1, cadence.lr, {"loss": float(loss.detach())})
             optimiser.zero_grad()
@@ -297,7 +304,7 @@ class Updates:
         ranks: list[NDArray[np.int64]] = []
         nats = 0.0
         for batch in self._stream.packed(asked, 256, None):
-            logits = question_logits(self.network, batch, self._entities, self._sources)
+            logits = question_logits(self.network, batch, self._entities)
             came = logits.gather(1, batch.places[:, None])
             ranks.append(((logits > came).sum(1) + 1).numpy())
             nats += float((logits.logsumexp(1) - came[:, 0]).sum())

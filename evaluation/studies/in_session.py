@@ -118,7 +118,9 @@ def with_play(
 def _pages(checkpoint: Checkpoint, catalog: Catalog, visits: Sequence[Visit]) -> list[Page]:
     """Greedy pages, of prompts that are encoded anew."""
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+    encoder = PromptEncoder(
+        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+    )
     encoded = tuple(
         replace(
             visit,

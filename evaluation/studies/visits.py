@@ -72,7 +72,9 @@ class JudgedVisits:
 def visits_of(workshop: Workshop, catalog: Catalog, checkpoint: Checkpoint) -> Visits:
     """The sample with the checkpoint's prompts."""
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+    encoder = PromptEncoder(
+        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+    )
     scale = workshop.scale
     return Visits.read(
         workshop.data(),

@@ -70,7 +70,9 @@ class PageQuality(Command):
                 folder, checkpoint, logged, worth, temperature=self.temperature, seed=self.seed
             )
             over = covering(checkpoint, catalog)
-            encoder = PromptEncoder(over.vocabulary, history_tokens=over.history_tokens)
+            encoder = PromptEncoder(
+                over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+            )
             visits = Visits.read(
                 folder, catalog, encoder, days, count=self.visits, size=size, seed=self.seed
             )

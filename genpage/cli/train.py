@@ -44,6 +44,10 @@ class Training(Command):
     history_tokens: int | None = Field(
         default=None, description="of history in a prompt; 512 by default, or as --from has"
     )
+    without: str | None = Field(
+        default=None,
+        description="sources of context that a fresh model does not read; trending,new",
+    )
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
     rules: Path | None = Field(default=None, description="the page's rules; a TOML file")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
@@ -57,6 +61,7 @@ class Training(Command):
         """Train and write the checkpoint."""
         import torch
 
+        from genpage.sources import Sources
         from training.run import Options, Run
 
         refuse_existing(self.out, force=self.force)
@@ -78,6 +83,9 @@ class Training(Command):
                     lr=self.lr,
                     seed=self.seed,
                     history_tokens=self.history_tokens,
+                    sources=None
+                    if self.without is None
+                    else Sources.without(self.without.split(",")),
                     save_every=self.save_every,
                     rules=self.rules,
                     to=self.to,

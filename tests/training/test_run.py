@@ -11,7 +11,9 @@ import polars as pl
 import pytest
 import torch
 
+from dataset.folder import DataFolder
 from genpage.errors import DatasetError, TrainingError, UsageError
+from genpage.sources import Sources
 from model.checkpoint import Checkpoint
 from model.network import Network
 from model.trained_on import TrainedOn
@@ -22,6 +24,7 @@ from training.partial import PartialRun
 from training.pretrain import Pretraining
 from training.run import Options, Run, Summary
 from training.trainer import Record
+from training.updates import Updates
 
 STEPS = 7
 
@@ -75,6 +78,24 @@ def test_a_run_ends_in_a_checkpoint(finished: tuple[Path, Summary]) -> None:
     assert checkpoint.trends.scores.any()
     assert [step for step, _, _ in curve(out)] == list(range(1, STEPS + 1))
     assert not out.with_name("checkpoint.partial").exists()
+
+
+def test_sources_are_the_models_own(service: Path, tmp_path: Path) -> None:
+    """A run without some of them ends in a checkpoint that says so, and so does one from there."""
+    off = Sources.without(["in_session", "trending", "together"])
+    out = tmp_path / "c"
+    trained(replace(options(service, out), steps=2, sources=off))
+    checkpoint = Checkpoint.load(out)
+    assert checkpoint.sources == off
+    gates = checkpoint.network().signals
+    assert not gates(torch.ones(1, checkpoint.config.width), torch.zeros(1, dtype=torch.long)).any()
+    after = replace(options(service, tmp_path / "d"), parent=out, size=None, steps=1)
+    trained(after)
+    assert Checkpoint.load(tmp_path / "d").sources == off
+    with pytest.raises(UsageError, match="without in_session,trending,together"):
+        trained(replace(after, sources=Sources()))
+    with pytest.raises(UsageError, match="in_session"):
+        Updates(DataFolder(service), checkpoint)
 
 
 def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:

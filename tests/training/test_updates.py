@@ -18,11 +18,12 @@ from evaluation.targets import targets_between
 from genpage.errors import UsageError
 from genpage.injection import Injection
 from genpage.rules import Rules
+from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from model.checkpoint import Checkpoint
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import FloatArray
-from training.asking import Sources, question_logits
+from training.asking import question_logits
 from training.questions import TICK_S, Moments, QuestionStream, title_places
 from training.start import fresh_checkpoint
 from training.timeline import Timeline
@@ -95,7 +96,7 @@ def test_training_and_evaluation_ask_the_same(folder: DataFolder, parent: Checkp
     batch = asking.stream.batch(last, None)
     entities = torch.from_numpy(np.flatnonzero(asking.place >= 0))
     with torch.inference_mode():
-        trained = question_logits(parent.network(), batch, entities, Sources()).numpy()
+        trained = question_logits(parent.network(), batch, entities).numpy()
     catalog, histories = folder.catalog(), asking.timeline.histories
     members = list(histories.members)
     places = asking.place[parent.vocabulary.item_tokens(catalog)[1]]
@@ -139,14 +140,11 @@ def test_a_source_can_be_switched_off(folder: DataFolder, parent: Checkpoint) ->
     asked = asking.stream.between(day_start(DAYS[2]), day_start(DAYS[3]))
     batch = asking.stream.batch(asked, None)
     entities = torch.from_numpy(np.flatnonzero(asking.place >= 0))
-    network = parent.network()
-    whole = question_logits(network, batch, entities, Sources())
-    for sources, off in (
-        (Sources(trends=False), slice(0, 10)),
-        (Sources(together=False), slice(10, 14)),
-    ):
+    whole = question_logits(parent.network(), batch, entities)
+    for source, off in (("trending", slice(0, 10)), ("together", slice(10, 14))):
+        network = replace(parent, sources=Sources.without([source])).network()
         network.zero_grad()
-        logits = question_logits(network, batch, entities, sources)
+        logits = question_logits(network, batch, entities)
         assert not torch.allclose(logits, whole, atol=1e-2)
         logits.gather(1, batch.places[:, None]).sum().backward()  # type: ignore[no-untyped-call]
         gradient = network.signals.bias.grad

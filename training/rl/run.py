@@ -130,7 +130,11 @@ class ReinforcementRun:
             raise DatasetError(
                 f"{data} has fewer than two days of pages; RL holds the last one out"
             )
-        encoder = PromptEncoder(self.start.vocabulary, history_tokens=self.start.history_tokens)
+        encoder = PromptEncoder(
+            self.start.vocabulary,
+            history_tokens=self.start.history_tokens,
+            sources=self.start.sources,
+        )
         read = {
             "count": settings.pool,
             "size": settings.size,
