@@ -1,5 +1,6 @@
 """What impressed titles count for in a loss, as a port: each objective brings its own labels."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -22,6 +23,11 @@ class Labels(Protocol):
         """How a row's weight comes of its titles'."""
         ...
 
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What of the lines asked for was found wanting, for the record: what it is, how many."""
+        ...
+
     def lines(self, impressions: pl.DataFrame) -> pl.DataFrame:
         """The lines to learn from, of one day's impressions, with a column ``weight``."""
         ...
@@ -35,6 +41,11 @@ class PositiveFeedback:
     """
 
     aggregate: Aggregate = "max"
+
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """Nothing: what is no positive feedback is no fault."""
+        return {}
 
     def lines(self, impressions: pl.DataFrame) -> pl.DataFrame:
         """The lines of those pages."""

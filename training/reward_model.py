@@ -6,7 +6,10 @@ below (`ValueHead`). Titles that are rarely seen add little; that is learnt from
 assumed.
 
 The loss is the squared error of the page's sum, and of each title's part of it: the parts carry the
-same information as the sum with far less noise between what is predicted and what came.
+same information as the sum with far less noise between what is predicted and what came. Squared
+errors are ruled by the rare large rewards, and tell pages of one visit apart slowly; so WBC's loss
+of the titles goes on beside them, a likelihood that every impression counts in. It keeps a title's
+logit its log-odds of being good, which is what the head makes a value of.
 
 Legend: T tokens, K titles of a batch, P pages, d width.
 """
@@ -35,6 +38,7 @@ from training.objective import Loss, Objective, Part, Prediction
 from training.recipe import REWARD_MODEL, Recipe
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
+from training.wbc import classification
 
 HEADS = "heads.safetensors"
 _BINS = 5
@@ -46,14 +50,18 @@ LEAST_CORRELATION = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Regression:
-    """What is regressed: pages cut to so many rows; how much the titles' own errors count."""
+    """What is regressed: pages cut to so many rows; how much beside the page's own error counts.
+
+    That is the titles' squared errors, and WBC's loss of their logits.
+    """
 
     rows: int = 4
     title_share: float = 1.0
+    odds_share: float = 1.0
 
 
 class ValueHead(nn.Module):
-    """What a title adds: ``w . after + (g . before) * (exp(logit) - 1)``.
+    """What a title adds: ``w . after + (g . before) * (exp(logit) - 1)``, and the logit itself.
 
     A linear head on the hidden state alone tells members apart long before it tells titles apart,
     and a policy is paid for titles. The title's own logit, ``before . output``, is what the network
@@ -75,12 +83,21 @@ class ValueHead(nn.Module):
         before: torch.Tensor,  # (K, d) the hidden state that predicts the title
         after: torch.Tensor,  # (K, d) that of the title itself
         output: torch.Tensor,  # (K, d) its output vector
-    ) -> torch.Tensor:
-        """(K,)."""
-        logits = (before * output).sum(dim=1).clamp(-_MOST_LOGIT, _MOST_LOGIT)
-        matched: torch.Tensor = self.match(before)[:, 0] * torch.expm1(logits)
+    ) -> "Worths":
+        """Of K titles."""
+        logits = (before * output).sum(dim=1)
+        odds = torch.expm1(logits.clamp(-_MOST_LOGIT, _MOST_LOGIT))
+        matched: torch.Tensor = self.match(before)[:, 0] * odds
         whole: torch.Tensor = self.whole(after)[:, 0]
-        return (whole + matched).float()
+        return Worths((whole + matched).float(), logits.float())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Worths:
+    """What titles add to their pages, and their log-odds of being good; (K,) each."""
+
+    values: torch.Tensor
+    logits: torch.Tensor
 
 
 class RewardModel(Objective):
@@ -103,7 +120,8 @@ class RewardModel(Objective):
 
     def loss(self, network: Network, batch: Batch) -> Loss:
         """Mean squared error a page."""
-        values, came = self._values(network, batch), batch.entities.weights
+        worths, came = self._worths(network, batch), batch.entities.weights
+        values = worths.values
         page = document_of(batch.packing, batch.entities.positions)
         count = len(batch.packing.lengths)
         sums = torch.zeros(count, device=values.device).index_add(0, page, values)
@@ -112,9 +130,11 @@ class RewardModel(Objective):
         parts = {
             "page": Part((sums - totals).square().sum(), _spread(totals), there),
             "titles": Part((values - came).square().sum(), came.square().sum(), there),
+            "odds": classification(worths.logits, came),
         }
-        share = self.regression.title_share
-        return Loss(parts["page"].mean + share * parts["titles"].mean, parts)
+        title, odds = self.regression.title_share, self.regression.odds_share
+        total = parts["page"].mean + title * parts["titles"].mean + odds * parts["odds"].mean
+        return Loss(total, parts)
 
     def labels(self, folder: DataFolder, catalog: Catalog, until: float) -> Labels:
         """Rewards of whole pages, of their first rows, seen or not."""
@@ -136,7 +156,7 @@ class RewardModel(Objective):
 
     def predictions(self, network: Network, batch: Batch) -> Mapping[str, Prediction]:
         """Pages' sums beside what came."""
-        values = self._values(network, batch)
+        values = self._worths(network, batch).values
         page = document_of(batch.packing, batch.entities.positions)
         zeros = torch.zeros(len(batch.packing.lengths), device=values.device)
         return {
@@ -173,15 +193,15 @@ class RewardModel(Objective):
         tensors = {name: value.cpu() for name, value in self._heads.state_dict().items()}
         return {HEADS: save_tensors(tensors), "rewards.toml": self.rewards.text.encode()}
 
-    def _values(self, network: Network, batch: Batch) -> torch.Tensor:
+    def _worths(self, network: Network, batch: Batch) -> Worths:
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
         targets = batch.entities
         tokens = batch.candidates.entities[targets.places]
         output = network.outputs.rows(tokens, network.content, batch.identity)
         # A title's target stands at the position that predicts it; its own is the next.
         before, after = hidden[targets.positions], hidden[targets.positions + 1]
-        values: torch.Tensor = self._heads["value"](before, after, output)
-        return values  # (K,)
+        worths: Worths = self._heads["value"](before, after, output)
+        return worths
 
 
 class PageValues:
@@ -210,8 +230,8 @@ class PageValues:
         """What the title at each token adds to its page; means nothing at other tokens."""  # (T,)
         hidden = self.network.hidden(tokens, packing)
         output = self.network.outputs.rows(tokens, self.network.content)
-        values: torch.Tensor = self._value(hidden.roll(1, dims=0), hidden, output)
-        return values
+        worths: Worths = self._value(hidden.roll(1, dims=0), hidden, output)
+        return worths.values
 
 
 def document_of(packing: Packing, positions: torch.Tensor) -> torch.Tensor:

@@ -124,7 +124,8 @@ class Summary:
     """What came of a run: ``steps``, ``examples``, ``tokens`` and ``seconds`` of all its parts.
 
     A run that was killed has several parts, on machines that may have been busy with other things:
-    ``speed`` is that of this one, which began after ``resumed_after`` steps.
+    ``speed`` is that of this one, which began after ``resumed_after`` steps. ``noticed`` is what
+    the labels found wanting in the pages that were read, and how many of it.
     """
 
     version: str
@@ -140,6 +141,7 @@ class Summary:
     speed: Speed
     losses: dict[str, float]
     validation: Validation | None
+    noticed: dict[str, int]
 
 
 class Run:
@@ -195,6 +197,7 @@ class Run:
                 f"{self.held_out or options.to or 'its end'}; there is nothing to train on"
             )
         self.pages = len(pages)
+        self.noticed = dict(self.labels.counted)
         epochs = None if steps is not None and options.epochs is None else options.epochs or 1.0
         self.plan = Plan(
             budget=Budget(
@@ -250,6 +253,7 @@ class Run:
             speed=Speed.of(taken, self.peak_flops),
             losses=_recent(every),
             validation=validation,
+            noticed=self.noticed,
         )
 
     def _starting_point(self, catalog: Catalog) -> Checkpoint:

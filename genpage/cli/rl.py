@@ -47,6 +47,9 @@ class RL(Command):
     credit: Literal["page", "onward"] = Field(
         default="onward", description="what a pick is paid: the page, or what follows it"
     )
+    discount: float = Field(
+        default=0.95, gt=0, le=1, description="of onward credit, a place further down"
+    )
     to: str | None = Field(default=None, description="first day not to see; 2026-10-30")
     look_visits: int = Field(default=96, ge=2, description="held-out requests of a look")
     seed: int = Field(default=0, ge=0, description="of visits and samples")
@@ -74,6 +77,7 @@ class RL(Command):
             lr=self.lr,
             kl_target=self.kl_target,
             credit=self.credit,
+            discount=self.discount,
             look_visits=self.look_visits,
             seed=self.seed,
         )

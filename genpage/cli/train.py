@@ -1,7 +1,7 @@
 """``genpage train pretrain|wbc|reward-model``: from a data folder to a checkpoint."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from rich.console import Console
@@ -16,7 +16,7 @@ from model.config import Size
 if TYPE_CHECKING:
     from training.objective import Objective
     from training.rewards.declaration import Rewards
-    from training.run import Run, Summary
+    from training.run import Options, Run, Summary
     from training.trainer import Record
 
 # How quickly the shown loss follows the newest step.
@@ -27,6 +27,7 @@ class Training(Command):
     """What every training run on logged pages is asked for.
 
     A run that was interrupted goes on where it was when it is started again with the same settings.
+    Started by `torchrun --nproc-per-node N -m genpage train ...`, N processes train together.
     """
 
     data: Path = Field(description="a folder in the data layout")
@@ -49,6 +50,19 @@ class Training(Command):
         description="sources of context that a fresh model does not read; trending,new",
     )
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
+    shards: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="parts of the pages, shared out among torchrun's processes; one each by default",
+    )
+    spread: Literal["ddp", "fsdp"] | None = Field(
+        default=None, description="copy the model to every process, or cut it; by its size"
+    )
+    recompute: bool = Field(default=False, description="activations on the way back; less memory")
+    compiled: bool = Field(
+        default=False, alias="compile", description="torch.compile what works on each token alone"
+    )
     rules: Path | None = Field(default=None, description="the page's rules; a TOML file")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
     force: bool = Field(default=False, description="replace an existing checkpoint")
@@ -61,40 +75,47 @@ class Training(Command):
         """Train and write the checkpoint."""
         import torch
 
-        from genpage.sources import Sources
-        from training.run import Options, Run
+        from training.group import joined
+        from training.run import Run
 
         refuse_existing(self.out, force=self.force)
         if self.steps is not None and self.epochs is not None:
             raise UsageError("give either --steps or --epochs, not both")
         if self.threads is not None:
             torch.set_num_threads(self.threads)
-        console = Console(stderr=True)
-        with console.status(f"reading {self.data}"):
-            run = Run(
-                Options(
-                    data=self.data,
-                    out=self.out,
-                    parent=self.parent,
-                    size=self.size,
-                    steps=self.steps,
-                    epochs=self.epochs,
-                    batch_tokens=self.batch_tokens,
-                    lr=self.lr,
-                    seed=self.seed,
-                    history_tokens=self.history_tokens,
-                    sources=None
-                    if self.without is None
-                    else Sources.without(self.without.split(",")),
-                    save_every=self.save_every,
-                    rules=self.rules,
-                    to=self.to,
-                    force=self.force,
-                ),
-                self.objective(),
-            )
-        summary = self._watched(run, console)
-        self.emit(_document(summary), _table(summary))
+        with joined() as group:
+            console = Console(stderr=True, quiet=not group.leads)
+            with console.status(f"reading {self.data}"):
+                run = Run(self._options(), self.objective(), group)
+            summary = self._watched(run, console)
+        if group.leads:
+            self.emit(_document(summary), _table(summary))
+
+    def _options(self) -> "Options":
+        from genpage.sources import Sources
+        from training.run import Options
+
+        return Options(
+            data=self.data,
+            out=self.out,
+            parent=self.parent,
+            size=self.size,
+            steps=self.steps,
+            epochs=self.epochs,
+            batch_tokens=self.batch_tokens,
+            lr=self.lr,
+            seed=self.seed,
+            history_tokens=self.history_tokens,
+            sources=None if self.without is None else Sources.without(self.without.split(",")),
+            save_every=self.save_every,
+            rules=self.rules,
+            to=self.to,
+            shards=self.shards,
+            spread=self.spread,
+            recompute=self.recompute,
+            compiled=self.compiled,
+            force=self.force,
+        )
 
     def _watched(self, run: "Run", console: Console) -> "Summary":
         columns = (
@@ -117,10 +138,12 @@ class Training(Command):
                 nonlocal shown
                 shown = record.loss if shown is None else shown + _FOLLOW * (record.loss - shown)
                 speed = record.tokens / record.seconds
+                share = record.flops / record.seconds / run.peak_flops
                 progress.update(
                     task,
                     completed=record.progress,
-                    now=f"step {record.step}  loss {shown:.3f}  {speed:,.0f} tokens/s",
+                    now=f"step {record.step}  loss {shown:.3f}  {speed:,.0f} tokens/s  "
+                    f"{share:.0%} of matmul peak",
                 )
 
             return run.train(watch)
@@ -209,6 +232,7 @@ def _document(summary: "Summary") -> dict[str, object]:
         "matmul_peak_flops_per_s": summary.speed.peak_flops,
         "flops_share": summary.speed.flops_share,
         "losses": summary.losses,
+        "noticed": summary.noticed,
         "validation": None
         if held_out is None
         else {
@@ -235,6 +259,9 @@ def _table(summary: "Summary") -> Table:
         f"{speed.tokens_per_s:,.0f} tokens/s; the model's {speed.flops_share:.0%} of this "
         f"machine's matmul peak of {speed.peak_flops / 1e9:,.0f} GFLOP/s",
     )
+    if summary.noticed:
+        found = ", ".join(f"{count:,} {name}" for name, count in summary.noticed.items())
+        table.add_row("noticed in the data", found)
     table.add_row("loss", _nats(summary.losses))
     if summary.validation is not None:
         held_out = summary.validation

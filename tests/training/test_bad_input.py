@@ -83,6 +83,25 @@ def test_pages_without_feedback_teach_that_nothing_was_wanted(
     assert not len(Pages.read(folder, vocabulary, [DAY], None))
 
 
+def test_what_was_noticed_is_told(service: Path, tmp_path: Path) -> None:
+    """Feedback on pages that were never logged, and titles that left: trained on, and counted."""
+    folder = altered(service, tmp_path / "d", pl.col("propensity"))
+    file = folder.path / "events" / f"{DAY}.parquet"
+    events = pl.read_parquet(file)
+    lost = pl.format("lost-{}", "page_id").alias("page_id")
+    events.with_columns(lost).write_parquet(file)
+    entities = pl.read_parquet(folder.path / "entities.parquet")
+    entities.filter(pl.col("id") != "e3").write_parquet(folder.path / "entities.parquet")
+    gone = sum(
+        int((folder.impressions(day, day)["entity_id"] == "e3").sum())
+        for day in ("2026-01-01", DAY, "2026-01-03")
+    )
+    options = Options(data=folder.path, out=tmp_path / "c", size="micro", epochs=0.05)
+    summary = Run(options, WeightedClassification(Rewards.default())).train(lambda _: None)
+    assert summary.noticed["lines of titles that left the catalog"] == gone > 0
+    assert 0 < summary.noticed["events of pages that are not there"] <= len(events)
+
+
 def test_a_page_logged_twice_is_refused_with_its_place(service: Path, tmp_path: Path) -> None:
     """It would weigh double; the first line of the repetition is named."""
     folder = altered(service, tmp_path / "d", pl.lit(0.1).alias("propensity"))

@@ -1,6 +1,7 @@
 """Rewards as labels: which impressed lines are learnt from, and what each was worth."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Self
 
@@ -24,12 +25,25 @@ _EXAMINED_DAYS = 7
 
 @dataclass(slots=True)
 class Tally:
-    """What was read and what could not be used; filled by `RewardLabels.lines`."""
+    """What was read and what could not be used; filled by `RewardLabels.lines`.
+
+    ``gone_titles`` are lines with titles that the catalog has no more.
+    """
 
     pages: int = 0
     without_feedback: int = 0
     gone_titles: int = 0
     dropped: Dropped = field(default_factory=Dropped)
+
+    def left_out(self) -> Mapping[str, int]:
+        """What a person is told, by what it is; nothing where there was none."""
+        counts = {
+            "pages without feedback": self.without_feedback,
+            "lines of titles that left the catalog": self.gone_titles,
+            "places logged twice": self.dropped.duplicate_lines,
+            "events of pages that are not there": self.dropped.events_without_impression,
+        }
+        return {name: count for name, count in counts.items() if count}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +87,11 @@ class RewardLabels:
         """As declared."""
         return self.rewards.row.aggregate
 
+    @property
+    def counted(self) -> Mapping[str, int]:
+        """What was noticed in all that `lines` were asked for."""
+        return self.tally.left_out()
+
     def lines(self, impressions: pl.DataFrame) -> pl.DataFrame:
         """The lines to learn from, with ``weight`` = reward x the chance that it was seen."""
         valued = self.valued(impressions)
@@ -96,7 +115,8 @@ class RewardLabels:
         tally.pages += lines["page_id"].n_unique()
         tally.without_feedback += lines["page_id"].n_unique() - acted
         known = self.catalog.entity_positions
-        tally.gone_titles += sum(name not in known for name in lines["entity_id"].unique())
+        gone = [name for name in lines["entity_id"].unique() if name not in known]
+        tally.gone_titles += int(lines["entity_id"].is_in(gone).sum())
         tally.dropped += Dropped(twice, lost)
         return line_rewards(lines, terms, self.rewards)
 

@@ -55,6 +55,7 @@ class Settings:
     kl: float = 0.01
     kl_target: float = 0.1
     credit: Credit = "onward"
+    discount: float = 0.95  # of onward credit, a place further down
     pool: int = 512
     days: int = 3
     look_every: int = 10
@@ -249,7 +250,12 @@ class ReinforcementRun:
             reference = self._chances(self.reference, sheet).log_chances
         if settings.credit == "onward":
             advantages = onward_advantages(
-                worth.values, sheet.page, sheet.order, worth.form, settings.group
+                worth.values,
+                sheet.page,
+                sheet.order,
+                worth.form,
+                settings.group,
+                settings.discount,
             )
         else:
             advantages = page_advantages(worth.rewards, settings.group)[sheet.page]
@@ -342,6 +348,8 @@ class ReinforcementRun:
             trends=self._parent.trends,
             lineage=lineage,
             extra={
+                # Daily updates go on with the rewards that it was trained for.
+                **{n: c for n, c in self._parent.extra.items() if n == "rewards.toml"},
                 "metrics.jsonl": partial.metrics.read_bytes(),
                 "rl.svg": curves([asdict(line) for line in lines]),
             },

@@ -29,6 +29,24 @@ def test_onward_credit_is_what_comes_from_there_on() -> None:
     assert found.tolist() == pytest.approx(expected)
 
 
+def test_a_discount_fades_what_is_far_below() -> None:
+    """Against a plain loop; a discount of 1 is the sum that the other test has by hand."""
+    values = [1.0, 2.0, 0.5, -1.0, 0.25, 0.25]
+    own = [1.0 + 0.5 * 2.0, 2.0, 0.5, -1.0, 0.25 + 0.5 * 0.25, 0.25]
+    # The first picks of the groups' pages, then the second of the two pages that have one.
+    means = [(own[0] + own[2]) / 2, own[1], (own[3] + own[4]) / 2, own[5]]
+    expected = [
+        own[0] - means[0],
+        own[1] - means[1],
+        own[2] - means[0],
+        own[3] - means[2],
+        own[4] - means[2],
+        own[5] - means[3],
+    ]
+    found = onward_advantages(torch.tensor(values), PAGE, ORDER, torch.zeros(4), 2, discount=0.5)
+    assert found.tolist() == pytest.approx(expected)
+
+
 def test_a_step_by_hand() -> None:
     """Two pages, three picks, worked out with pencil and paper from the paper's formula.
 
