@@ -7,7 +7,7 @@ Shape legend: n judged places of all pages, K titles of a page, C of a row, R ca
 catalog entities.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from dataset.folder import DataFolder
 from evaluation.off_policy import Logged
 from evaluation.page_metrics import Places
 from evaluation.variety import numbered
+from genpage.catalog import Catalog
 from genpage.errors import DatasetError
 from genpage.grammar import DecodedRow, PageGrammar
 from model.checkpoint import Checkpoint
@@ -127,32 +128,12 @@ def score_pages(
     ``worth`` (E,) are `title_worth`, of days before the pages'.
     """
     catalog = folder.catalog()
-    over = covering(checkpoint, catalog)
-    network = over.network()
-    row_tokens, entity_tokens = over.vocabulary.item_tokens(catalog)
-    with torch.inference_mode():
-        output = network.output_table()[
-            torch.from_numpy(np.concatenate([row_tokens, entity_tokens])).long()
-        ]
-    entities: list[Values] = []
-    rows: list[Values] = []
+    judged = _Judged.of(pages, len(catalog.rows))
     chances: list[tuple[LoggedPage, Chances]] = []
-    members = numbered([page.visit.request.user_id for page in pages])
     dropped = 0
-    for number, page in enumerate(pages):
-        tokens = [page.visit.prompt]
-        for row in page.rows:
-            tokens += [row_tokens[[row.row]], entity_tokens[list(row.entities)]]
-        sequence = np.concatenate(tokens).astype(np.int64)
-        with torch.inference_mode():
-            packing = Packing((len(sequence),))
-            hidden = network.hidden(torch.from_numpy(sequence), packing)
-            scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
-        here = _places(page, scores, len(catalog.rows))
-        whose = (number, members[number])
-        entities.append(np.column_stack([*here.entities, *_repeated(whose, here.entities[0])]))
-        rows.append(np.column_stack([*here.rows, *_repeated(whose, here.rows[0])]))
-        grammar = page.visit.grammar(catalog, over.rules)
+    for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
+        judged.add(page, scores)
+        grammar = page.visit.grammar(catalog, checkpoint.rules)
         chance = page_chances(grammar, page.rows, scores, temperature, worth)
         usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
         if chance is None or not usable:
@@ -163,7 +144,42 @@ def score_pages(
     predicted = expected = np.zeros((0, 0))
     if logged is not None:
         predicted, expected = _modelled(chances, logged, worth)
-    return Scored(_joined(entities), _joined(rows), logged, predicted, expected, dropped)
+    entities, rows = judged.places()
+    return Scored(entities, rows, logged, predicted, expected, dropped)
+
+
+def score_places(
+    folder: DataFolder, checkpoint: Checkpoint, pages: Sequence[LoggedPage]
+) -> tuple[Places, Places]:
+    """Titles' places and rows' by their logits alone, pages that break a rule today included."""
+    catalog = folder.catalog()
+    judged = _Judged.of(pages, len(catalog.rows))
+    for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
+        judged.add(page, scores)
+    return judged.places()
+
+
+def _scores(
+    catalog: Catalog, checkpoint: Checkpoint, pages: Sequence[LoggedPage]
+) -> Iterator[NDArray[np.float32]]:
+    """(page tokens, R + E) of each page: what the model says before each token of it."""
+    over = covering(checkpoint, catalog)
+    network = over.network()
+    row_tokens, entity_tokens = over.vocabulary.item_tokens(catalog)
+    with torch.inference_mode():
+        output = network.output_table()[
+            torch.from_numpy(np.concatenate([row_tokens, entity_tokens])).long()
+        ]
+    for page in pages:
+        tokens = [page.visit.prompt]
+        for row in page.rows:
+            tokens += [row_tokens[[row.row]], entity_tokens[list(row.entities)]]
+        sequence = np.concatenate(tokens).astype(np.int64)
+        with torch.inference_mode():
+            packing = Packing((len(sequence),))
+            hidden = network.hidden(torch.from_numpy(sequence), packing)
+            scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
+        yield scores
 
 
 def title_worth(
@@ -262,6 +278,31 @@ def _places(page: LoggedPage, scores: NDArray[np.float32], catalog_rows: int) ->
         (np.concatenate(entity_scores)[judged].astype(np.float64), page.reward[judged]),
         (np.array(row_scores, np.float64), np.array(row_rewards, np.float64)),
     )
+
+
+@dataclass(slots=True, eq=False)
+class _Judged:
+    """Collects the places of pages in their order."""
+
+    members: NDArray[np.int64]  # whose each page is
+    catalog_rows: int
+    entities: list[Values]
+    rows: list[Values]
+
+    @classmethod
+    def of(cls, pages: Sequence[LoggedPage], catalog_rows: int) -> "_Judged":
+        return cls(numbered([page.visit.request.user_id for page in pages]), catalog_rows, [], [])
+
+    def add(self, page: LoggedPage, scores: NDArray[np.float32]) -> None:
+        """The next page's."""
+        here = _places(page, scores, self.catalog_rows)
+        whose = (len(self.rows), self.members[len(self.rows)])
+        for places, found in ((self.entities, here.entities), (self.rows, here.rows)):
+            places.append(np.column_stack([*found, *_repeated(whose, found[0])]))
+
+    def places(self) -> tuple[Places, Places]:
+        """Of titles, and of rows."""
+        return _joined(self.entities), _joined(self.rows)
 
 
 def _repeated(whose: tuple[int, np.int64], like: Values) -> list[Values]:

@@ -8,6 +8,8 @@ from evaluation.studies.findings import Findings, Row
 from evaluation.studies.plot import draw
 from evaluation.studies.study import Study
 
+FORMATS = ("md", "json", "svg")
+
 
 def publish(study: Study, findings: Findings, folder: Path, command: str) -> dict[str, object]:
     """Write all three, each whole or not at all; the JSON document is returned."""

@@ -1,20 +1,29 @@
 """Where studies work: data and checkpoints that several share, and steps that are done once.
 
-Everything lies under one folder. A step's result is a JSON file that appears whole or not at all,
-so that a study that was killed goes on where it was; training resumes by itself
-(`training.partial`). Studies of other settings have a folder of their own.
+Everything lies under one folder::
+
+    SERVICE/data                            a simulated service
+    SERVICE/MODELS/checkpoints/NAME         what was trained on it, shared by the studies
+    SERVICE/MODELS/steps/STUDY/NAME.json    what was measured
+
+SERVICE and MODELS name their settings, so that figures of one scale are never taken for another's.
+A step's result is a JSON file that appears whole or not at all, so that a study that was killed
+goes on where it was; training resumes by itself (`training.partial`).
 """
 
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from dataset.folder import DataFolder
 from dataset.write import new_folder
 from genpage.errors import DatasetError
+from genpage.sources import Sources
 from model.config import Size
 from simulation.service import simulate
 from simulation.settings import Settings
@@ -42,9 +51,15 @@ class Scale:
     seed: int = 0
 
     @property
+    def service(self) -> str:
+        """Names the service's settings."""
+        return f"service-{self.members}-{self.entities}-{self.days}-{self.seed}"
+
+    @property
     def digest(self) -> str:
         """Names these settings."""
-        return hashlib.sha256(json.dumps(asdict(self)).encode()).hexdigest()[:10]
+        settings = json.dumps(asdict(self)).encode()
+        return f"{self.size}-{self.steps}-{hashlib.sha256(settings).hexdigest()[:8]}"
 
 
 class Workshop:
@@ -59,8 +74,20 @@ class Workshop:
         bench: Bench | None = None,
     ) -> None:
         self.scale, self.bench = scale or Scale(), bench
-        self.folder = folder / self.scale.digest
+        self._service = folder / self.scale.service
+        self.folder = self._service / self.scale.digest
+        self.steps = self.folder / "steps"
         self.tell = tell
+
+    def of(self, study: str) -> "Workshop":
+        """The same for one study: its steps have names of their own."""
+        own = copy(self)
+        own.steps = self.steps / study
+        return own
+
+    def forget(self) -> None:
+        """Drop the steps, so that they are taken again; data and checkpoints stay."""
+        shutil.rmtree(self.steps, ignore_errors=True)
 
     @property
     def simulated(self) -> str:
@@ -76,7 +103,7 @@ class Workshop:
 
     def data(self) -> DataFolder:
         """The simulated service."""
-        path, scale = self.folder / "data", self.scale
+        path, scale = self._service / "data", self.scale
         if not path.is_dir():
             self.tell(f"simulating {scale.members:,} members over {scale.days} days")
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +133,8 @@ class Workshop:
         steps: int | None = None,
         seed: int = 0,
         to: str | None = None,
+        history_tokens: int | None = None,
+        sources: Sources | None = None,
     ) -> Path:
         """A checkpoint of that name, trained before ``to`` unless it is there.
 
@@ -123,13 +152,15 @@ class Workshop:
                 steps=steps or self.scale.steps,
                 seed=seed,
                 to=to or self.held_out()[0],
+                history_tokens=history_tokens,
+                sources=sources,
             )
             Run(options, objective).train(lambda _record: None)
         return out
 
     def step(self, name: str, compute: Callable[[], object]) -> object:
         """What ``compute`` gives, through JSON; a name is computed once."""
-        path = self.folder / "steps" / f"{name}.json"
+        path = self.steps / f"{name}.json"
         if path.is_file():
             return json.loads(path.read_bytes())
         self.tell(name)

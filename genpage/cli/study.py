@@ -19,7 +19,8 @@ class StudyCommand(Command):
     """One of the studies, or all: table, plot and JSON into docs/studies.
 
     What a study needs (data, checkpoints, steps) is kept under --work, so that one that was
-    interrupted goes on where it was.
+    interrupted goes on where it was, and one that is finished is not run again. Remove that folder
+    to begin with nothing.
     """
 
     name: CliPositionalArg[str] = Field(description="which study; all for every one")
@@ -33,13 +34,18 @@ class StudyCommand(Command):
     visits: int = Field(default=400, ge=10, description="visits whose pages are judged")
     pages: int = Field(default=6000, ge=50, description="pages the pipeline learns from")
     seed: int = Field(default=0, ge=0, description="of the simulated service")
+    threads: int = Field(default=2, ge=1, description="CPU threads of training")
+    force: bool = Field(default=False, description="run again what is finished")
 
     def run(self) -> None:
         """Run, write, print."""
+        import torch
+
+        from evaluation.studies.carrying_out import carry_out
         from evaluation.studies.catalogue import chosen
-        from evaluation.studies.publish import publish
         from evaluation.studies.workshop import Scale, Workshop
 
+        torch.set_num_threads(self.threads)
         studies = chosen(self.name)
         scale = Scale(
             members=self.members,
@@ -57,17 +63,28 @@ class StudyCommand(Command):
             tell=lambda text: sys.stderr.write(f"{text}\n"),
             bench=self._bench,
         )
-        documents = []
+        flags = self._flags()
+        documents, failures = [], {}
         table = Table("study", "what", "figure", "95%", title="studies")
-        for study in studies:
-            findings = study.run(workshop)
-            command = f"genpage study {study.name}{self._flags()}"
-            documents.append(publish(study, findings, self.out, command))
-            for row in findings.rows:
-                interval = "" if row.ci95 is None else f"{row.ci95[0]:.4g} to {row.ci95[1]:.4g}"
-                name = " ".join(part for part in (row.series, row.name) if part)
-                table.add_row(study.name, name, f"{row.value:.4g}", interval)
-        self.emit({"studies": documents}, table)
+        for outcome in carry_out(
+            studies,
+            workshop,
+            self.out,
+            lambda study: f"genpage study {study.name}{flags}",
+            force=self.force,
+        ):
+            if outcome.failure is not None:
+                failures[outcome.name] = outcome.failure
+                sys.stderr.write(f"{outcome.name} failed: {outcome.failure}\n")
+            if outcome.document is None:
+                continue
+            spent = "finished before" if outcome.skipped else f"{outcome.cpu_s:.0f} s of CPU"
+            sys.stderr.write(f"{outcome.name}: {spent}\n")
+            documents.append(outcome.document)
+            _add(table, outcome.document)
+        self.emit({"studies": documents, "failed": sorted(failures)}, table)
+        for failure in failures.values():
+            raise failure
 
     def _bench(self, bundle: Path, data: Path) -> "Mapping[str, object]":
         from benchmarks import multistage
@@ -82,3 +99,12 @@ class StudyCommand(Command):
         return "".join(
             f" --{name} {value}" for name, value in values if value != fields[name].default
         )
+
+
+def _add(table: Table, document: "Mapping[str, object]") -> None:
+    rows = document["rows"]
+    assert isinstance(rows, list)
+    for row in rows:
+        interval = "" if row["ci95"] is None else "{:.4g} to {:.4g}".format(*row["ci95"])
+        name = " ".join(part for part in (row.get("series"), row["name"]) if part)
+        table.add_row(str(document["study"]), name, f"{row['value']:.4g}", interval)

@@ -1,13 +1,15 @@
 """The frame: restartable steps, a page with table, plot and JSON, figures that mean something."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
-from evaluation.studies.catalogue import available, chosen, study
+from evaluation.studies.carrying_out import Outcome, carry_out
+from evaluation.studies.catalogue import MODULES, available, chosen, study
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.publish import publish
 from evaluation.studies.scaling import CONFIGS, power_law
@@ -67,6 +69,51 @@ def test_other_settings_work_elsewhere(tmp_path: Path) -> None:
     assert one.figures("n", lambda: [3.0]) == [1.0]
 
 
+def test_what_studies_share_is_named_by_its_settings(tmp_path: Path) -> None:
+    """One service for models of all sizes; steps of a study are its own."""
+    tiny, micro = (Workshop(tmp_path, Scale(size=size)) for size in ("tiny", "micro"))
+    assert tiny.folder != micro.folder
+    assert tiny.folder.parent == micro.folder.parent
+    one, other = tiny.of("one"), tiny.of("other")
+    assert one.figures("n", lambda: [1.0]) == [1.0]
+    assert other.figures("n", lambda: [2.0]) == [2.0]
+    one.forget()
+    assert one.figures("n", lambda: [3.0]) == [3.0]
+    assert other.figures("n", lambda: [4.0]) == [2.0]
+
+
+def test_a_finished_study_is_not_run_again(tmp_path: Path) -> None:
+    """Unless it is forced, or what was published is gone; one that fails stops no other."""
+    runs: list[str] = []
+
+    def counted(workshop: Workshop) -> Findings:
+        runs.append(workshop.steps.name)
+        return findings()
+
+    def fails(workshop: Workshop) -> Findings:
+        runs.append(workshop.steps.name)
+        raise DatasetError("no pages")
+
+    studies = [replace(some("broken"), run=fails), replace(some(), run=counted)]
+    workshop, out = Workshop(tmp_path / "work"), tmp_path / "out"
+
+    def outcomes(*, force: bool = False) -> list[Outcome]:
+        return list(carry_out(studies, workshop, out, lambda study: study.name, force=force))
+
+    broken, first = outcomes()
+    assert isinstance(broken.failure, DatasetError)
+    assert (broken.document, first.skipped) == (None, False)
+    _, second = outcomes()
+    assert second.skipped
+    assert second.document == first.document
+    assert runs == ["broken", "some", "broken"]
+    (out / "some.svg").unlink()
+    assert not outcomes()[1].skipped
+    assert (out / "some.svg").is_file()
+    assert not outcomes(force=True)[1].skipped
+    assert runs.count("some") == 3
+
+
 def test_a_study_is_published_whole(tmp_path: Path) -> None:
     """JSON by the contract, a page that says what was simulated, a plot that is SVG."""
     publish(some(), findings(), tmp_path, "genpage study some")
@@ -111,7 +158,8 @@ def test_a_study_must_say_what_was_simulated() -> None:
 def test_studies_are_found_by_name() -> None:
     """Each goes by its own name; "all" is every one that is here, an unknown one is refused."""
     names = available()
-    assert {"hybrid", "in-session", "multistage", "scaling", "pretraining"} <= set(names)
+    assert set(names) == set(MODULES)
+    assert len(names) == 9
     assert [study(name).name for name in names] == list(names)
     assert [each.name for each in chosen("all")] == list(names)
     with pytest.raises(UsageError, match="scaling"):
