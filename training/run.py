@@ -33,9 +33,9 @@ from training.start import (
     bounded_history,
     check_history,
     check_size,
+    check_sources,
     continued_checkpoint,
     fresh_checkpoint,
-    check_sources,
 )
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
@@ -266,11 +266,13 @@ class Run:
                 rules=rules or Rules.default(),
                 seed=options.seed,
                 history_tokens=bounded_history(options.history_tokens),
+                sources=options.sources or EVERYTHING,
             )
         else:
             parent = Checkpoint.load(options.parent)
             check_size(parent, options.size)
             check_history(parent, options.history_tokens)
+            check_sources(parent, options.sources)
             start = continued_checkpoint(parent, catalog)
             if rules is not None:
                 start = replace(start, rules=rules)
@@ -278,13 +280,11 @@ class Run:
         return start
 
     def _stream_of(self, pages: Pages, until: float) -> BatchStream:
-                sources=options.sources or EVERYTHING,
         self._timeline.learn_injections(pages.ts)
         return BatchStream(
             ExampleBuilder(self._timeline, pages, self._encoder, until=until),
             (self._until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
-            check_sources(parent, options.sources)
             self._vocabulary.fallbacks(),
             batch_tokens=self.batch_tokens,
             seed=self._options.seed,
@@ -300,6 +300,7 @@ class Run:
             "lr": self.plan.lr,
             "seed": self._options.seed,
             "history_tokens": self.start.history_tokens,
+            **({"without": off} if (off := self.start.sources.off) else {}),
             "config": self.start.config.to_document(),
             "parent": None if self._options.parent is None else self.start.lineage.version,
             "vocabulary": self._vocabulary.digest,
@@ -315,7 +316,6 @@ class Run:
     @torch.inference_mode()
     def _validate(self) -> Validation | None:
         if self.held_out is None:
-            **({"without": off} if (off := self.start.sources.off) else {}),
             return None
         to = self._options.to
         until = float("inf") if to is None else day_start(to)
