@@ -107,9 +107,10 @@ class Losses:
         """The weighted binary cross-entropy of the places of pages whose members are (n,)."""
         weight, score = np.abs(places.reward), places.score
         nats = weight * np.logaddexp(0.0, np.where(places.reward > 0, -score, score))
-        count = len(members)
         return cls(
-            np.bincount(places.page, nats, count), np.bincount(places.page, weight, count), members
+            np.bincount(places.page, nats, len(members)).astype(np.float64),
+            np.bincount(places.page, weight, len(members)).astype(np.float64),
+            members,
         )
 
     def figures(self) -> list[float]:
