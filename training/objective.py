@@ -19,6 +19,7 @@ from genpage.catalog import Catalog
 from model.config import Size
 from model.network import Network
 from training.batches import Batch
+from training.group import shared
 from training.labels import Labels, PositiveFeedback
 from training.recipe import PRETRAINING, Recipe
 
@@ -34,21 +35,25 @@ class Part:
     weight: torch.Tensor  # ()
 
     @property
+    def divisor(self) -> torch.Tensor:
+        """What sums of losses are divided by: the weight, of several processes the mean one.
+
+        See `training.group.shared`; every process must ask.
+        """
+        return shared(self.weight).clamp_min(_LEAST_WEIGHT)
+
+    @property
     def mean(self) -> torch.Tensor:
-        """Loss a target; 0 where there was none."""
-        return self.nats / self.weight.clamp_min(_LEAST_WEIGHT)
+        """Loss a target; 0 where there was none. Its mean over processes is the batch's."""
+        return self.nats / self.divisor
 
     @property
     def guess_mean(self) -> torch.Tensor:
         """The blind guess's loss a target."""
-        return self.guess / self.weight.clamp_min(_LEAST_WEIGHT)
+        return self.guess / self.divisor
 
     def __add__(self, other: "Part") -> "Part":
         return Part(self.nats + other.nats, self.guess + other.guess, self.weight + other.weight)
-
-    def detached(self) -> "Part":
-        """For the record: no graph behind it."""
-        return Part(self.nats.detach(), self.guess, self.weight)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -13,22 +12,26 @@ import torch
 from dataset.day import day_start
 from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY, Catalog
-from genpage.errors import DatasetError
+from genpage.errors import DatasetError, UsageError
 from genpage.rules import Rules
 from genpage.sources import EVERYTHING, Sources
 from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
 from model.trained_on import TrainedOn
+from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
+from training.appeal import CandidateTitles
 from training.batches import BatchStream
 from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
+from training.group import ALONE, Group
 from training.machine import matmul_peak, pick_device, training_dtype
 from training.objective import Objective, Part, Prediction
-from training.pages import Pages
+from training.pages import Pages, Sharding
 from training.partial import PartialRun
 from training.schedule import Budget
+from training.spread import Kind, Spread
 from training.start import (
     bounded_history,
     check_history,
@@ -37,6 +40,7 @@ from training.start import (
     continued_checkpoint,
     fresh_checkpoint,
 )
+from training.summary import Speed, Summary, Validation, recent
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
 
@@ -50,7 +54,8 @@ _VALIDATION_PAGES = 200
 class Options:
     """What a run is asked for; None is the size's own recipe, or what ``parent`` has.
 
-    ``to`` is the first day that the run does not see, so that it can be evaluated on it.
+    ``to`` is the first day that the run does not see, so that it can be evaluated on it. ``shards``
+    are shared out among the processes; None: one each, or as an unfinished run has them.
     """
 
     data: Path
@@ -63,92 +68,23 @@ class Options:
     lr: float | None = None
     seed: int = 0
     history_tokens: int | None = None
+    sources: Sources | None = None
     save_every: int = 50
     rules: Path | None = None
-    sources: Sources | None = None
     to: str | None = None
+    shards: int | None = None
+    spread: Kind | None = None
+    recompute: bool = False
+    compiled: bool = False
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """Losses on the held-out last day (nats a target) beside those of a blind guess.
-
-    ``figures`` are the objective's own.
-    """
-
-    day: str
-    pages: int
-    losses: dict[str, float]
-    guesses: dict[str, float]
-    figures: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast some steps were. ``peak_flops`` is what the machine's matrix products reach."""
-
-    tokens: int
-    seconds: float
-    flops: float
-    peak_flops: float
-
-    @classmethod
-    def of(cls, records: Sequence[Record], peak_flops: float) -> Self:
-        """Of the steps that these tell."""
-        return cls(
-            sum(record.tokens for record in records),
-            sum(record.seconds for record in records),
-            sum(record.flops for record in records),
-            peak_flops,
-        )
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Tokens a second; 0 where no step was taken."""
-        return self.tokens / self.seconds if self.seconds else 0.0
-
-    @property
-    def flops_per_s(self) -> float:
-        """The model's FLOP/s."""
-        return self.flops / self.seconds if self.seconds else 0.0
-
-    @property
-    def flops_share(self) -> float:
-        """The model's FLOP/s as a share of the peak."""
-        return self.flops_per_s / self.peak_flops
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What came of a run: ``steps``, ``examples``, ``tokens`` and ``seconds`` of all its parts.
-
-    A run that was killed has several parts, on machines that may have been busy with other things:
-    ``speed`` is that of this one, which began after ``resumed_after`` steps. ``noticed`` is what
-    the labels found wanting in the pages that were read, and how many of it.
-    """
-
-    version: str
-    parameters: int
-    first_day: str
-    last_day: str
-    pages: int
-    steps: int
-    examples: int
-    tokens: int
-    seconds: float
-    resumed_after: int
-    speed: Speed
-    losses: dict[str, float]
-    validation: Validation | None
-    noticed: dict[str, int]
 
 
 class Run:
     """A run that is ready to go. Build one, look at it, then `train`."""
 
-    def __init__(self, options: Options, objective: Objective) -> None:
+    def __init__(self, options: Options, objective: Objective, group: Group = ALONE) -> None:
         self._options = options
+        self._group = group
         self._objective = objective
         self.device = pick_device()
         folder = DataFolder(options.data)
@@ -158,7 +94,8 @@ class Run:
         size: Size = self.start.lineage.size or "tiny"
         recipe = objective.recipe(size)
         self.network = self.start.network().to(self.device)
-        self.peak_flops = matmul_peak(self.device)
+        self.peak_flops = matmul_peak(self.device) * group.size
+        self.shards = _shards(options, group)
 
         if options.to is not None:
             day_start(options.to)  # a malformed one is refused by name
@@ -180,6 +117,12 @@ class Run:
             sources=self.start.sources,
         )
         self._candidates = Candidates.of(self._vocabulary, self.catalog, self.device)
+        self._titles = CandidateTitles.of(
+            self.catalog,
+            self._vocabulary,
+            self._candidates,
+            content_encoder(self.start.encoder),
+        )
 
         self.batch_tokens = options.batch_tokens or recipe.batch_tokens
         steps = options.steps
@@ -189,20 +132,31 @@ class Run:
         objective.begin(self.network)
         self.labels = objective.labels(folder, self.catalog, self._until)
         pages = Pages.read(
-            folder, self._vocabulary, self.days, most, until=self._until, labels=self.labels
+            folder,
+            self._vocabulary,
+            self.days,
+            most,
+            until=self._until,
+            labels=self.labels,
+            sharding=Sharding(self.shards, group.mine(self.shards)),
         )
-        if not len(pages):
+        if not sum(pages.sizes):
             raise DatasetError(
                 f"{options.data} has no page with feedback to learn from, complete before "
                 f"{self.held_out or options.to or 'its end'}; there is nothing to train on"
             )
-        self.pages = len(pages)
+        if not min(pages.sizes):
+            raise DatasetError(
+                f"{options.data}: {sum(pages.sizes)} pages are too few for {self.shards} shards; "
+                "take fewer processes, or lower --shards"
+            )
+        self.pages = sum(pages.sizes)
         self.noticed = dict(self.labels.counted)
         epochs = None if steps is not None and options.epochs is None else options.epochs or 1.0
         self.plan = Plan(
             budget=Budget(
                 options.steps if epochs is not None else steps,
-                None if epochs is None else round(epochs * len(pages)),
+                None if epochs is None else round(epochs * self.pages),
             ),
             lr=options.lr or recipe.lr,
             save_every=options.save_every,
@@ -210,14 +164,45 @@ class Run:
         self._stream = self._stream_of(pages, self._until)
 
     def train(self, watch: Callable[[Record], None]) -> Summary:
-        """Train, validate, write the checkpoint. ``watch`` sees every step."""
+        """Train, validate, write the checkpoint. ``watch`` sees every step.
+
+        Every process of the group calls it; one of them writes.
+        """
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
-        trainer = Trainer(self.network, self._objective, self._stream, self.plan, partial)
+        trainer = Trainer(
+            self.network,
+            self._objective,
+            self._stream,
+            self.plan,
+            partial,
+            Spread(options.spread, options.recompute, options.compiled, self._group),
+            self.shards,
+        )
         taken: list[Record] = []
         for record in trainer.steps(force=options.force):
             taken.append(record)
             watch(record)
+        weights = trainer.weights()
+        if self._group.size > 1:
+            # Judged whole, by every process alike.
+            self.network = replace(start, weights=weights).network().to(self.device)
+        validation = self._validate()
+        if validation is not None:
+            losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
+            check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
+            self._objective.refuse(validation.figures)
+        return self._group.of_leader(lambda: self._finished(partial, taken, weights, validation))
+
+    def _finished(
+        self,
+        partial: PartialRun,
+        taken: list[Record],
+        weights: dict[str, torch.Tensor],
+        validation: Validation | None,
+    ) -> Summary:
+        """Write the checkpoint; ``taken`` are the steps of this part of the run."""
+        options, start = self._options, self.start
         metrics = partial.metrics.read_bytes()
         # Also of the parts before this one, if the run was killed.
         every = [Record(**json.loads(line)) for line in metrics.splitlines()]
@@ -226,14 +211,9 @@ class Run:
             parent=None if options.parent is None else start.lineage.version,
             trained_on=TrainedOn(self.days[0], self.days[-1]).and_also(start.lineage.trained_on),
         )
-        validation = self._validate()
-        if validation is not None:
-            losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
-            check_finite(len(every), self.plan.lr, losses)
-            self._objective.refuse(validation.figures)
         replace(
             start,
-            weights={name: value.cpu() for name, value in self.network.state_dict().items()},
+            weights=weights,
             trends=self._timeline.trends_before(self._until),
             lineage=lineage,
             extra={"metrics.jsonl": metrics, **self._objective.files()},
@@ -251,7 +231,7 @@ class Run:
             seconds=sum(record.seconds for record in every),
             resumed_after=len(every) - len(taken),
             speed=Speed.of(taken, self.peak_flops),
-            losses=_recent(every),
+            losses=recent(every),
             validation=validation,
             noticed=self.noticed,
         )
@@ -282,12 +262,16 @@ class Run:
     def _stream_of(self, pages: Pages, until: float) -> BatchStream:
         self._timeline.learn_injections(pages.ts)
         return BatchStream(
-            ExampleBuilder(self._timeline, pages, self._encoder, until=until),
+            ExampleBuilder(
+                self._timeline, pages, self._encoder, until=until, titles=self._titles.titles
+            ),
             (self._until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
             self._vocabulary.fallbacks(),
             batch_tokens=self.batch_tokens,
             seed=self._options.seed,
+            titles=self._titles,
+            shard=pages.shard,
         )
 
     def _settings(self) -> dict[str, object]:
@@ -299,6 +283,7 @@ class Run:
             "batch_tokens": self.batch_tokens,
             "lr": self.plan.lr,
             "seed": self._options.seed,
+            "shards": self.shards,
             "history_tokens": self.start.history_tokens,
             **({"without": off} if (off := self.start.sources.off) else {}),
             "config": self.start.config.to_document(),
@@ -353,8 +338,14 @@ class Run:
         )
 
 
-def _recent(records: list[Record], count: int = 20) -> dict[str, float]:
-    """Mean losses of the last steps."""
-    last = records[-count:]
-    names = last[-1].parts if last else {}
-    return {name: sum(r.parts[name] for r in last) / len(last) for name in names}
+def _shards(options: Options, group: Group) -> int:
+    """How many shards a run's pages make; a multiple of the processes."""
+    unfinished = None if options.force else PartialRun(options.out, {}).shards
+    count = options.shards or unfinished or group.size
+    if count % group.size:
+        raise UsageError(
+            f"{count} shards cannot be shared out evenly among {group.size} processes: --shards is "
+            "a multiple of every number of processes that the run is to go on with; 8 suits 1, 2, "
+            "4 and 8"
+        )
+    return count

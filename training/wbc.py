@@ -27,12 +27,13 @@ from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from model.config import Size
 from model.network import Network
+from training.added import Added
 from training.batches import Batch
 from training.calibration import reliability, weighted_auc
 from training.candidates import BatchTargets
 from training.labels import Labels
 from training.objective import Loss, Objective, Part, Prediction
-from training.pretrain import cross_entropies
+from training.pretrain import APPEAL_SHARE, cross_entropies
 from training.recipe import WBC, Recipe
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
@@ -60,9 +61,11 @@ class WeightedClassification(Objective):
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)  # (T, d)
         rows = network.outputs.rows(candidates.rows, network.content, batch.identity)  # (R, d)
         entities = network.outputs.rows(candidates.entities, network.content, batch.identity)
+        added = Added.of(network, batch, entities)
+        alone = added.of_targets(batch.entities)
         parts = {
-            "rows": _classified(hidden, rows, batch.rows),
-            "entities": _classified(hidden, entities, batch.entities),
+            "rows": _classified(hidden, rows, batch.rows, added.rows),
+            "entities": _classified(hidden, entities, batch.entities, alone),
             "titles": cross_entropies(
                 hidden, entities, batch.titles, candidates.closed_entities(batch.titles)
             ),
@@ -70,12 +73,14 @@ class WeightedClassification(Objective):
         page = parts["rows"] + parts["entities"]
         total = page.mean + switches.next_title_share * parts["titles"].mean
         if switches.negatives and switches.negative_weight:
-            drawn = self._negatives(hidden, entities, batch)
-            total = total + drawn / page.weight.clamp_min(1e-6)
+            drawn = self._negatives(hidden, entities, batch, added)
+            total = total + drawn / page.divisor
+        if batch.appeal is not None:
+            total = total + APPEAL_SHARE * classification(alone, batch.entities.weights).mean
         return Loss(total, parts)
 
     def _negatives(
-        self, hidden: torch.Tensor, entities: torch.Tensor, batch: Batch
+        self, hidden: torch.Tensor, entities: torch.Tensor, batch: Batch, added: Added
     ) -> torch.Tensor:
         """The expected loss of what could have been shown at the examined places."""
         examined = batch.entities.weights != 0
@@ -91,6 +96,7 @@ class WeightedClassification(Objective):
         closed = batch.candidates.closed_entities(targets)  # (K, E)
         closed[torch.arange(count, device=closed.device), targets.places] = True
         logits = torch.einsum("kd,knd->kn", hidden[targets.positions], entities[chosen]).float()
+        logits = logits + added.titles[targets.page[:, None], chosen]
         weights = importance(chosen, closed)
         return self.switches.negative_weight * (weights * softplus(logits)).sum()
 
@@ -115,14 +121,21 @@ class WeightedClassification(Objective):
     def predictions(self, network: Network, batch: Batch) -> Mapping[str, Prediction]:
         """Logits beside signs."""
         hidden = network.hidden(batch.tokens, batch.packing)
+        entities = network.outputs.rows(batch.candidates.entities, network.content)
+        added = Added.of(network, batch, entities)
         found = {}
-        for name, tokens, targets in (
-            ("rows", batch.candidates.rows, batch.rows),
-            ("entities", batch.candidates.entities, batch.entities),
+        for name, output, targets, beside in (
+            (
+                "rows",
+                network.outputs.rows(batch.candidates.rows, network.content),
+                batch.rows,
+                added.rows,
+            ),
+            ("entities", entities, batch.entities, added.of_targets(batch.entities)),
         ):
-            kept = select(targets, targets.weights != 0)
-            output = network.outputs.rows(tokens, network.content)
-            logits = (hidden[kept.positions] * output[kept.places]).sum(dim=1)
+            counted = targets.weights != 0
+            kept = select(targets, counted)
+            logits = (hidden[kept.positions] * output[kept.places]).sum(dim=1) + beside[counted]
             found[name] = Prediction(
                 logits.float().cpu(), (kept.weights > 0).cpu(), kept.weights.abs().cpu()
             )
@@ -173,14 +186,17 @@ def select(targets: BatchTargets, kept: torch.Tensor) -> BatchTargets:
         days=targets.days[kept],
         rows=targets.rows[kept],
         used=torch.stack([number[used[0]], used[1]]),
+        page=targets.page[kept],
     )
 
 
-def _classified(hidden: torch.Tensor, output: torch.Tensor, targets: BatchTargets) -> Part:
-    """Weighted binary cross-entropy of each target's own logit."""
+def _classified(
+    hidden: torch.Tensor, output: torch.Tensor, targets: BatchTargets, added: torch.Tensor
+) -> Part:
+    """Weighted binary cross-entropy of each target's own logit and what is ``added`` (K,) to it."""
     states = hidden.index_select(0, targets.positions)  # (K, d)
     logits = (states * output.index_select(0, targets.places)).sum(dim=1).float()  # (K,)
-    return classification(logits, targets.weights)
+    return classification(logits + added, targets.weights)
 
 
 def classification(logits: torch.Tensor, rewards: torch.Tensor) -> Part:

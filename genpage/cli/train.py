@@ -16,7 +16,8 @@ from model.config import Size
 if TYPE_CHECKING:
     from training.objective import Objective
     from training.rewards.declaration import Rewards
-    from training.run import Options, Run, Summary
+    from training.run import Options, Run
+    from training.summary import Summary
     from training.trainer import Record
 
 # How quickly the shown loss follows the newest step.
@@ -54,7 +55,7 @@ class Training(Command):
         default=None,
         ge=1,
         le=4096,
-        description="parts of the pages, shared out among torchrun's processes; one each by default",
+        description="parts of the pages that torchrun's processes share; one each by default",
     )
     spread: Literal["ddp", "fsdp"] | None = Field(
         default=None, description="copy the model to every process, or cut it; by its size"

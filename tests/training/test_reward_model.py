@@ -20,7 +20,8 @@ from training.reward_model import (
     document_of,
 )
 from training.rewards.declaration import Rewards
-from training.run import Options, Run, Summary
+from training.run import Options, Run
+from training.summary import Summary
 
 
 def test_documents_are_found_by_their_ends() -> None:

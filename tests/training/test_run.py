@@ -19,10 +19,14 @@ from model.network import Network
 from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from training.batches import Batch
+from training.group import ALONE
 from training.objective import Loss, Objective
 from training.partial import PartialRun
 from training.pretrain import Pretraining
-from training.run import Options, Run, Summary
+from training.run import Options, Run
+from training.saved import Saved
+from training.spread import Step
+from training.summary import Summary
 from training.trainer import Record
 from training.updates import Updates
 
@@ -193,9 +197,13 @@ def test_a_loss_that_is_no_number_ends_the_run(
         run.train(lambda _: None)
     assert not out.exists()
     state = PartialRun(out, {}).folder
-    saved = torch.load(state / "state.pt", weights_only=True)
-    assert saved["step"] == 2
-    assert all(value.isfinite().all() for value in saved["network"].values())
+    mark = Saved(state, ALONE).newest()
+    assert mark is not None
+    assert mark.step == 2
+    again = Run(options(service, out), Pretraining())
+    step = Step(again.network, Pretraining())
+    Saved(state, ALONE).load(mark, step, torch.optim.AdamW(step.parameters()))
+    assert all(value.isfinite().all() for value in again.network.state_dict().values())
     assert len((state / "metrics.jsonl").read_text("utf-8").splitlines()) == 3
 
 
