@@ -230,20 +230,10 @@ class QuestionStream:
         positions = history.start + TOKENS_AN_EVENT * (targets - first - start)
         return Asked(prompt.tokens[: history.end], positions.astype(np.int32), targets, first)
 
-    def packed(
-        self, asked: Sequence[Asked], targets: int, chance: np.random.Generator | None
-    ) -> Iterator[QuestionBatch]:
-        """Batches of about so many targets, in the order given."""
-        chosen: list[Asked] = []
-        count = 0
-        for each in asked:
-            if chosen and count + len(each.events) > targets:
-                yield self.batch(chosen, chance)
-                chosen, count = [], 0
-            chosen.append(each)
-            count += len(each.events)
-        if chosen:
-            yield self.batch(chosen, chance)
+    def packed(self, asked: Sequence[Asked], targets: int) -> Iterator[QuestionBatch]:
+        """Batches of about so many targets, in the order given, with every ID worn."""
+        for chosen in groups(asked, targets):
+            yield self.batch(chosen, None)
 
     def batch(self, chosen: Sequence[Asked], chance: np.random.Generator | None) -> QuestionBatch:
         """Pack histories; without ``chance`` every token keeps its ID."""
@@ -290,6 +280,20 @@ class QuestionStream:
             closed=torch.from_numpy(np.concatenate(closed, axis=1).astype(np.int64)),
             unseen=torch.from_numpy(self._first_seen[None, :] >= times[:, None]),
         )
+
+
+def groups(asked: Sequence[Asked], targets: int) -> Iterator[list[Asked]]:
+    """What makes one batch each: histories, in their order, of about so many targets together."""
+    chosen: list[Asked] = []
+    count = 0
+    for each in asked:
+        if chosen and count + len(each.events) > targets:
+            yield chosen
+            chosen, count = [], 0
+        chosen.append(each)
+        count += len(each.events)
+    if chosen:
+        yield chosen
 
 
 def _history_until(tokens: IntArray, position: int) -> IntArray:

@@ -31,19 +31,20 @@ from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.objective import Objective
+from training.paced import paced_optimiser
 from training.pages import Pages
-from training.questions import Asked, Moments, QuestionBatch, QuestionStream, title_places
+from training.partial import PartialRun, State
+from training.questions import Asked, Moments, QuestionStream, groups, title_places
 from training.schedule import learning_rate
 from training.start import continued_checkpoint
 from training.timeline import Timeline
 from training.together import Together
-from training.trainer import BETAS, WEIGHT_DECAY
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# What holds for every question is a few numbers: they learn so much faster than the rest.
-_GATE_PACE = 5.0
+# Batches between saved states of a pass.
+SAVE_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,26 @@ class Updates:
             trends=self._timeline.trends_before(self._until),
             signals=self._moments.lists_at(self._until),
             lineage=lineage,
+            extra={} if self._objective is None else self._objective.files(),
         )
+
+    def settings(self) -> dict[str, object]:
+        """What decides its weights beside the data and the cadence; a run with others is another.
+
+        Of a fresh model the config stands for the parent: its version is a new one each time.
+        """
+        start = self._start
+        return {
+            "parent": None if self._parent.random else self._parent.lineage.version,
+            "config": start.config.to_document(),
+            "vocabulary": start.vocabulary.digest,
+            "history_tokens": start.history_tokens,
+            "without": start.sources.off,
+            "seed": self._seed,
+            "objective": type(self._objective).__name__,
+            # Sums in another order round differently.
+            "threads": torch.get_num_threads(),
+        }
 
     @property
     def until(self) -> str:
@@ -168,10 +188,10 @@ class Updates:
         before = self._judge(self._stream.between(start, until)) if judge else None
         new_titles = self._newcomers(until)
         newest = self._stream.between(until - cadence.days * SECONDS_A_DAY, until)
-        chance = np.random.default_rng((self._seed, int(start // SECONDS_A_DAY)))
-        past = self._past(until - cadence.days * SECONDS_A_DAY, newest, cadence, chance)
+        seed = (self._seed, int(start // SECONDS_A_DAY))
+        past = self._past(until - cadence.days * SECONDS_A_DAY, newest, cadence, seed)
         pages = self._pages([day], until, cadence.pages)
-        update = self._train([*newest, *past], pages, cadence, chance, day, day)
+        update = self._train([*newest, *past], pages, cadence, seed, (day, day))
         self._moments.forget(until - (cadence.days + cadence.past_days + 7) * SECONDS_A_DAY)
         return replace(
             update, before=before, new_titles=new_titles, seconds=time.perf_counter() - began
@@ -192,17 +212,26 @@ class Updates:
             self._moments.lists_until = np.inf
 
     def pass_over(
-        self, first: str, until: str, cadence: Cadence, watch: Callable[[float, float], None]
+        self,
+        first: str,
+        until: str,
+        cadence: Cadence,
+        watch: Callable[[float, float], None],
+        partial: PartialRun | None = None,
     ) -> Update:
-        """Train on all questions of the days ``[first, until)``; ``watch`` hears share and nats."""
+        """Train on all questions of the days ``[first, until)``; ``watch`` hears share and nats.
+
+        Where an unfinished pass lies in ``partial``, it goes on from there, to the same weights.
+        """
         end = day_start(until)
         self._moments.newest = end
         self._newcomers(end)
         asked = self._stream.between(day_start(first), end)
         days = [day for day in self._folder.days() if first <= day < until]
-        chance = np.random.default_rng((self._seed, 0))
         pages = self._pages(days, end, cadence.pages)
-        update = self._train(asked, pages, cadence, chance, first, days[-1], watch)
+        update = self._train(
+            asked, pages, cadence, (self._seed, 0), (first, days[-1]), watch, partial
+        )
         self._newcomers(end)
         return update
 
@@ -211,19 +240,28 @@ class Updates:
         asked: list[Asked],
         pages: BatchStream | None,
         cadence: Cadence,
-        chance: np.random.Generator,
-        first: str,
-        last: str,
+        seed: tuple[int, ...],
+        days: tuple[str, str],
         watch: Callable[[float, float], None] = lambda _share, _nats: None,
+        partial: PartialRun | None = None,
     ) -> Update:
-        began = time.perf_counter()
-        optimiser = self._optimiser(cadence.lr)
+        began, (first, last) = time.perf_counter(), days
+        optimiser = paced_optimiser(self.network, cadence.lr)
         total = sum(len(each.events) for each in asked) * cadence.passes
         # Pages are read a day at a time, so there may be more of them than were asked for.
         page_examples = 0 if pages is None else min(cadence.pages, pages.examples)
-        done, taken, steps, sums = 0, 0, 0, 0.0
+        state = None if partial is None else partial.open(force=False)
+        done, taken, steps, sums, before = 0, 0, 0, 0.0, 0.0
+        if state is not None:
+            steps, taken = state.step, state.taken
+            done, sums, before = (state.memory[name] for name in ("done", "sums", "seconds"))
+            self.network.load_state_dict(state.network)
+            optimiser.load_state_dict(state.optimiser)
         self.network.train()
-        for batch in self._passes(asked, cadence, chance):
+        for number, chosen in enumerate(self._passes(asked, cadence, seed)):
+            if number < steps:
+                continue  # by the run that was stopped
+            batch = self._stream.batch(chosen, np.random.default_rng((*seed, 1, number)))
             done += len(batch.places)
             share = min(1.0, done / max(1, total))
             for group in optimiser.param_groups:
@@ -242,6 +280,20 @@ class Updates:
             optimiser.step()
             steps, sums = steps + 1, sums + nats * len(batch.places)
             watch(share, nats)
+            if partial is not None and steps % SAVE_EVERY == 0:
+                seconds = before + time.perf_counter() - began
+                memory = {"done": done, "sums": sums, "seconds": seconds}
+                partial.save(
+                    State(
+                        step=steps,
+                        taken=taken,
+                        metrics_size=0,
+                        network=self.network.state_dict(),
+                        heads={},
+                        optimiser=optimiser.state_dict(),
+                        memory=memory,
+                    )
+                )
         self.network.eval()
         self._until = max(self._until, day_start(last) + SECONDS_A_DAY)
         self._first_day = min(self._first_day or first, first)
@@ -254,22 +306,23 @@ class Updates:
             steps=steps,
             nats=sums / done if done else None,
             new_titles=0,
-            seconds=time.perf_counter() - began,
+            seconds=before + time.perf_counter() - began,
         )
 
+    @staticmethod
     def _passes(
-        self, asked: list[Asked], cadence: Cadence, chance: np.random.Generator
-    ) -> Iterator[QuestionBatch]:
-        for _ in range(cadence.passes):
-            order = chance.permutation(len(asked)).tolist()
-            yield from self._stream.packed(
-                [asked[place] for place in order], cadence.questions, chance
-            )
+        asked: list[Asked], cadence: Cadence, seed: tuple[int, ...]
+    ) -> Iterator[list[Asked]]:
+        """What makes each batch of all passes."""
+        for number in range(cadence.passes):
+            order = np.random.default_rng((*seed, 2, number)).permutation(len(asked))
+            yield from groups([asked[place] for place in order.tolist()], cadence.questions)
 
     def _past(
-        self, until: float, newest: list[Asked], cadence: Cadence, chance: np.random.Generator
+        self, until: float, newest: list[Asked], cadence: Cadence, seed: tuple[int, ...]
     ) -> list[Asked]:
         """Histories of some earlier days, as many questions as the cadence says."""
+        chance = np.random.default_rng((*seed, 3))
         wanted = cadence.past * sum(len(each.events) for each in newest)
         chosen: list[Asked] = []
         for ago in 1 + chance.permutation(cadence.past_days):
@@ -286,7 +339,10 @@ class Updates:
     def _pages(self, days: list[str], until: float, most: int) -> BatchStream | None:
         if self._objective is None or not most:
             return None
-        pages = Pages.read(self._folder, self._start.vocabulary, days, most, until=until)
+        labels = self._objective.labels(self._folder, self._start.catalog, until)
+        pages = Pages.read(
+            self._folder, self._start.vocabulary, days, most, until=until, labels=labels
+        )
         if not len(pages):
             return None
         self._timeline.learn_injections(pages.ts)
@@ -303,7 +359,7 @@ class Updates:
     def _judge(self, asked: list[Asked]) -> Slice:
         ranks: list[NDArray[np.int64]] = []
         nats = 0.0
-        for batch in self._stream.packed(asked, 256, None):
+        for batch in self._stream.packed(asked, 256):
             logits = question_logits(self.network, batch, self._entities)
             came = logits.gather(1, batch.places[:, None])
             ranks.append(((logits > came).sum(1) + 1).numpy())
@@ -331,18 +387,6 @@ class Updates:
         ended = (together.event_ts >= self._until) & (together.event_ts < until)
         new = np.unique(together.event_token[ended])
         return int((~seen[new] & (new >= 0)).sum())
-
-    def _optimiser(self, lr: float) -> torch.optim.Optimizer:
-        gates = [p for n, p in self.network.signals.named_parameters() if n != "weight"]
-        matrices = [p for p in self.network.trunk.parameters() if p.dim() > 1]
-        apart = {id(p) for p in (*gates, *matrices)}
-        others = [p for p in self.network.parameters() if id(p) not in apart]
-        groups = [
-            {"params": matrices, "weight_decay": WEIGHT_DECAY, "pace": 1.0},
-            {"params": others, "weight_decay": 0.0, "pace": 1.0},
-            {"params": gates, "weight_decay": 0.0, "pace": _GATE_PACE},
-        ]
-        return torch.optim.AdamW(groups, lr=lr, betas=BETAS)
 
 
 def _end(checkpoint: Checkpoint) -> float:

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 class Histories(Command):
     """Ask for the next title after every event of members' histories, with pages beside.
 
-    The densest supervision that a log of events has; what next-item quality comes from.
+    The densest supervision that a log of events has; what next-item quality comes from. A run that
+    was interrupted goes on where it was when it is started again with the same settings.
     """
 
     data: Path = Field(description="a folder in the data layout")
@@ -43,11 +44,14 @@ class Histories(Command):
 
     def run(self) -> None:
         """Train and write the checkpoint."""
+        from dataclasses import asdict
+
         import torch
 
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
+        from training.partial import PartialRun
         from training.pretrain import Pretraining
         from training.updates import Cadence, Updates
 
@@ -66,6 +70,17 @@ class Histories(Command):
         cadence = Cadence(
             lr=self.lr, passes=self.passes, questions=self.questions, pages=self.pages
         )
+        partial = PartialRun(
+            self.out,
+            {
+                "cadence": asdict(cadence),
+                "days": [first, to],
+                "data": folder.digest(day_of(day_start(to) - SECONDS_A_DAY)),
+                **updates.settings(),
+            },
+        )
+        if self.force:
+            partial.discard()
         columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
         with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as progress:
             task = progress.add_task("histories", total=1.0, now="")
@@ -73,9 +88,10 @@ class Histories(Command):
             def watch(share: float, nats: float) -> None:
                 progress.update(task, completed=share, now=f"loss {nats:.3f}")
 
-            update = updates.pass_over(first, to, cadence, watch)
+            update = updates.pass_over(first, to, cadence, watch, partial)
         checkpoint = updates.checkpoint()
         checkpoint.save(self.out)
+        partial.discard()
         self.emit(document(checkpoint, update), table(checkpoint, update))
 
     def _parent(self, folder: object) -> "Checkpoint":
@@ -125,7 +141,7 @@ class Daily(Command):
         from dataset.day import day_start
         from dataset.folder import DataFolder
         from model.checkpoint import Checkpoint
-        from training.pretrain import Pretraining
+        from training.continuing import objective_of
         from training.updates import Cadence, Updates
 
         refuse_existing(self.out, force=self.force)
@@ -136,8 +152,9 @@ class Daily(Command):
         cadence = Cadence(**{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
         console = Console(stderr=True)
         with console.status(f"training on {self.day}"):
+            parent = Checkpoint.load(self.parent)
             updates = Updates(
-                DataFolder(self.data), Checkpoint.load(self.parent), Pretraining(), seed=self.seed
+                DataFolder(self.data), parent, objective_of(parent), seed=self.seed
             )
             update = updates.day(self.day, cadence)
             checkpoint = updates.checkpoint()

@@ -1,8 +1,5 @@
 """``genpage daily``: train, export, gate and announce, day after day."""
 
-import subprocess
-import sys
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,16 +8,15 @@ from rich.console import Console
 from rich.table import Table
 
 from genpage.cli.command import Command
-from genpage.errors import ArtefactError, UsageError
+from genpage.errors import ArtefactError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dataset.folder import DataFolder
     from runtime.manifest import Precision
     from training.journal import Journal, Line
     from training.updates import Slice, Updates
-
-# Tells everybody who serves of a new bundle; raises a GenPageError where nobody can be told.
-Announce = Callable[[Path], None]
 
 
 class DailyCycle(Command):
@@ -80,12 +76,13 @@ class DailyCycle(Command):
 
     def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
         from model.checkpoint import Checkpoint
-        from training.pretrain import Pretraining
+        from training.continuing import objective_of
         from training.updates import Updates
 
         lines = journal.lines()
         newest = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
-        return Updates(folder, Checkpoint.load(newest), Pretraining(), seed=self.seed)
+        checkpoint = Checkpoint.load(newest)
+        return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
     def _day(self, updates: "Updates", day: str, journal: "Journal") -> dict[str, object]:
         from dataclasses import replace
@@ -107,7 +104,7 @@ class DailyCycle(Command):
             export_bundle(checkpoint, bundle, precision=precision, force=True)
         self._gate(update.before, journal)
         if self.bundles and self.publish is not None:
-            announcer(self.publish)(bundle)
+            announce(bundle, self.publish)
         self._prune()
         return {
             "day": day,
@@ -153,19 +150,15 @@ class DailyCycle(Command):
                     rmtree(old, ignore_errors=True)
 
 
-def announcer(where: str) -> Announce:
-    """Announces through ``genpage checkpoints publish``, which knows brokers and servers."""
-    flag = "--url" if "://" in where else "--kafka"
+def announce(bundle: Path, where: str) -> str:
+    """Announce a bundle as ``genpage checkpoints publish`` does; what it says of it."""
+    from genpage.cli.checkpoints import Publish
 
-    def announce(bundle: Path) -> None:
-        command = [sys.executable, "-m", "genpage", "checkpoints", "publish", str(bundle)]
-        done = subprocess.run(  # noqa: S603 - our own command, no shell
-            [*command, flag, where], check=False, capture_output=True, text=True
-        )
-        if done.returncode:
-            raise UsageError(f"{bundle} could not be announced: {done.stderr.strip()}")
-
-    return announce
+    target = {"url": where} if "://" in where else {"kafka": where}
+    _, told = Publish.model_validate(
+        {"bundle": str(bundle), "cadence": "daily", **target}
+    ).announced()
+    return told
 
 
 def slice_document(found: "Slice | None") -> dict[str, object] | None:

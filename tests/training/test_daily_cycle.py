@@ -95,3 +95,61 @@ def test_a_journal_cut_off_by_a_crash(tmp_path: Path) -> None:
     journal.path.write_bytes(b"nonsense\n" + journal.path.read_bytes())
     with pytest.raises(UsageError, match="unreadable"):
         journal.lines()
+
+
+class KilledError(BaseException):
+    """Stands for a process that ends without warning."""
+
+
+@pytest.mark.parametrize("at", [1, 3])
+def test_a_killed_pass_over_histories_goes_on_to_the_same_weights(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
+) -> None:
+    """Killed after a batch; nothing stands under its name, and the second start ends the same."""
+    monkeypatch.setattr("training.updates.SAVE_EVERY", 2)
+    flags = ["--size", "micro", "--to", DAYS[2], "--history-tokens", "128", "--questions", "16"]
+    common = ["train", "histories", "--data", str(service), *flags, "--passes", "2", "--json"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    main([*common, "--out", str(whole)])
+    with monkeypatch.context() as patch:
+        stop_after(patch, at)
+        with pytest.raises(KilledError):
+            main([*common, "--out", str(killed)])
+    assert not killed.exists()
+    assert (killed.with_name("killed.partial") / "state.pt").exists() is (at > 1)
+    main([*common, "--out", str(killed)])
+    theirs = weights(whole)
+    for name, weight in weights(killed).items():
+        assert torch.equal(weight, theirs[name]), name
+    assert not killed.with_name("killed.partial").exists()
+
+
+def stop_after(patch: pytest.MonkeyPatch, steps: int) -> None:
+    """Have the optimiser's step ``steps + 1`` be the process's end."""
+    left = [steps]
+    step = torch.optim.AdamW.step
+
+    def last_one(self: torch.optim.AdamW, closure: None = None) -> object:
+        left[0] -= 1
+        if left[0] < 0:
+            raise KilledError
+        return step(self, closure)
+
+    patch.setattr(torch.optim.AdamW, "step", last_one)
+
+
+def test_an_unfinished_pass_with_other_flags_is_refused(
+    service: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The error names what differs."""
+    common = ["train", "histories", "--data", str(service), "--size", "micro", "--to", DAYS[2]]
+    with monkeypatch.context() as patch:
+        stop_after(patch, 0)
+        with pytest.raises(KilledError):
+            main([*common, "--out", str(tmp_path / "c")])
+    with pytest.raises(SystemExit):
+        main([*common, "--out", str(tmp_path / "c"), "--lr", "1e-4"])
+    assert "unfinished run with cadence" in capsys.readouterr().err
