@@ -212,6 +212,7 @@ class Pages:
             seed=request.seed,
             deadline=deadline,
             prompt_rows=len(plan.earlier),
+            appeal=plan.appeal(),
             context=plan.context,
             request=request,
         )

@@ -17,6 +17,7 @@ from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.errors import UsageError
 from genpage.page import Page
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.sampling import PageSampler, Shape
@@ -82,10 +83,15 @@ def decode(
     rows, entities = checkpoint.vocabulary.item_tokens(catalog)
     shape = Shape(size.rows, autoregressive, temperature=0.0)
     sampler = PageSampler(checkpoint.network(), rows, entities, shape)
+    appeal = appeal_over(checkpoint, catalog)
     pages: list[Page] = []
     for start in range(0, len(visits.visits), _BATCH):
         batch = visits.visits[start : start + _BATCH]
         grammars = [visit.grammar(catalog, checkpoint.rules) for visit in batch]
-        sampled = sampler.pages([visit.prompt for visit in batch], grammars)
+        appeals = [
+            None if appeal is None else appeal.page(visit.context, visit.request, visit.trends)
+            for visit in batch
+        ]
+        sampled = sampler.pages([visit.prompt for visit in batch], grammars, appeals=appeals)
         pages += [visits.page(page) for page in sampled]
     return pages

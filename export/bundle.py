@@ -25,16 +25,19 @@ from export.trunk import OPSET, trunk_graph
 from genpage.documents import catalog_to_json
 from genpage.errors import UsageError
 from genpage.staging import staged
+from model.appeal import weights_of
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
 from model.trained_on import MADE_WITH
 from runtime import golden
 from runtime.asking import Asking
 from runtime.bundle import (
+    APPEAL_PREFIX,
     ASKING_PREFIX,
     CATALOG,
     ENCODER_PREFIX,
     GOLDEN,
+    PACES,
     RULES,
     SIDES,
     TRENDS,
@@ -150,6 +153,12 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
     for name, array in checkpoint.encoder.items():
         np.save(folder / f"{ENCODER_PREFIX}{name}.npy", array, allow_pickle=False)
     np.save(folder / TRENDS, checkpoint.trends.scores, allow_pickle=False)
+    if checkpoint.trends.paces is not None:
+        np.save(folder / PACES, checkpoint.trends.paces, allow_pickle=False)
+    appeal = weights_of(checkpoint.weights)
+    if appeal is not None:
+        for name, array in appeal.to_arrays().items():
+            np.save(folder / f"{APPEAL_PREFIX}{name}.npy", array, allow_pickle=False)
     asking = asking_of(checkpoint)
     if asking is not None:
         for name, array in asking.to_arrays().items():
@@ -166,6 +175,7 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
         rules=checkpoint.rules,
         trends=checkpoint.trends,
         asking=asking,
+        appeal=appeal,
     )
 
 

@@ -114,6 +114,10 @@ class PageGrammar:
         left: IntArray = self._members[row].nonzero()[0].astype(np.int32)
         return left
 
+    def may_show(self, row: int, entities: IntArray) -> BoolArray:
+        """(n,) which of these entities (n,) a row could still show, open or not."""
+        return self._members[row].take(entities)
+
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
         if self._open is not None or row not in self.allowed_rows():

@@ -184,7 +184,7 @@ class Checkpoint:
             catalog = catalog_from_json((folder / "catalog.json").read_bytes())
             rules = Rules.parse((folder / "rules.toml").read_text("utf-8"))
             content = weights.pop(_CONTENT)
-            weights |= missing_weights(weights)
+            weights |= missing_weights(weights, content.shape[1])
         except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
         return cls(

@@ -8,6 +8,7 @@ from typing import Literal, Self
 
 from genpage.errors import CheckpointError
 from model.signals import extra_parameters
+from tokenizer.appeal import appeal_parameters
 
 Size = Literal["micro", "tiny", "small", "120m", "200m", "450m", "900m"]
 
@@ -112,10 +113,11 @@ class ModelConfig:
         return self.layers * (attention + 3 * self.width * self.ffn + 2 * self.width) + self.width
 
     def parameters(self, vocab_size: int, content_dim: int = 0) -> int:
-        """Parameters of the whole network: trunk, untied embeddings, fusion, signals."""
+        """Parameters of the whole network: trunk, untied embeddings, fusion, signals, appeal."""
         fusion = (content_dim + 1) * self.width + 1
         tables = 2 * (vocab_size * self.width + fusion)
-        return self.trunk_parameters() + tables + extra_parameters(self.width)
+        beside = extra_parameters(self.width) + appeal_parameters(self.width, content_dim)
+        return self.trunk_parameters() + tables + beside
 
 
 _SHAPES: Mapping[Size, dict[str, int]] = MappingProxyType(

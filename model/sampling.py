@@ -21,6 +21,7 @@ from genpage.grammar import DecodedRow, PageGrammar
 from model.cached import CachedNetwork
 from model.decode import best
 from model.network import Network
+from tokenizer.appeal import PageAppeal
 
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
@@ -32,13 +33,15 @@ class Choice:
     """One set of scores and what was picked by it, in order.
 
     ``position`` is the token of the sequence (prompt and page) whose hidden state scored;
-    ``allowed`` (R,) or (E,) is what could be picked, by catalog index.
+    ``allowed`` (R,) or (E,) is what could be picked, by catalog index, and ``added`` what was added
+    to each logit; None where nothing was.
     """
 
     position: int
     is_row: bool
     allowed: BoolArray
     picks: tuple[int, ...]
+    added: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -68,6 +71,7 @@ class _Live:
     tokens: list[int]
     prompt: int
     fed: int
+    appeal: PageAppeal | None = None
     choices: list[Choice] = field(default_factory=list)
     alone: int = 0
     done: bool = False
@@ -95,10 +99,12 @@ class PageSampler:
         prompts: Sequence[IntArray],
         grammars: Sequence[PageGrammar],
         *,
+        appeals: Sequence[PageAppeal | None] | None = None,
         seed: int = 0,
     ) -> list[SampledPage]:
         """Pages for these prompts; grammar ``i`` is mutated, and is of prompt ``i // group``.
 
+        ``appeals`` are the prompts', where the checkpoint learnt any.
         There are ``group`` times as many grammars as prompts: a prompt's cache is computed once.
         """
         group, rest = divmod(len(grammars), len(prompts))
@@ -114,20 +120,29 @@ class PageSampler:
         hidden = cache.feed(prompts).repeat_interleave(group, dim=0)
         cache.repeat(group)
         lives = [
-            _Live(grammar, prompts[i // group].tolist(), len(prompts[i // group]), 0)
+            _Live(
+                grammar,
+                prompts[i // group].tolist(),
+                len(prompts[i // group]),
+                0,
+                _fresh(appeals[i // group]) if appeals else None,
+            )
             for i, grammar in enumerate(grammars)
         ]
         for live in lives:
             live.fed = live.prompt
+        appealing = self._appealing(lives)  # (B, E)
         for _ in range(self._shape.rows):
             if any(live.pending for live in lives):
                 hidden = self._fed(cache, lives, hidden)
-            self._open_rows(lives, self._scores(hidden, output[: len(self._rows)], generator))
+            added = self._promised(lives)  # (B, R)
+            scores = self._scores(hidden, output[: len(self._rows)], added, generator)
+            self._open_rows(lives, scores, added)
             for step in range(1, self._shape.autoregressive + 1):
                 if not any(live.alone >= step for live in lives):
                     break
                 hidden = self._fed(cache, lives, hidden)
-                scores = self._scores(hidden, output[len(self._rows) :], generator)
+                scores = self._scores(hidden, output[len(self._rows) :], appealing, generator)
                 self._add_entities(lives, scores, step)
             if all(live.done for live in lives):
                 break
@@ -150,10 +165,16 @@ class PageSampler:
         return torch.where(moved[:, None], hidden, before)
 
     def _scores(
-        self, hidden: torch.Tensor, output: torch.Tensor, generator: torch.Generator
+        self,
+        hidden: torch.Tensor,
+        output: torch.Tensor,
+        added: FloatArray | None,  # (B, R or E)
+        generator: torch.Generator,
     ) -> FloatArray:
         """Scores to be maximised: logits, or logits by temperature with Gumbel noise."""
         logits = hidden @ output.T  # (B, R or E)
+        if added is not None:
+            logits = logits + torch.from_numpy(added).to(logits.device)
         if self._shape.temperature == 0.0:
             return logits.float().cpu().numpy()
         uniform = torch.rand(logits.shape, generator=generator, dtype=torch.float64)
@@ -162,7 +183,29 @@ class PageSampler:
         noisy = logits.double().cpu() / self._shape.temperature + noise
         return noisy.numpy().astype(np.float32)
 
-    def _open_rows(self, lives: Sequence[_Live], scores: FloatArray) -> None:
+    def _appealing(self, lives: Sequence[_Live]) -> FloatArray | None:
+        """(B, E) what is added to the titles' logits."""
+        if all(live.appeal is None for live in lives):
+            return None
+        nothing = np.zeros(len(self._entities), np.float32)
+        return np.stack(
+            [nothing if each.appeal is None else each.appeal.entities for each in lives]
+        )
+
+    def _promised(self, lives: Sequence[_Live]) -> FloatArray | None:
+        """(B, R) what is added to the logits of the rows that may open next."""
+        if all(live.appeal is None for live in lives):
+            return None
+        promised = np.zeros((len(lives), len(self._rows)), np.float32)
+        for line, live in zip(promised, lives, strict=True):
+            if live.appeal is not None and not live.done:
+                allowed = live.grammar.allowed_rows()
+                line[allowed] = live.appeal.rows(live.grammar, allowed)
+        return promised
+
+    def _open_rows(
+        self, lives: Sequence[_Live], scores: FloatArray, added: FloatArray | None
+    ) -> None:
         for index, live in enumerate(lives):
             live.alone = 0
             if live.done:
@@ -173,7 +216,13 @@ class PageSampler:
                 continue
             row = _top(scores[index], allowed, 1)[0]
             live.choices.append(
-                Choice(len(live.tokens) - 1, True, _mask(allowed, len(self._rows)), (row,))  # noqa: FBT003 - a field
+                Choice(
+                    len(live.tokens) - 1,
+                    True,  # noqa: FBT003 - a field
+                    _mask(allowed, len(self._rows)),
+                    (row,),
+                    None if added is None else added[index],
+                )
             )
             live.grammar.open_row(row)
             live.tokens.append(int(self._rows[row]))
@@ -192,10 +241,15 @@ class PageSampler:
                     False,  # noqa: FBT003 - a field
                     _mask(allowed, len(self._entities)),
                     tuple(picks),
+                    None if live.appeal is None else live.appeal.entities,
                 )
             )
             grammar.extend(picks)
             live.tokens += [int(token) for token in self._entities[picks]]
+
+
+def _fresh(appeal: PageAppeal | None) -> PageAppeal | None:
+    return None if appeal is None else appeal.fresh()
 
 
 def _top(scores: FloatArray, allowed: IntArray, count: int) -> list[int]:

@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from genpage.sources import Sources
+from model.appeal import Appeal
 from tokenizer.buckets import SINCE_NAMES
 from tokenizer.signals import HEAT_WIDTH, HEATS, PACES, SIGNALS, heard_of
 
@@ -91,7 +92,7 @@ def extra_parameters(width: int) -> int:
     return SIGNALS * (width + 1 + len(SINCE_NAMES)) + heat + 2 * len(SINCE_NAMES) * width
 
 
-def missing_weights(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def missing_weights(weights: dict[str, torch.Tensor], content_dim: int) -> dict[str, torch.Tensor]:
     """What a checkpoint from before them lacks: zeros, which compute what it computed."""
     width = weights["trunk.norm.weight"].shape[0]
     blank = {
@@ -99,4 +100,8 @@ def missing_weights(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]
         for name, part in (("signals", SignalGates(width)), ("asks", Asks(width)))
         for key, value in part.state_dict().items()
     }
+    appeal = Appeal(width, content_dim)
+    # It adds nothing, and can learn.
+    appeal.initialise(torch.Generator().manual_seed(0))
+    blank |= {f"appeal.{key}": value for key, value in appeal.state_dict().items()}
     return {name: value for name, value in blank.items() if name not in weights}

@@ -8,7 +8,9 @@
     outputs.*.npy          the same of the output side, the head's vectors
     encoder.*.npy          the content encoder's arrays (`tokenizer.content`)
     asking.*.npy           the question for the next title (`runtime.asking`), where it was learnt
+    appeal.*.npy           what the moment adds to pages' scores (`tokenizer.appeal`), where learnt
     trends.npy             decayed counts at the end of training, by catalog index
+    paces.npy              the same by several half-lives, where they were counted
     vocabulary.json, catalog.json, rules.toml
     golden.json            members with the pages that the model must give them
 
@@ -29,7 +31,7 @@ from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json
 from genpage.errors import BundleError, GenPageError
 from genpage.rules import Rules
-from genpage.trends import Trends
+from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from runtime.asking import Asking
 from runtime.cases import GoldenCase, parse_cases
 from runtime.lexicon import Lexicon
@@ -37,18 +39,21 @@ from runtime.manifest import Manifest
 from runtime.signature import trunk_signature
 from runtime.tables import FusedTable
 from runtime.verified import VerifiedFolder
+from tokenizer.appeal import AppealWeights
 from tokenizer.content import content_encoder
 from tokenizer.vocabulary import Vocabulary
 
 TRUNK = "trunk.onnx"
 TRUNK_DATA = "trunk.onnx.data"
 TRENDS = "trends.npy"
+PACES = "paces.npy"
 VOCABULARY = "vocabulary.json"
 CATALOG = "catalog.json"
 RULES = "rules.toml"
 GOLDEN = "golden.json"
 ENCODER_PREFIX = "encoder."
 ASKING_PREFIX = "asking."
+APPEAL_PREFIX = "appeal."
 SIDES = ("inputs", "outputs")
 _DOMAINS = {"", "com.microsoft"}
 
@@ -63,6 +68,7 @@ class Contents:
     rules: Rules
     trends: Trends
     asking: Asking | None = None
+    appeal: AppealWeights | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,15 +100,25 @@ class Bundle:
 def _contents(files: VerifiedFolder) -> Contents:
     manifest = files.manifest
     inputs, outputs = (_table(files, side) for side in SIDES)
-    arrays, asking = (_arrays(files, prefix) for prefix in (ENCODER_PREFIX, ASKING_PREFIX))
+    arrays, asking, appeal = (
+        _arrays(files, prefix) for prefix in (ENCODER_PREFIX, ASKING_PREFIX, APPEAL_PREFIX)
+    )
+    paces = None
+    if PACES in manifest.files:
+        paces = files.floats(PACES, (len(SIGNAL_HALF_LIVES_S), manifest.entities))
     vocabulary = Vocabulary.from_json(files.bytes(VOCABULARY))
     return Contents(
         trunk=files.path(TRUNK),
         lexicon=Lexicon(vocabulary, inputs, outputs, content_encoder(arrays)),
         catalog=catalog_from_json(files.bytes(CATALOG)),
         rules=Rules.parse(files.bytes(RULES).decode()),
-        trends=Trends(files.floats(TRENDS, (manifest.entities,))),
+        trends=Trends(files.floats(TRENDS, (manifest.entities,)), paces),
         asking=Asking.from_arrays(asking, manifest.trunk.width) if asking else None,
+        appeal=AppealWeights.from_arrays(
+            appeal, width=manifest.trunk.width, content_dim=manifest.content_dim
+        )
+        if appeal
+        else None,
     )
 
 

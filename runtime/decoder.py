@@ -95,7 +95,10 @@ class Decoder:
         return self._place(scores[rows_of_catalog:])
 
     def _open_row(self, scores: FloatArray) -> None:
-        allowed = self._next_rows
+        allowed, appeal = self._next_rows, self._job.appeal
+        if appeal is not None:
+            scores = scores.copy()
+            scores[allowed] += appeal.rows(self._grammar, allowed)
         row = top(self._values(scores, allowed), allowed, 1)
         self._chances = self._drawn(scores, allowed, row)
         self._grammar.open_row(int(row[0]))
@@ -103,7 +106,9 @@ class Decoder:
         self._feed(self._job.model.row_tokens[row])
 
     def _place(self, scores: FloatArray) -> tuple[DecodedRow, ...]:
-        grammar = self._grammar
+        grammar, appeal = self._grammar, self._job.appeal
+        if appeal is not None:
+            scores = scores + appeal.entities
         allowed = grammar.allowed_entities()
         fills = self._placed + 1 >= self._job.autoregressive
         entities = top(self._values(scores, allowed), allowed, grammar.room if fills else 1)

@@ -10,6 +10,7 @@ from genpage.request import PageRequest
 from runtime.arrays import IntArray
 from runtime.backend import Backend, Head
 from runtime.prefix import PrefixKey
+from tokenizer.appeal import PageAppeal
 
 
 class ServedModel(Protocol):
@@ -55,6 +56,8 @@ class PageJob:
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
 
+    ``appeal`` is added to the scores, where there is any; the job owns it.
+
     ``context`` and ``request`` are what the prompt says in tokens; the engine reads neither. Who
     makes pages by other means behind the same routes does (``benchmarks/multistage.py``).
     """
@@ -70,6 +73,7 @@ class PageJob:
     seed: int = 0
     deadline: float | None = None
     prompt_rows: int = 0
+    appeal: PageAppeal | None = None
     context: Context | None = None
     request: PageRequest | None = None
 

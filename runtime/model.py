@@ -5,7 +5,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genpage.catalog import Catalog
+from genpage.context import Context
 from genpage.errors import BundleError, UsageError
+from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime import golden
@@ -18,6 +20,7 @@ from runtime.manifest import Manifest
 from runtime.sessions import SessionSettings
 from runtime.snapshot import Snapshot
 from runtime.trunk import TrunkBackend
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -95,7 +98,11 @@ class LoadedModel:
         """A model of parts that nobody has judged yet; export judges them through it."""
         settings = settings or LoadSettings()
         snapshot = Snapshot.of(
-            contents.catalog, contents.lexicon, manifest.precision, settings.session
+            contents.catalog,
+            contents.lexicon,
+            manifest.precision,
+            settings.session,
+            contents.appeal,
         )
         backend = TrunkBackend(
             contents.trunk,
@@ -158,6 +165,11 @@ class LoadedModel:
         """(E,) the token of each entity, in catalog order."""
         return self.snapshot.entity_tokens
 
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """What the moment adds to this page's scores; None where the model learnt nothing of it."""
+        held = self.snapshot.appeal
+        return None if held is None else held.page(context, request, trends)
+
     def sharing(self, other: "LoadedModel") -> "LoadedModel":
         """The same model, freshly loaded, holding once what it and ``other`` have alike.
 
@@ -187,7 +199,11 @@ class LoadedModel:
         newest one, since new items get their tokens in the order they come.
         """
         snapshot = Snapshot.of(
-            catalog, self.snapshot.lexicon, self.manifest.precision, self.settings.session
+            catalog,
+            self.snapshot.lexicon,
+            self.manifest.precision,
+            self.settings.session,
+            None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
         )
         self.backend.use(snapshot.lexicon.inputs.rows)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)

@@ -10,6 +10,7 @@ from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
 from runtime.sessions import SessionSettings
+from tokenizer.appeal import Appeal, AppealWeights
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,13 +22,28 @@ class Snapshot:
     head: CatalogHead
     row_tokens: IntArray
     entity_tokens: IntArray
+    appeal: Appeal | None = None
 
     @classmethod
     def of(
-        cls, catalog: Catalog, lexicon: Lexicon, precision: Precision, settings: SessionSettings
+        cls,
+        catalog: Catalog,
+        lexicon: Lexicon,
+        precision: Precision,
+        settings: SessionSettings,
+        appeal: AppealWeights | None = None,
     ) -> "Snapshot":
         """Build the head; takes a second for a large catalog, so never on a request's path."""
         lexicon = lexicon.covering(catalog)
         rows, entities = lexicon.vocabulary.item_tokens(catalog)
         vectors = lexicon.output_vectors(np.concatenate([rows, entities]))
-        return cls(catalog, lexicon, CatalogHead(vectors, precision, settings), rows, entities)
+        return cls(
+            catalog,
+            lexicon,
+            CatalogHead(vectors, precision, settings),
+            rows,
+            entities,
+            None
+            if appeal is None
+            else Appeal.over(appeal, catalog, lexicon.encoder, vectors[len(rows) :]),
+        )

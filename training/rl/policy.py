@@ -81,6 +81,7 @@ class Kind:
     picks: torch.Tensor  # (S, N) catalog indices, 0 where there is none
     there: torch.Tensor  # (S, N)
     number: torch.Tensor  # (S, N)
+    added: torch.Tensor  # (S, n) to the logits, constant: the appeal is not trained here
 
     @classmethod
     def of(
@@ -114,6 +115,7 @@ class Kind:
             picks,
             there,
             number,
+            np.stack([_added(choice) for _, choice in found]),
         )
         return cls(*(torch.from_numpy(array).to(device) for array in arrays))
 
@@ -140,11 +142,19 @@ def likelihood(
     for kind, items in zip(sheet.kinds, (row_tokens, entity_tokens), strict=True):
         tokens = torch.from_numpy(np.asarray(items, np.int64)).to(hidden.device)
         output = network.outputs.rows(tokens, network.content)  # (n, d)
-        logits = (hidden.index_select(0, kind.position) @ output.T).float() / temperature
+        logits = (hidden.index_select(0, kind.position) @ output.T).float() + kind.added
+        logits = logits / temperature
         picked = plackett_luce(logits, kind.allowed, kind.picks, kind.there)
         log_chances = log_chances.index_put((kind.number[kind.there],), picked[kind.there])
         entropies.append(_entropy(logits, kind.allowed))
     return Likelihood(log_chances, torch.cat(entropies).mean())
+
+
+def _added(choice: Choice) -> np.ndarray:
+    """(n,) what was added to the choice's logits."""
+    if choice.added is None:
+        return np.zeros(len(choice.allowed), np.float32)
+    return choice.added
 
 
 def plackett_luce(
