@@ -47,6 +47,7 @@ ENTRIES = (
     Entry(("train", "wbc"), "train", "WBC", "a logit becomes a value, from rewards"),
     Entry(("train", "reward-model"), "train", "RewardModelling", "what a page would be worth"),
     Entry(("train", "rl"), "rl", "RL", "whole pages against the reward model"),
+    Entry(("train", "recipe"), "recipe", "WholeRecipe", "all of these, then the newest days"),
     Entry(("train", "histories"), "daily", "Histories", "next titles after every event"),
     Entry(("train", "daily"), "daily", "Daily", "go on with a finished day"),
     Entry(("daily",), "month", "DailyCycle", "train, export and announce, day after day"),

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from genpage.cli.demo import Demo, Stage
+from genpage.cli.demo import Demo
+from genpage.cli.stage import Stage
 
 # Runs the demo with a stage of our own in place of a command of GenPage.
 _DEMO = "import sys; sys.executable = sys.argv.pop(); from genpage.cli import main; main()"
