@@ -12,6 +12,7 @@ import implicit.als
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
+from threadpoolctl import threadpool_limits
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
@@ -53,15 +54,17 @@ def learn_factors(
         (np.ones(len(user), np.float32), (user, entity)), shape=(users, entities)
     ).tocsr()
     matrix.data[:] = 1.0
-    model = implicit.als.AlternatingLeastSquares(
-        factors=factors,
-        regularization=regularization,
-        alpha=1.0,
-        iterations=iterations,
-        random_state=seed,
-        num_threads=1,
-    )
-    model.fit(matrix * np.float32(1.0 + alpha), show_progress=False)
+    # Its many products are small: BLAS threads make them slower, and implicit warns of them.
+    with threadpool_limits(1, "blas"):
+        model = implicit.als.AlternatingLeastSquares(
+            factors=factors,
+            regularization=regularization,
+            alpha=1.0,
+            iterations=iterations,
+            random_state=seed,
+            num_threads=1,
+        )
+        model.fit(matrix * np.float32(1.0 + alpha), show_progress=False)
     items = np.asarray(model.item_factors, np.float32)
     gram = items.T @ items + np.float32(regularization) * np.eye(items.shape[1], dtype=np.float32)
     return Factors(items, gram.astype(np.float32), alpha)

@@ -61,7 +61,8 @@ def run(workshop: Workshop) -> Findings:
         if name != "multistage"
     ]
     rows += _variety(workshop, visits, first, shown)
-    rows += _latency(workshop, list(stages(workshop).values())[-1])
+    latency, told = _latency(workshop, list(stages(workshop).values())[-1])
+    rows += latency
     return Findings(
         rows,
         Axes("true page reward", ""),
@@ -74,7 +75,7 @@ def run(workshop: Workshop) -> Findings:
             "either breaks a rule (`genpage.audit`).\n\n"
             "Latency is a 10 x 20 page behind the same routes, members in turn, in one process "
             "(`genpage bench multistage`). The pipeline's feature store is in that process, where "
-            "a real one would be a call away."
+            f"a real one would be a call away. {told}"
         ),
         unplotted=("uplift", "diversity", "coverage", "novelty", "new", "latency", "ratio"),
     )
@@ -120,11 +121,14 @@ def _variety(
     return rows
 
 
-def _latency(workshop: Workshop, checkpoint: Path) -> list[Row]:
-    """Milliseconds a page, and the model's over the pipeline's; none where nothing can serve."""
+def _latency(workshop: Workshop, checkpoint: Path) -> tuple[list[Row], str]:
+    """Milliseconds a page, the model's over the pipeline's, and of what sizes all that is.
+
+    None where nothing can serve.
+    """
     bench = workshop.bench
     if bench is None:
-        return []
+        return [], ""
 
     def measured() -> object:
         bundle = workshop.folder / "bundle"
@@ -134,18 +138,22 @@ def _latency(workshop: Workshop, checkpoint: Path) -> list[Row]:
 
     told = workshop.step("latency", measured)
     assert isinstance(told, dict)
-    rows = []
-    for name, side in told.items():
-        if name == "ratio":
-            rows += [Row(key, value, series="ratio") for key, value in side.items()]
-        else:
-            spread = side["page_ms"]
+    rows = [Row(name, float(value), series="ratio") for name, value in told["ratio"].items()]
+    for name in ("model_cold", "multistage_cold", "model_returning", "multistage_returning"):
+        for kind, said in (("page_ms", "ms"), ("cpu_ms", "ms of CPU")):
+            spread = told[name][kind]
             interval = (spread["ci95"][0], spread["ci95"][1])
             rows += [
-                Row(f"{name} p50 (ms)", spread["p50"], interval, series="latency"),
-                Row(f"{name} p99 (ms)", spread["p99"], series="latency"),
+                Row(f"{name} p50 ({said})", spread["p50"], interval, series="latency"),
+                Row(f"{name} p99 ({said})", spread["p99"], series="latency"),
             ]
-    return rows
+    said = (
+        "Milliseconds of CPU are the whole process's, on one thread: what a page would wait on a "
+        "machine that does nothing else."
+    )
+    for title, part in (("Sizes", told["sizes"]), ("The pipeline's parts", told["parts"])):
+        said += f" {title}: " + ", ".join(f"{key} {value}" for key, value in part.items()) + "."
+    return rows, said
 
 
 STUDY = Study(

@@ -89,7 +89,7 @@ class StudyCommand(Command):
     def _bench(self, bundle: Path, data: Path) -> "Mapping[str, object]":
         from benchmarks import multistage
 
-        return multistage.report(bundle, data, pages=self.pages).document
+        return multistage.report(bundle, data, threads=1, pages=self.pages).document
 
     def _flags(self) -> str:
         """The settings that are not the default ones, as flags."""

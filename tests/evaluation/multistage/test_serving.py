@@ -8,10 +8,12 @@ import pytest
 from api.app import create_app
 from api.fake import FakeServed, FakeServer
 from benchmarks.asgi_client import ask
-from benchmarks.multistage import pipeline_server
+from benchmarks.pipeline_engine import pipeline_server
+from benchmarks.pipeline_parts import parts_of
 from dataset.contexts import checked_events, member_contexts
 from dataset.folder import DataFolder
 from evaluation.multistage.learning import LearningSettings, Trees, learn_pipeline
+from evaluation.multistage.page_features import page_features
 from evaluation.multistage.pipeline import Pipeline
 from genpage.audit import violations
 from genpage.page import Page, PageRow
@@ -56,3 +58,14 @@ async def test_its_pages_come_over_the_same_routes(service: DataFolder, pipeline
             trends = fake.server.stores.trends(at, pipeline.catalog)
             request = PageRequest(context.user_id, at, rows=4, entities_per_row=6)
             assert not violations(page, pipeline.catalog, pipeline.rules, context, request, trends)
+
+
+def test_its_parts_are_of_whole_pages(service: DataFolder, pipeline: Pipeline) -> None:
+    """Every stage takes time, over all the titles and features that a request looks at."""
+    contexts = list(member_contexts(service, checked_events(service)))[:3]
+    at = float(checked_events(service)["ts"][-1]) + 60.0
+    requests = [PageRequest(c.user_id, at, rows=4, entities_per_row=6) for c in contexts]
+    parts = parts_of(pipeline, contexts, requests)
+    assert parts.features == len(page_features(pipeline.catalog))
+    assert 0 < parts.ranked <= len(pipeline.catalog.entities)
+    assert min(parts.signals_ms, parts.features_ms, parts.forests_ms, parts.rows_ms) > 0
