@@ -22,9 +22,11 @@ from evaluation.variety import numbered
 from genpage.catalog import Catalog
 from genpage.errors import DatasetError
 from genpage.grammar import DecodedRow, PageGrammar
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.packing import Packing
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import PromptEncoder
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
@@ -170,6 +172,7 @@ def _scores(
         output = network.output_table()[
             torch.from_numpy(np.concatenate([row_tokens, entity_tokens])).long()
         ]
+    appeal = appeal_over(over, catalog)
     for page in pages:
         tokens = [page.visit.prompt]
         for row in page.rows:
@@ -179,7 +182,44 @@ def _scores(
             packing = Packing((len(sequence),))
             hidden = network.hidden(torch.from_numpy(sequence), packing)
             scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
+        if appeal is not None:
+            visit = page.visit
+            _add(
+                appeal.page(visit.context, visit.request, visit.trends),
+                visit.grammar(catalog, over.rules),
+                page.rows,
+                scores,
+            )
         yield scores
+
+
+def _add(
+    appeal: PageAppeal,
+    grammar: PageGrammar,
+    rows: Sequence[DecodedRow],
+    scores: NDArray[np.float32],
+) -> None:
+    """Add to the scores of a page (page tokens, R + E) what the moment does, as serving would.
+
+    What a row promises is asked of the page so far; behind a row that today's rules would not let
+    stand there, none is. Mutates the grammar.
+    """
+    catalog_rows = len(grammar.catalog.rows)
+    scores[:, catalog_rows:] += appeal.entities
+    place = 0
+    for row in rows:
+        allowed = grammar.allowed_rows()
+        scores[place, allowed] += appeal.rows(grammar, allowed)
+        if row.row not in allowed:
+            return
+        grammar.open_row(row.row)
+        for entity in row.entities:
+            if entity not in grammar.allowed_entities():
+                return
+            grammar.add(entity)
+        if grammar.room:
+            return
+        place += 1 + len(row.entities)
 
 
 def title_worth(
