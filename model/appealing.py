@@ -18,7 +18,8 @@ def appeal_over(checkpoint: Checkpoint, catalog: Catalog) -> Appeal | None:
         return None
     _, entities = checkpoint.vocabulary.item_tokens(catalog)
     outputs = output_vectors(checkpoint.network(), entities)
-    return Appeal.over(weights, catalog, content_encoder(checkpoint.encoder), outputs)
+    encoder = content_encoder(checkpoint.encoder)
+    return Appeal.over(weights, catalog, encoder, outputs, checkpoint.sources)
 
 
 @torch.inference_mode()

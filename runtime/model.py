@@ -103,6 +103,7 @@ class LoadedModel:
             manifest.precision,
             settings.session,
             contents.appeal,
+            manifest.sources,
         )
         backend = TrunkBackend(
             contents.trunk,
@@ -204,6 +205,7 @@ class LoadedModel:
             self.manifest.precision,
             self.settings.session,
             None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
+            self.manifest.sources,
         )
         self.backend.use(snapshot.lexicon.inputs.rows)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genpage.catalog import Catalog
+from genpage.sources import EVERYTHING, Sources
 from runtime.arrays import IntArray
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
@@ -32,6 +33,7 @@ class Snapshot:
         precision: Precision,
         settings: SessionSettings,
         appeal: AppealWeights | None = None,
+        sources: Sources = EVERYTHING,
     ) -> "Snapshot":
         """Build the head; takes a second for a large catalog, so never on a request's path."""
         lexicon = lexicon.covering(catalog)
@@ -45,5 +47,5 @@ class Snapshot:
             entities,
             None
             if appeal is None
-            else Appeal.over(appeal, catalog, lexicon.encoder, vectors[len(rows) :]),
+            else Appeal.over(appeal, catalog, lexicon.encoder, vectors[len(rows) :], sources),
         )

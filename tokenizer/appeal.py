@@ -12,7 +12,7 @@ K affinity dimensions, d width, P promises, k rows.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -24,10 +24,11 @@ from genpage.errors import BundleError
 from genpage.grammar import PageGrammar
 from genpage.promise import PROMISES, Promises
 from genpage.request import PageRequest
+from genpage.sources import EVERYTHING, Sources
 from genpage.trends import Trends
 from tokenizer.content import ContentEncoder
 from tokenizer.past import Past
-from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles
+from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles, heard
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -125,6 +126,7 @@ class Appeal:
     titles: Titles
     affinity: FloatArray  # (E, K)
     quality: FloatArray  # (E,)
+    sources: Sources
 
     @classmethod
     def over(
@@ -133,6 +135,7 @@ class Appeal:
         catalog: Catalog,
         encoder: ContentEncoder,
         outputs: FloatArray,
+        sources: Sources = EVERYTHING,
     ) -> "Appeal":
         """``outputs`` (E, d) are the titles' output vectors, in catalog order."""
         titles = Titles.of(catalog, encoder)
@@ -141,14 +144,19 @@ class Appeal:
             catalog,
             titles,
             titles.content @ weights.title,
-            outputs @ (np.float32(GAIN) * weights.quality),
+            _quality(weights, outputs),
+            sources,
         )
+
+    def wearing(self, outputs: FloatArray) -> "Appeal":
+        """The same with other output vectors (E, d): a network that has learnt on."""
+        return replace(self, quality=_quality(self.weights, outputs))
 
     def page(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal:
         """For the request of a member; what is later than its clock is not looked at."""
         past = Past.of(self.catalog, context.before(request.at))
         moment = Moment(request.at, request.device, context.profile, trends.paces)
-        signs = Signs.of(self.titles, past, moment)
+        signs = Signs.of(self.titles, *heard(past, moment, self.sources))
         return PageAppeal.of(self.entities(signs), np.float32(GAIN) * self.weights.promise)
 
     def entities(self, signs: Signs) -> FloatArray:
@@ -160,3 +168,7 @@ class Appeal:
         wish = np.einsum("wc,wck->k", signs.wishes, weights.wish)  # (K,)
         added = weights.outer @ inner + weights.plain @ signs.titles + self.affinity @ wish
         return np.asarray(np.float32(GAIN) * added + self.quality, np.float32)
+
+
+def _quality(weights: AppealWeights, outputs: FloatArray) -> FloatArray:
+    return np.asarray(outputs @ (np.float32(GAIN) * weights.quality), np.float32)

@@ -40,3 +40,8 @@ class Past:
             np.array([e.ts for _, e in known], np.float64),
             np.array(seconds, np.float64),
         )
+
+    def until(self, at: float) -> "Past":
+        """What lay before ``at``."""
+        end = int(np.searchsorted(self.ts, at, side="left"))
+        return Past(self.entity[:end], self.action[:end], self.ts[:end], self.seconds[:end])

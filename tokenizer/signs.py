@@ -8,7 +8,7 @@ Shape legend: E entities by catalog index, S = `SIGNS`, C content dimensions, h 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -21,7 +21,9 @@ from genpage.event import ACTIONS
 from genpage.member_rows import FINISHED_SHARE
 from genpage.profile import PROFILE_TYPES, Profile
 from genpage.request import DEVICES, Device
+from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S
+from tokenizer.buckets import anchor_of
 from tokenizer.content import ContentEncoder
 from tokenizer.past import Past
 
@@ -82,6 +84,19 @@ class Moment:
     device: Device
     profile: Profile | None
     paces: FloatArray | None
+
+
+def heard(past: Past, moment: Moment, sources: Sources) -> tuple[Past, Moment]:
+    """What of both a model reads: what is switched off is as if nobody knew it."""
+    if not sources.history:
+        past = past.until(-np.inf)
+    elif not sources.in_session:
+        past = past.until(anchor_of(moment.at))
+    return past, replace(
+        moment,
+        profile=moment.profile if sources.profile else None,
+        paces=moment.paces if sources.trending else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

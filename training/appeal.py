@@ -11,8 +11,10 @@ import numpy as np
 import torch
 
 from genpage.catalog import Catalog
-from model.appeal import AppealInputs
-from tokenizer.content import ContentEncoder
+from model.appeal import AppealInputs, weights_of
+from model.checkpoint import Checkpoint
+from model.network import Network
+from tokenizer.content import ContentEncoder, content_encoder
 from tokenizer.signs import Signs, Titles
 from tokenizer.vocabulary import Vocabulary
 from training.candidates import Candidates
@@ -45,6 +47,14 @@ class CandidateTitles:
         content = torch.zeros(len(candidates.entities), titles.content.shape[1], device=device)
         content[place] = torch.from_numpy(titles.content).to(device)
         return cls(titles, place, content)
+
+    @classmethod
+    def learnt(cls, network: Network, start: Checkpoint, candidates: Candidates) -> Self | None:
+        """Of a network that learnt an appeal: what is rehearsed is rehearsed as it was learnt."""
+        if weights_of(network.state_dict()) is None:
+            return None
+        encoder = content_encoder(start.encoder)
+        return cls.of(start.catalog, start.vocabulary, candidates, encoder)
 
     def inputs(self, signs: Sequence[Signs]) -> AppealInputs:
         """Of these pages."""

@@ -29,7 +29,7 @@ from genpage.promise import DEPTHS
 from tokenizer.past import Past
 from tokenizer.prompt import ACTION_TOKENS, Prompt, PromptEncoder
 from tokenizer.signals import places_of
-from tokenizer.signs import Moment, Signs, Titles
+from tokenizer.signs import Moment, Signs, Titles, heard
 from tokenizer.symbols import ITEM_START
 from tokenizer.vocabulary import IntArray
 from tokenizer.window import TOKENS_AN_EVENT
@@ -168,7 +168,7 @@ class ExampleBuilder:
         )
         profile = self._timeline.profiles.get(self._pages.user_ids[page])
         moment = Moment(at, self._pages.devices[page], profile, self._timeline.paces(at))
-        return Signs.of(self._catalog_titles, past, moment)
+        return Signs.of(self._catalog_titles, *heard(past, moment, self._encoder.sources))
 
     def _acted(self, page_id: str, rows: int) -> IntArray:
         """``<acted>``, the events on the first ``rows`` rows of a page, ``<page>``."""

@@ -25,6 +25,7 @@ from genpage.errors import UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
+from training.appeal import CandidateTitles
 from training.asking import question_logits, question_loss
 from training.batches import BatchStream
 from training.candidates import Candidates
@@ -346,13 +347,16 @@ class Updates:
         if not len(pages):
             return None
         self._timeline.learn_injections(pages.ts)
+        titles = CandidateTitles.learnt(self.network, self._start, self._candidates)
+        known = None if titles is None else titles.titles
         return BatchStream(
-            ExampleBuilder(self._timeline, pages, self._encoder, until=until),
+            ExampleBuilder(self._timeline, pages, self._encoder, until=until, titles=known),
             (until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
             self._fallbacks,
             batch_tokens=4096,
             seed=self._seed,
+            titles=titles,
         )
 
     @torch.inference_mode()

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 
 from dataset.folder import DataFolder
 from genpage.errors import CheckpointError, DatasetError
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint, Lineage
 from model.network import Network
 from model.sampling import Shape
@@ -146,7 +147,8 @@ class ReinforcementRun:
         self._held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
         rows, entities = self.start.vocabulary.item_tokens(catalog)
         form = form or Form(rows=settings.size.rows)
-        self._table = Table(visits, self.start.rules, rows, entities, valuer, form)
+        appeal = appeal_over(self.start, catalog)
+        self._table = Table(visits, self.start.rules, rows, entities, valuer, form, appeal)
         self.network = self.start.network().to(self.device)
         self.reference = self.start.network().to(self.device).requires_grad_(False)  # noqa: FBT003 - torch's own
         vectors = content_encoder(self.start.encoder).encode(catalog.entities)
@@ -245,7 +247,7 @@ class ReinforcementRun:
         if not pages:
             raise DatasetError("none of the visits' members may be shown any row; check the rules")
         sheet = Sheet.of(pages, self.device)
-        worth = table.worth(pages, sheet)
+        worth = table.worth(pages, sheet, owners)
         with torch.no_grad():
             reference = self._chances(self.reference, sheet).log_chances
         if settings.credit == "onward":
@@ -317,12 +319,11 @@ class ReinforcementRun:
         pages = table.groups(self.network, visits, 1, shape, 0)
         kept = [index for index, page in enumerate(pages) if page.choices]
         chosen = [pages[index] for index in kept]
-        worth = table.worth(chosen, Sheet.of(chosen, self.device))
+        owners = [visits[index] for index in kept]
+        worth = table.worth(chosen, Sheet.of(chosen, self.device), owners)
         if self._truth is None:
             raise RuntimeError("a look without a truth. This is a bug.")
-        truth = self._truth(
-            [self._held.page(page) for page in chosen], [visits[index] for index in kept]
-        )
+        truth = self._truth([self._held.page(page) for page in chosen], owners)
         return Look(step, worth.rewards.double().cpu().numpy(), truth)
 
     def _weights(self) -> dict[str, torch.Tensor]:

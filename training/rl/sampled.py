@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 from genpage.audit import violations
 from genpage.page import Page
 from genpage.rules import Rules
+from model.appealing import output_vectors
 from model.network import Network
 from model.packing import Packing
 from model.sampling import PageSampler, SampledPage, Shape
+from tokenizer.appeal import Appeal
 from tokenizer.vocabulary import IntArray
 from training.rl.form import Form
 from training.rl.policy import Sheet
@@ -25,8 +27,15 @@ Values = NDArray[np.float64]
 class Valuer(Protocol):
     """What says what a page's titles add: `training.reward_model.PageValues`."""
 
-    def after(self, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
-        """What the title at each token adds to its page; means nothing at other tokens."""
+    def beside(self, visit: Visit) -> NDArray[np.float32] | None:
+        """(E,) what it needs to know of each title for a visit; None: nothing."""
+        ...
+
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+        """What the title at each token (T,) adds to its page; means nothing at other tokens.
+
+        ``beside`` (T,) is what `beside` says of the title there for the page's visit.
+        """
         ...
 
 
@@ -57,6 +66,8 @@ class Table:
     entities: IntArray
     valuer: Valuer
     form: Form
+    # Added to the scores of pages, where the checkpoint learnt any; a constant to the policy.
+    appeal: Appeal | None = None
 
     def groups(
         self, network: Network, visits: Sequence[Visit], group: int, shape: Shape, seed: int
@@ -65,11 +76,16 @@ class Table:
         catalog = self.visits.catalog
         sampler = PageSampler(network, self.rows, self.entities, shape)
         grammars = [v.grammar(catalog, self.rules) for v in visits for _ in range(group)]
-        return sampler.pages([visit.prompt for visit in visits], grammars, seed=seed)
+        appeals = None
+        if self.appeal is not None:
+            appeal = self.appeal.wearing(output_vectors(network, self.entities))
+            appeals = [appeal.page(v.context, v.request, v.trends) for v in visits]
+        prompts = [visit.prompt for visit in visits]
+        return sampler.pages(prompts, grammars, appeals=appeals, seed=seed)
 
-    def worth(self, pages: Sequence[SampledPage], sheet: Sheet) -> Worth:
-        """What the pages are worth."""
-        after = self.valuer.after(sheet.tokens, sheet.packing)
+    def worth(self, pages: Sequence[SampledPage], sheet: Sheet, visits: Sequence[Visit]) -> Worth:
+        """What the pages are worth, each for its visit."""
+        after = self.valuer.after(sheet.tokens, sheet.packing, self._beside(pages, sheet, visits))
         values = after[sheet.token].masked_fill(sheet.is_row, 0.0)
         catalog = self.visits.catalog
         form = torch.tensor(
@@ -77,6 +93,22 @@ class Table:
         )
         sums = torch.zeros(len(pages), device=values.device).index_add(0, sheet.page, values)
         return Worth(values, form, sums + form)
+
+    def _beside(
+        self, pages: Sequence[SampledPage], sheet: Sheet, visits: Sequence[Visit]
+    ) -> torch.Tensor:
+        """(T,) of the sheet's tokens; 0 where no title stands."""
+        beside = torch.zeros(len(sheet.tokens), device=sheet.tokens.device)
+        known: dict[int, NDArray[np.float32] | None] = {}
+        found = []
+        for page, visit in zip(pages, visits, strict=True):
+            if id(visit) not in known:  # the pages of a group share theirs
+                known[id(visit)] = self.valuer.beside(visit)
+            titles = known[id(visit)]
+            shown = [entity for row in page.rows for entity in row.entities]
+            found.append(np.zeros(len(shown), np.float32) if titles is None else titles[shown])
+        beside[sheet.token[~sheet.is_row]] = torch.from_numpy(np.concatenate(found)).to(beside)
+        return beside
 
     def broken(self, page: SampledPage, visit: Visit) -> int:
         """How many rules a page breaks, by the auditor that knows nothing of masks."""
