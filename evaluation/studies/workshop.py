@@ -38,16 +38,16 @@ Bench = Callable[[Path, Path], Mapping[str, object]]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the studies are. The default fits two cores in an hour for all of them."""
+    """How large the studies are. The default takes all of them less than an hour on two cores."""
 
-    members: int = 2000
-    entities: int = 1500
-    days: int = 30
+    members: int = 1000
+    entities: int = 800
+    days: int = 21
     held_out: int = 2
-    size: Size = "tiny"
-    steps: int = 300
-    visits: int = 400
-    pages: int = 6000
+    size: Size = "micro"
+    steps: int = 200
+    visits: int = 200
+    pages: int = 3000
     seed: int = 0
 
     @property
