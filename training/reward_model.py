@@ -27,10 +27,12 @@ from torch import nn
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from genpage.errors import CheckpointError, TrainingError
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.config import Size
 from model.network import Network
 from model.packing import Packing
+from training.added import Added
 from training.batches import Batch
 from training.calibration import rank_correlation
 from training.labels import Labels
@@ -38,6 +40,7 @@ from training.objective import Loss, Objective, Part, Prediction
 from training.recipe import REWARD_MODEL, Recipe
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
+from training.visits import Visit
 from training.wbc import classification
 
 HEADS = "heads.safetensors"
@@ -83,9 +86,10 @@ class ValueHead(nn.Module):
         before: torch.Tensor,  # (K, d) the hidden state that predicts the title
         after: torch.Tensor,  # (K, d) that of the title itself
         output: torch.Tensor,  # (K, d) its output vector
+        beside: torch.Tensor,  # (K,) its appeal
     ) -> "Worths":
         """Of K titles."""
-        logits = (before * output).sum(dim=1)
+        logits = (before * output).sum(dim=1) + beside
         odds = torch.expm1(logits.clamp(-_MOST_LOGIT, _MOST_LOGIT))
         matched: torch.Tensor = self.match(before)[:, 0] * odds
         whole: torch.Tensor = self.whole(after)[:, 0]
@@ -196,11 +200,11 @@ class RewardModel(Objective):
     def _worths(self, network: Network, batch: Batch) -> Worths:
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
         targets = batch.entities
-        tokens = batch.candidates.entities[targets.places]
-        output = network.outputs.rows(tokens, network.content, batch.identity)
         # A title's target stands at the position that predicts it; its own is the next.
         before, after = hidden[targets.positions], hidden[targets.positions + 1]
-        worths: Worths = self._heads["value"](before, after, output)
+        entities = network.outputs.rows(batch.candidates.entities, network.content, batch.identity)
+        beside = Added.of(network, batch, entities).of_targets(targets)
+        worths: Worths = self._heads["value"](before, after, entities[targets.places], beside)
         return worths
 
 
@@ -224,13 +228,23 @@ class PageValues:
                 f"the reward model's {HEADS} is of another version of GenPage; train it again"
             ) from error
         self._value = head.to(device)
+        self._appeal = appeal_over(checkpoint, checkpoint.catalog)
+
+    def beside(self, visit: Visit) -> NDArray[np.float32] | None:
+        """(E,) the titles' appeal on a visit's page, by catalog index; None where there is none."""
+        if self._appeal is None:
+            return None
+        return self._appeal.page(visit.context, visit.request, visit.trends).entities
 
     @torch.no_grad()
-    def after(self, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
-        """What the title at each token adds to its page; means nothing at other tokens."""  # (T,)
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+        """What the title at each token (T,) adds to its page; means nothing at other tokens.
+
+        ``beside`` (T,) is the appeal of each.
+        """
         hidden = self.network.hidden(tokens, packing)
         output = self.network.outputs.rows(tokens, self.network.content)
-        worths: Worths = self._value(hidden.roll(1, dims=0), hidden, output)
+        worths: Worths = self._value(hidden.roll(1, dims=0), hidden, output, beside)
         return worths.values
 
 

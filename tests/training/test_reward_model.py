@@ -11,17 +11,20 @@ from scipy.stats import spearmanr
 from genpage.errors import CheckpointError, TrainingError
 from model.checkpoint import Checkpoint
 from model.packing import Packing
+from training.batches import Batch
 from training.calibration import rank_correlation
 from training.reward_model import (
     PageValues,
     Regression,
     RewardModel,
+    ValueHead,
     agreement,
     document_of,
 )
 from training.rewards.declaration import Rewards
 from training.run import Options, Run
 from training.summary import Summary
+from training.wbc import Switches, WeightedClassification
 
 
 def test_documents_are_found_by_their_ends() -> None:
@@ -50,6 +53,37 @@ def test_rank_correlation_is_spearmans() -> None:
     right = chance.normal(size=50).astype(np.float64)
     assert rank_correlation(left, right) == pytest.approx(spearmanr(left, right).statistic)
     assert rank_correlation(left, np.zeros(50)) == 0.0
+
+
+def test_a_titles_value_by_hand() -> None:
+    """The place's factor times the odds above even, appeal included, and a part of its own."""
+    head = ValueHead(2)
+    with torch.no_grad():
+        head.match.weight.copy_(torch.tensor([[0.5, 0.0]]))
+        head.match.bias.fill_(0.1)
+        head.whole.weight.copy_(torch.tensor([[0.0, 2.0]]))
+    before, after = torch.tensor([[1.0, -1.0]]), torch.tensor([[9.0, 0.25]])
+    output, beside = torch.tensor([[0.3, 0.2]]), torch.tensor([0.4])
+    found = head(before, after, output, beside)
+    logit = 0.3 - 0.2 + 0.4
+    assert found.logits.tolist() == pytest.approx([logit])
+    assert found.values.tolist() == pytest.approx([(0.5 + 0.1) * (np.exp(logit) - 1) + 2.0 * 0.25])
+
+
+def test_the_odds_count_beside_the_errors(batch: tuple[Checkpoint, Batch]) -> None:
+    """The loss is its three parts, by their shares; the odds' is WBC's own of the same titles."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    objective = RewardModel(Rewards.default(), Regression(title_share=3.0, odds_share=0.5))
+    objective.begin(network)
+    with torch.no_grad():
+        loss = objective.loss(network, packed)
+        wbc = WeightedClassification(Rewards.default(), Switches(negatives=0))
+        own = wbc.loss(network, packed).parts["entities"]
+    means = {name: float(part.mean) for name, part in loss.parts.items()}
+    assert means["odds"] == pytest.approx(float(own.mean), rel=1e-5)
+    by_hand = means["page"] + 3.0 * means["titles"] + 0.5 * means["odds"]
+    assert float(loss.total) == pytest.approx(by_hand, rel=1e-5)
 
 
 def trained(service: Path, out: Path, steps: int = 40) -> Summary:
@@ -97,9 +131,13 @@ def test_a_checkpoint_without_a_head_is_no_reward_model(
     checkpoint = Checkpoint.load(reward_model[0])
     values = PageValues(checkpoint, torch.device("cpu"))
     tokens = torch.randint(512, checkpoint.vocabulary.size, (12,))
-    found = values.after(tokens, Packing((7, 5)))
+    nothing = torch.zeros(12)
+    found = values.after(tokens, Packing((7, 5)), nothing)
     assert found.shape == (12,)
     assert found.abs().sum() > 0
+    # A title that appeals more is worth more, or less: by the same sign for all at a place.
+    moved = values.after(tokens, Packing((7, 5)), nothing + 0.5) - found
+    assert moved.abs().sum() > 0
     checkpoint.extra.pop("heads.safetensors")  # type: ignore[attr-defined]  # a dict, read only by type
     with pytest.raises(CheckpointError, match="no value head"):
         PageValues(checkpoint, torch.device("cpu"))

@@ -6,21 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dataset.folder import DataFolder
 from genpage.errors import UsageError
-from genpage.rules import Rules
 from model.checkpoint import Checkpoint
-from tokenizer.prompt import PromptEncoder
-from training.batches import Batch, BatchStream
-from training.candidates import Candidates
-from training.examples import ExampleBuilder
-from training.pages import Pages
+from training.batches import Batch
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
-from training.rewards.labels import RewardLabels
 from training.run import Options, Run
-from training.start import fresh_checkpoint
-from training.timeline import Timeline
 from training.wbc import Switches, WeightedClassification, classification, importance, select
 
 
@@ -55,26 +46,6 @@ def test_sampled_negatives_are_the_mean_over_all_on_average() -> None:
     for row, mean in ((0, (3.0 + 7.0 + 11.0) / 3), (1, 11.0)):
         weights = importance(draws, closed[row].expand(25, 5))
         assert float((weights * values[draws]).sum(dim=1).mean()) == pytest.approx(mean)
-
-
-@pytest.fixture
-def batch(service: Path, timeline: Timeline, pages: Pages) -> tuple[Checkpoint, Batch]:
-    """A few pages of the small service, with rewards as weights."""
-    start = fresh_checkpoint(timeline.catalog, "micro", rules=Rules.default(), seed=1)
-    folder = DataFolder(service)
-    labels = RewardLabels.read(folder, timeline.catalog, Rewards.default())
-    read = Pages.read(folder, timeline.vocabulary, folder.days(), 4, labels=labels)
-    timeline.learn_injections(np.concatenate([read.ts, pages.ts]))
-    stream = BatchStream(
-        ExampleBuilder(timeline, read, PromptEncoder(timeline.vocabulary), until=float("inf")),
-        np.zeros(len(read)),
-        Candidates.of(timeline.vocabulary, timeline.catalog, torch.device("cpu")),
-        timeline.vocabulary.fallbacks(),
-        batch_tokens=600,
-        seed=0,
-    )
-    examples = [stream.builder.build(page, np.random.default_rng(0)) for page in range(2)]
-    return start, stream.batch(examples, None)
 
 
 def test_each_token_is_judged_at_its_own_position(batch: tuple[Checkpoint, Batch]) -> None:

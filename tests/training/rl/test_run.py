@@ -15,9 +15,11 @@ from genpage.grammar import DecodedRow
 from genpage.page import Page
 from model.checkpoint import Checkpoint
 from model.packing import Packing
+from model.sampling import Shape
 from tokenizer.vocabulary import Vocabulary
 from training.pretrain import Pretraining
 from training.rl.form import Form
+from training.rl.policy import Sheet
 from training.rl.run import Line, ReinforcementRun, Settings
 from training.run import Options, Run
 from training.visits import PageSize, Visit
@@ -49,8 +51,12 @@ class Bait:
             pays[token] = 1.0 if int(entity_id[1:]) % 3 == genre else 0.0
         self._pays = pays
 
-    def after(self, tokens: torch.Tensor, packing: Packing) -> torch.Tensor:
+    def beside(self, visit: Visit) -> None:
+        """Whoever asks."""
+
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
         """One for a title of the genre."""
+        assert not beside.any()
         assert packing.tokens == len(tokens)
         return self._pays[tokens]
 
@@ -204,3 +210,43 @@ def test_form_rewards_count_what_is_missing_and_what_stands_too_low(parent: Chec
     page = (DecodedRow(0, (0, 3)), DecodedRow(1, (1, 4)))
     assert form.reward(page, catalog) == pytest.approx(-0.2 - 0.05)
     assert Form(rows=2).reward(page, catalog) == 0.0
+
+
+class Echo:
+    """Pays for a title what it was told beside: its number, and a thousand for the first visit."""
+
+    def __init__(self, first: Visit, entities: int) -> None:
+        self._first, self._entities = first, entities
+        self.asked = 0
+
+    def beside(self, visit: Visit) -> NDArray[np.float32]:
+        """By the title's number."""
+        self.asked += 1
+        return np.arange(self._entities, dtype=np.float32) + 1000.0 * (visit is self._first)
+
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+        """What it was told."""
+        assert packing.tokens == len(tokens)
+        return beside
+
+
+def test_what_is_known_beside_reaches_its_title(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """Each pick is valued by its own title and its own visit, which is asked once."""
+    table = run_of(service, tmp_path / "p", parent)._table
+    visits = table.visits.visits[:2]
+    echo = Echo(visits[0], len(table.entities))
+    table = replace(table, valuer=echo)
+    pages = table.groups(parent.network(), visits, 2, Shape(2, 2, 1.0), 3)
+    owners = [visits[0], visits[0], visits[1], visits[1]]
+    sheet = Sheet.of(pages, torch.device("cpu"))
+    worth = table.worth(pages, sheet, owners)
+    by_hand: list[float] = []
+    for page, owner in zip(pages, owners, strict=True):
+        for row in page.rows:
+            by_hand.append(0.0)
+            by_hand += [entity + 1000.0 * (owner is visits[0]) for entity in row.entities]
+    assert worth.values.tolist() == by_hand
+    assert worth.rewards.sum() == pytest.approx(sum(by_hand) + float(worth.form.sum()))
+    assert echo.asked == 2
