@@ -33,7 +33,9 @@ from training.partial import PartialRun
 from training.schedule import Budget
 from training.spread import Kind, Spread
 from training.start import (
+    Content,
     bounded_history,
+    check_content,
     check_history,
     check_size,
     check_sources,
@@ -69,6 +71,7 @@ class Options:
     seed: int = 0
     history_tokens: int | None = None
     sources: Sources | None = None
+    content: Content | None = None
     save_every: int = 50
     rules: Path | None = None
     to: str | None = None
@@ -247,12 +250,14 @@ class Run:
                 seed=options.seed,
                 history_tokens=bounded_history(options.history_tokens),
                 sources=options.sources or EVERYTHING,
+                content_by=options.content,
             )
         else:
             parent = Checkpoint.load(options.parent)
             check_size(parent, options.size)
             check_history(parent, options.history_tokens)
             check_sources(parent, options.sources)
+            check_content(options.content)
             start = continued_checkpoint(parent, catalog)
             if rules is not None:
                 start = replace(start, rules=rules)
@@ -285,6 +290,7 @@ class Run:
             "seed": self._options.seed,
             "shards": self.shards,
             "history_tokens": self.start.history_tokens,
+            **({"content": kind} if (kind := self._options.content) else {}),
             **({"without": off} if (off := self.start.sources.off) else {}),
             "config": self.start.config.to_document(),
             "parent": None if self._options.parent is None else self.start.lineage.version,

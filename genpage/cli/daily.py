@@ -1,7 +1,7 @@
 """``genpage train histories`` and ``genpage train daily``: what keeps a model fresh."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from rich.console import Console
@@ -38,6 +38,9 @@ class Histories(Command):
     questions: int = Field(default=256, ge=1, description="questions a batch")
     pages: int = Field(default=0, ge=0, description="pages trained on beside, the newest")
     history_tokens: int | None = Field(default=None, description="of history; 256 by default")
+    content: Literal["text", "sentences", "vectors"] | None = Field(
+        default=None, description="what a fresh model knows titles by; vectors where most have one"
+    )
     seed: int = Field(default=0, ge=0, description="of weights, order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
     force: bool = Field(default=False, description="replace an existing checkpoint")
@@ -77,6 +80,7 @@ class Histories(Command):
                 "days": [first, to],
                 "data": folder.digest(day_of(day_start(to) - SECONDS_A_DAY)),
                 **updates.settings(),
+                **({"content": self.content} if self.content else {}),
             },
         )
         if self.force:
@@ -98,12 +102,19 @@ class Histories(Command):
         from dataset.folder import DataFolder
         from genpage.rules import Rules
         from model.checkpoint import Checkpoint
-        from training.start import bounded_history, check_history, check_size, fresh_checkpoint
+        from training.start import (
+            bounded_history,
+            check_content,
+            check_history,
+            check_size,
+            fresh_checkpoint,
+        )
 
         if self.parent is not None:
             parent = Checkpoint.load(self.parent)
             check_size(parent, self.size)
             check_history(parent, self.history_tokens)
+            check_content(self.content)
             return parent
         assert isinstance(folder, DataFolder)
         return fresh_checkpoint(
@@ -112,6 +123,7 @@ class Histories(Command):
             rules=Rules.default(),
             seed=self.seed,
             history_tokens=bounded_history(self.history_tokens or 256),
+            content_by=self.content,
         )
 
 
@@ -153,9 +165,7 @@ class Daily(Command):
         console = Console(stderr=True)
         with console.status(f"training on {self.day}"):
             parent = Checkpoint.load(self.parent)
-            updates = Updates(
-                DataFolder(self.data), parent, objective_of(parent), seed=self.seed
-            )
+            updates = Updates(DataFolder(self.data), parent, objective_of(parent), seed=self.seed)
             update = updates.day(self.day, cadence)
             checkpoint = updates.checkpoint()
             checkpoint.save(self.out)

@@ -50,6 +50,9 @@ class Training(Command):
         default=None,
         description="sources of context that a fresh model does not read; trending,new",
     )
+    content: Literal["text", "sentences", "vectors"] | None = Field(
+        default=None, description="what a fresh model knows titles by; vectors where most have one"
+    )
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
     shards: int | None = Field(
         default=None,
@@ -108,6 +111,7 @@ class Training(Command):
             seed=self.seed,
             history_tokens=self.history_tokens,
             sources=None if self.without is None else Sources.without(self.without.split(",")),
+            content=self.content,
             save_every=self.save_every,
             rules=self.rules,
             to=self.to,

@@ -6,9 +6,11 @@ from pathlib import Path
 import polars as pl
 import pytest
 import torch
+from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from dataset.folder import DataFolder
 from genpage.errors import DatasetError
+from model.checkpoint import Checkpoint
 from tokenizer.vocabulary import Vocabulary
 from training.pages import Pages
 from training.partial import PartialRun, State
@@ -16,6 +18,7 @@ from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
 from training.run import Options, Run
+from training.trainer import Record
 from training.wbc import WeightedClassification
 
 DAY = "2026-01-02"
@@ -152,3 +155,57 @@ def test_a_checkpoint_that_does_not_fit_the_disk_is_not_half_there(
     summary = Run(options, Pretraining()).train(lambda _: None)
     assert summary.resumed_after == 2
     assert (tmp_path / "c" / "checkpoint.json").exists()
+
+
+def test_clocks_that_run_back_within_a_day_change_nothing(service: Path, tmp_path: Path) -> None:
+    """Lines stand in the order of a log, not of time: what is learnt is the same, to the bit."""
+    folder = altered(service, tmp_path / "d", pl.lit(0.1).alias("propensity"))
+    for table in ("events", "impressions"):
+        for file in (folder.path / table).glob("*.parquet"):
+            pl.read_parquet(file).reverse().write_parquet(file)
+    checkpoints = []
+    for data in (service, folder.path):
+        out = tmp_path / f"of-{data.name}"
+        options = Options(data=data, out=out, size="micro", steps=2, batch_tokens=512)
+        Run(options, Pretraining()).train(lambda _: None)
+        checkpoints.append(Checkpoint.load(out))
+    one, other = checkpoints
+    for name, weight in one.weights.items():
+        assert torch.equal(weight, other.weights[name]), name
+
+
+def test_a_clock_that_runs_back_into_another_day_is_refused_with_its_place(
+    service: Path, tmp_path: Path
+) -> None:
+    """A day's file holds that day: what was logged before midnight belongs to the day before."""
+    folder = altered(service, tmp_path / "d", pl.lit(0.1).alias("propensity"))
+    file = folder.path / "events" / f"{DAY}.parquet"
+    back = pl.when(pl.int_range(pl.len()) == 1).then(pl.col("ts") - 86_400.0)
+    pl.read_parquet(file).with_columns(back.otherwise(pl.col("ts")).alias("ts")).write_parquet(file)
+    options = Options(data=folder.path, out=tmp_path / "c", size="micro", steps=1)
+    with pytest.raises(DatasetError, match=rf"{DAY}\.parquet:2 ts"):
+        Run(options, Pretraining())
+
+
+def test_a_full_disk_leaves_the_processes_last_state_whole(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What fails is a folder of another name; the run goes on from the state before it."""
+    options = Options(
+        data=service, out=tmp_path / "c", size="micro", steps=3, batch_tokens=512, save_every=1
+    )
+    written = [0]
+
+    def full(self: FileSystemWriter, *_: object) -> None:
+        written[0] += 1
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def watch(record: Record) -> None:
+        if record.step == 1:
+            monkeypatch.setattr(FileSystemWriter, "write_data", full)
+
+    with pytest.raises(OSError, match="No space left"):
+        Run(options, Pretraining()).train(watch)
+    assert written == [1]
+    monkeypatch.undo()
+    assert Run(options, Pretraining()).train(lambda _: None).resumed_after == 1

@@ -1,14 +1,23 @@
 """``genpage daily`` and ``genpage train daily``: day after day, resumable at any of them."""
 
 import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
 from genpage.cli import main
+from genpage.cli.checkpoints import Publish
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
+from rollout.announcement import Announcement
 from training.journal import Journal
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
@@ -153,3 +162,141 @@ def test_an_unfinished_pass_with_other_flags_is_refused(
     with pytest.raises(SystemExit):
         main([*common, "--out", str(tmp_path / "c"), "--lr", "1e-4"])
     assert "unfinished run with cadence" in capsys.readouterr().err
+
+
+@dataclass
+class Server:
+    """Stands for a serving process: remembers the bundles that it was told of."""
+
+    address: str
+    told: list[dict[str, Any]] = field(default_factory=list)
+    state: str = "announced"
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A server that takes announcements up, or as its ``state`` says."""
+
+    class Admin(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            length = int(self.headers["content-length"])
+            found.told.append(json.loads(self.rfile.read(length)) | {"path": self.path})
+            body = json.dumps({"id": "1", "state": found.state, "why": "no room"}).encode()
+            self.send_response(202)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Nothing to say."""
+
+    with HTTPServer(("127.0.0.1", 0), Admin) as http:
+        found = Server(f"http://127.0.0.1:{http.server_port}")
+        thread = Thread(target=http.serve_forever)
+        thread.start()
+        yield found
+        http.shutdown()
+        thread.join()
+
+
+def test_a_day_is_announced_once_it_has_passed(
+    service: Path, start: Path, tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The bundle's folder and digest, as ``checkpoints publish`` sends them; a bad day's never."""
+    common = ["daily", "--data", str(service), "--from", str(start), "--pages", "0"]
+    common += ["--precision", "fp32", "--publish", server.address, "--json"]
+    out = tmp_path / "run"
+    main([*common, "--out", str(out), "--to", DAYS[2]])
+    (told,) = server.told
+    assert told["path"] == "/admin/v1/checkpoints"
+    bundle = out / "bundles" / DAYS[1]
+    assert told["bundle_uri"] == bundle.as_uri()
+    assert Path(bundle / "bundle.json").exists()
+    with pytest.raises(SystemExit):
+        main([*common, "--out", str(out), "--to", DAYS[3], "--least", "50"])
+    assert len(server.told) == 1
+    assert [line["day"] for line in Journal(out).lines()] == [DAYS[1]]
+    # A server that refuses it ends the run; the day is done again, and announced again.
+    server.state = "rejected"
+    with pytest.raises(SystemExit):
+        main([*common, "--out", str(out), "--to", DAYS[3], "--least", "0"])
+    assert "no room" in capsys.readouterr().err
+    assert len(Journal(out).lines()) == 1
+    server.state = "announced"
+    main([*common, "--out", str(out), "--to", DAYS[3], "--least", "0"])
+    assert len(Journal(out).lines()) == 2
+
+
+def test_the_brokers_announcement_is_the_publish_commands(
+    service: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By --kafka's address: version, parent and cadence stand in it, and replicas can read it."""
+    told: list[Announcement] = []
+
+    def announce(self: Publish, announcement: Announcement) -> dict[str, Any]:
+        assert self.kafka == "broker:9092"
+        told.append(Announcement.parse(announcement.document()))
+        return announcement.document()
+
+    monkeypatch.setattr(Publish, "announce", announce)
+    common = ["daily", "--data", str(service), "--from", str(start), "--pages", "0"]
+    common += ["--precision", "fp32", "--publish", "broker:9092", "--json"]
+    main([*common, "--out", str(tmp_path / "run"), "--to", DAYS[2]])
+    (announcement,) = told
+    (line,) = Journal(tmp_path / "run").lines()
+    assert announcement.version == line["version"]
+    assert announcement.parent == Checkpoint.load(start).lineage.version
+    assert announcement.cadence == "daily"
+
+
+@pytest.mark.parametrize(
+    "at",
+    [
+        "training.updates.Updates.checkpoint",
+        "model.checkpoint.Checkpoint.save",
+        "training.journal.Journal.append",
+        "step",
+    ],
+)
+def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
+    service: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
+) -> None:
+    """On its second day: while training, before and after it is written, before it is noted."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    cycle(service, start, whole, DAYS[3])
+    cycle(service, start, killed, DAYS[2])
+
+    def die(*_: object, **__: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        if at == "step":
+            stop_after(patch, 1)
+        else:
+            patch.setattr(at, die)
+        with pytest.raises(KilledError):
+            cycle(service, start, killed, DAYS[3])
+    assert len(Journal(killed).lines()) == 1
+    cycle(service, start, killed, DAYS[3])
+    theirs = weights(whole / "checkpoints" / DAYS[2])
+    for name, weight in weights(killed / "checkpoints" / DAYS[2]).items():
+        assert torch.equal(weight, theirs[name]), name
+
+
+def test_days_that_are_missing_or_empty_are_gone_over(
+    service: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A day without a file and one without a line: nothing is asked, the next one is as usual."""
+    data = tmp_path / "data"
+    shutil.copytree(service, data)
+    (data / "events" / f"{DAYS[1]}.parquet").unlink()
+    (data / "impressions" / f"{DAYS[1]}.parquet").unlink()
+    for table in ("events", "impressions"):
+        file = data / table / f"{DAYS[2]}.parquet"
+        pl.read_parquet(file).head(0).write_parquet(file)
+    cycle(data, start, tmp_path / "run", "2026-01-05")
+    lines = json.loads(capsys.readouterr().out.strip().splitlines()[-1])["days"]
+    assert [line["day"] for line in lines] == list(DAYS[1:])
+    assert [line["before"]["questions"] > 0 for line in lines] == [False, False, True]
+    assert [line["questions"] > 0 for line in lines[:2]] == [False, False]
