@@ -8,6 +8,8 @@ from evaluation.bundle_scorer import BundleScorer
 from evaluation.next_item import next_item
 from evaluation.targets import targets_between
 from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime.arrays import IntArray
@@ -33,6 +35,10 @@ class Served:
     trends: Trends
     digest: str = field(default="fake")
     asking: Asking | None = None
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> None:
+        """Of pages; nobody asks for one here."""
+        raise NotImplementedError
 
 
 def served(catalog: Catalog) -> Served:
