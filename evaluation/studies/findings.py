@@ -24,14 +24,10 @@ class Row:
         return cls(name, estimate.value, estimate.ci95, series, x)
 
     def document(self) -> dict[str, object]:
-        """As the study's JSON has it."""
+        """As the study's JSON has it: names are of the whole study, so they tell the series."""
         interval = None if self.ci95 is None else list(self.ci95)
-        document: dict[str, object] = {"name": self.name, "value": self.value, "ci95": interval}
-        if self.series:
-            document["series"] = self.series
-        if self.x is not None:
-            document["x"] = self.x
-        return document
+        name = f"{self.series}: {self.name}" if self.series else self.name
+        return {"name": name, "value": self.value, "ci95": interval}
 
 
 @dataclass(frozen=True, slots=True)

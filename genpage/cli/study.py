@@ -106,5 +106,4 @@ def _add(table: Table, document: "Mapping[str, object]") -> None:
     assert isinstance(rows, list)
     for row in rows:
         interval = "" if row["ci95"] is None else "{:.4g} to {:.4g}".format(*row["ci95"])
-        name = " ".join(part for part in (row.get("series"), row["name"]) if part)
-        table.add_row(str(document["study"]), name, f"{row['value']:.4g}", interval)
+        table.add_row(str(document["study"]), row["name"], f"{row['value']:.4g}", interval)

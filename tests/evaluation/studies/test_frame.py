@@ -121,10 +121,9 @@ def test_a_study_is_published_whole(tmp_path: Path) -> None:
     assert document["study"] == "some"
     assert document["simulated"] == "everything"
     assert document["command"] == "genpage study some"
-    assert document["rows"][0]["name"] == "at 1"
-    assert document["rows"][0]["value"] == 0.5
-    assert document["rows"][0]["ci95"] == [0.4, 0.6]
-    assert document["rows"][2]["ci95"] is None
+    assert document["rows"][0] == {"name": "one: at 1", "value": 0.5, "ci95": [0.4, 0.6]}
+    assert document["rows"][2] == {"name": "two: at 1", "value": 0.2, "ci95": None}
+    assert set(document) == {"study", "rows", "simulated", "command"}
     page = (tmp_path / "some.md").read_text()
     for part in ("Is it?", "it is.", "everything", "some.svg", "A note.", "0.4 to 0.6"):
         assert part in page
