@@ -114,9 +114,13 @@ class PageGrammar:
         left: IntArray = self._members[row].nonzero()[0].astype(np.int32)
         return left
 
-    def may_show(self, row: int, entities: IntArray) -> BoolArray:
-        """(n,) which of these entities (n,) a row could still show, open or not."""
-        return self._members[row].take(entities)
+    def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
+        """Which of these entities these rows could still show, open or not.
+
+        Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
+        """
+        shown: BoolArray = self._members[rows, entities]
+        return shown
 
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""

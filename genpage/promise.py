@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from genpage.catalog import BoolArray
 from genpage.grammar import PageGrammar
 
 FloatArray = NDArray[np.float32]
@@ -20,44 +21,70 @@ IntArray = NDArray[np.int32]
 DEPTHS: Final = (1, 3, 6, 20)
 PROMISES: Final = len(DEPTHS)
 # A row's best titles are kept in order, so many; they are sought again when most of them are used.
-_KEPT: Final = 64
+_KEPT: Final = 256
 
 
 class Promises:
-    """Asks one page's grammar as it advances. Mutable (it remembers orders); one owner."""
+    """Asks one page's grammar as it advances. Mutable (it remembers orders); one owner.
+
+    What it answers depends on the page alone, bit for bit, not on what it was asked before: sums
+    run in the order of the titles, and a used one adds nothing.
+    """
 
     def __init__(self, worth: FloatArray) -> None:
         """``worth`` (E,) of each title on this page."""
         self._worth = worth
+        self._order: IntArray | None = None  # (E,) best first
         self._best: dict[int, IntArray] = {}
 
     def of(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k, P) of the rows (k,), which may open next."""
-        found = np.zeros((len(rows), PROMISES), np.float32)
-        for line, row in zip(found, rows.tolist(), strict=True):
-            line[:] = means(self._worth[self._left(grammar, row)])
-        return found
+        if not len(rows) or not len(self._worth):
+            return np.zeros((len(rows), PROMISES), np.float32)
+        self._seek(grammar, np.array([row for row in rows.tolist() if row not in self._best]))
+        best, left = self._left(grammar, rows)
+        # Nothing is ever given back, so those left of the best are still the best; where few are,
+        # there may be others behind them.
+        used_up = (left.sum(axis=1) < DEPTHS[-1]) & (best[:, -1] >= 0)
+        if used_up.any():
+            self._seek(grammar, rows[used_up])
+            best, left = self._left(grammar, rows)
+        worth = np.where(left, self._worth[best], np.float32(0.0))
+        return _means(worth, left)
 
-    def _left(self, grammar: PageGrammar, row: int) -> IntArray:
-        """The best titles that the row has left, best first: as many as are looked at."""
-        best = self._best.get(row)
-        if best is not None:
-            left = best[grammar.may_show(row, best)]
-            # Nothing is ever given back, so those left are still the best.
-            if len(left) >= DEPTHS[-1] or len(best) < _KEPT:
-                return left[: DEPTHS[-1]]
-        every = grammar.left_for(row)
-        if len(every) > _KEPT:
-            worth = self._worth[every]
-            every = every[np.argpartition(-worth, _KEPT - 1)[:_KEPT]]
-        self._best[row] = every[np.argsort(-self._worth[every], kind="stable")]
-        return self._best[row][: DEPTHS[-1]]
+    def _left(self, grammar: PageGrammar, rows: IntArray) -> tuple[IntArray, BoolArray]:
+        """(k, n) each row's best titles as they were sought, -1 past the last; which are left."""
+        best = np.stack([self._best[row] for row in rows.tolist()])
+        return best, grammar.may_show(rows[:, None], best) & (best >= 0)
+
+    def _seek(self, grammar: PageGrammar, rows: NDArray[np.integer]) -> None:
+        if not len(rows):
+            return
+        if self._order is None:
+            self._order = np.argsort(-self._worth, kind="stable").astype(np.int32)
+        found = grammar.may_show(rows[:, None], self._order[None, :])  # (k, E)
+        for row, line in zip(rows.tolist(), found, strict=True):
+            best = np.full(_KEPT, -1, np.int32)
+            first = self._order[np.flatnonzero(line)[:_KEPT]]
+            best[: len(first)] = first
+            self._best[row] = best
 
 
 def means(worth: FloatArray) -> FloatArray:
     """(P,) of the worths of a row's titles (n,), in the order in which they stand."""
     if not len(worth):
         return np.zeros(PROMISES, np.float32)
-    sums = np.cumsum(worth[: DEPTHS[-1]], dtype=np.float32)
-    counts = np.minimum(DEPTHS, len(sums))
-    return np.asarray(sums[counts - 1] / counts.astype(np.float32), np.float32)
+    return _means(worth[None], np.ones((1, len(worth)), np.bool_))[0]
+
+
+def _means(worth: FloatArray, there: BoolArray) -> FloatArray:
+    """(k, P) over the first so many that are there (k, n); ``worth`` is 0 where none is."""
+    sums = np.cumsum(worth, axis=1, dtype=np.float32)
+    ranks = np.cumsum(there, axis=1)
+    found = np.zeros((len(worth), PROMISES), np.float32)
+    for column, depth in zip(found.T, DEPTHS, strict=True):
+        counts = np.minimum(depth, ranks[:, -1])
+        last = (ranks >= counts[:, None]).argmax(axis=1)
+        total = np.take_along_axis(sums, last[:, None], axis=1)[:, 0]
+        column[:] = total / np.maximum(1, counts).astype(np.float32)
+    return found
