@@ -47,6 +47,10 @@ class NextItem(Command):
         default=False,
         description="the checkpoint trains on each finished day before the next is asked about",
     )
+    without_ids: bool = Field(
+        default=False,
+        description="the checkpoint knows every title by its content alone; what ID dropout is for",
+    )
     seed: int = Field(default=0, ge=0, description="of the bootstrap behind the intervals")
 
     def run(self) -> None:
@@ -64,6 +68,8 @@ class NextItem(Command):
         targets = targets_between(source.log, period.start, period.end)
         if self.daily and self.checkpoint is None:
             raise UsageError("--daily trains a model on the way: give its --checkpoint")
+        if self.without_ids and (self.daily or self.checkpoint is None):
+            raise UsageError("--without-ids asks a --checkpoint as it is, without --daily")
         asked = self._model(source.catalog)
         ranker = self._daily(folder, period) if self.daily else None
         scorer = None if asked is None else asked.scorer
@@ -93,6 +99,7 @@ class NextItem(Command):
             "trained_on": None if days is None else days.document(),
             "seen": warning is not None,
             "daily": self.daily,
+            "without_ids": self.without_ids,
         }
         self.emit(document, _table(title, rankers))
 
@@ -130,9 +137,12 @@ class NextItem(Command):
             )
         if self.checkpoint is not None:
             from evaluation.checkpoint_scorer import CheckpointScorer
+            from evaluation.cold_start import without_ids
             from model.checkpoint import Checkpoint
 
             checkpoint = Checkpoint.load(self.checkpoint)
+            if self.without_ids:
+                checkpoint = without_ids(checkpoint)
             return Asked(CheckpointScorer(checkpoint, catalog), checkpoint.lineage.trained_on)
         return None
 

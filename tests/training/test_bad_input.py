@@ -196,7 +196,7 @@ def test_a_full_disk_leaves_the_processes_last_state_whole(
     )
     written = [0]
 
-    def full(self: FileSystemWriter, *_: object) -> None:
+    def full(*_: object) -> None:
         written[0] += 1
         raise OSError(errno.ENOSPC, "No space left on device")
 
