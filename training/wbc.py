@@ -12,7 +12,7 @@ Beside METHOD, each a switch:
    a position, drawn among all and kept where they could come there, count as slightly bad:
    together ``negative_weight``, spread evenly over all that could. The importance weight makes the
    expected gradient that of summing over all of them (`importance`). It lowers the value of what is
-   rarely shown; calibration is told of impressed titles.
+   rarely shown, and with it the calibration of those that are (docs/quality.md): none by default.
 2. *Next titles.* The auxiliary loss of pretraining goes on beside, so that next-item scores stay.
 """
 
@@ -43,7 +43,7 @@ from training.rewards.labels import RewardLabels
 class Switches:
     """What METHOD leaves open."""
 
-    negatives: int = 16
+    negatives: int = 0
     negative_weight: float = 0.02
     next_title_share: float = 0.25
 

@@ -190,7 +190,7 @@ class WBC(PostTraining):
     """
 
     negatives: int = Field(
-        default=16, ge=0, le=1024, description="titles drawn a place as weak negatives; 0: none"
+        default=0, ge=0, le=1024, description="titles drawn a place as weak negatives; 0: none"
     )
     negative_weight: float = Field(
         default=0.02, ge=0, description="what those of one place weigh together"
