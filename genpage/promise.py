@@ -21,7 +21,7 @@ IntArray = NDArray[np.int32]
 DEPTHS: Final = (1, 3, 6, 20)
 PROMISES: Final = len(DEPTHS)
 # A row's best titles are kept in order, so many; they are sought again when most of them are used.
-_KEPT: Final = 256
+_KEPT: Final = 160
 
 
 class Promises:
@@ -35,39 +35,41 @@ class Promises:
         """``worth`` (E,) of each title on this page."""
         self._worth = worth
         self._order: IntArray | None = None  # (E,) best first
-        self._best: dict[int, IntArray] = {}
+        self._best = np.zeros((0, _KEPT), np.int32)  # (R, _KEPT), -1 past a row's last
+        self._sought = np.zeros(0, np.bool_)  # (R,)
 
     def of(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k, P) of the rows (k,), which may open next."""
         if not len(rows) or not len(self._worth):
             return np.zeros((len(rows), PROMISES), np.float32)
-        self._seek(grammar, np.array([row for row in rows.tolist() if row not in self._best]))
+        if self._order is None:
+            self._order = np.argsort(-self._worth, kind="stable").astype(np.int32)
+            self._best = np.full((len(grammar.catalog.rows), _KEPT), -1, np.int32)
+            self._sought = np.zeros(len(self._best), np.bool_)
+        self._seek(grammar, self._order, rows[~self._sought[rows]])
         best, left = self._left(grammar, rows)
         # Nothing is ever given back, so those left of the best are still the best; where few are,
         # there may be others behind them.
         used_up = (left.sum(axis=1) < DEPTHS[-1]) & (best[:, -1] >= 0)
         if used_up.any():
-            self._seek(grammar, rows[used_up])
+            self._seek(grammar, self._order, rows[used_up])
             best, left = self._left(grammar, rows)
-        worth = np.where(left, self._worth[best], np.float32(0.0))
-        return _means(worth, left)
+        return _means(np.where(left, self._worth[best], np.float32(0.0)), left)
 
     def _left(self, grammar: PageGrammar, rows: IntArray) -> tuple[IntArray, BoolArray]:
-        """(k, n) each row's best titles as they were sought, -1 past the last; which are left."""
-        best = np.stack([self._best[row] for row in rows.tolist()])
+        """(k, _KEPT) each row's best titles as they were sought; which of them are left."""
+        best = self._best[rows]
         return best, grammar.may_show(rows[:, None], best) & (best >= 0)
 
-    def _seek(self, grammar: PageGrammar, rows: NDArray[np.integer]) -> None:
+    def _seek(self, grammar: PageGrammar, order: IntArray, rows: IntArray) -> None:
         if not len(rows):
             return
-        if self._order is None:
-            self._order = np.argsort(-self._worth, kind="stable").astype(np.int32)
-        found = grammar.may_show(rows[:, None], self._order[None, :])  # (k, E)
+        found = grammar.may_show(rows[:, None], order[None, :])  # (k, E)
+        self._sought[rows] = True
+        self._best[rows] = -1
         for row, line in zip(rows.tolist(), found, strict=True):
-            best = np.full(_KEPT, -1, np.int32)
-            first = self._order[np.flatnonzero(line)[:_KEPT]]
-            best[: len(first)] = first
-            self._best[row] = best
+            first = order[np.flatnonzero(line)[:_KEPT]]
+            self._best[row, : len(first)] = first
 
 
 def means(worth: FloatArray) -> FloatArray:
