@@ -103,12 +103,14 @@ class DailyCycle(Command):
             # Parity and golden pages are the export's own gates: what strays is not written.
             export_bundle(checkpoint, bundle, precision=precision, force=True)
         self._gate(update.before, journal)
+        announced = None
         if self.bundles and self.publish is not None:
-            announce(bundle, self.publish)
+            announced = announce(bundle, self.publish)
         self._prune()
         return {
             "day": day,
             "version": checkpoint.lineage.version,
+            "announced": announced,
             "before": slice_document(update.before),
             "questions": update.questions,
             "pages": update.pages,
@@ -151,14 +153,13 @@ class DailyCycle(Command):
 
 
 def announce(bundle: Path, where: str) -> str:
-    """Announce a bundle as ``genpage checkpoints publish`` does; what it says of it."""
+    """Announce a bundle as ``genpage checkpoints publish`` does; the bundle's version."""
     from genpage.cli.checkpoints import Publish
 
     target = {"url": where} if "://" in where else {"kafka": where}
-    _, told = Publish.model_validate(
-        {"bundle": str(bundle), "cadence": "daily", **target}
-    ).announced()
-    return told
+    publish = Publish.model_validate({"bundle": str(bundle), "cadence": "daily", **target})
+    document, _ = publish.announced()
+    return str(document["version"])
 
 
 def slice_document(found: "Slice | None") -> dict[str, object] | None:

@@ -200,6 +200,12 @@ def server() -> Iterator[Server]:
         thread.join()
 
 
+def manifest_of(bundle: Path) -> dict[str, Any]:
+    """A bundle's manifest."""
+    loaded: dict[str, Any] = json.loads((bundle / "manifest.json").read_bytes())
+    return loaded
+
+
 def test_a_day_is_announced_once_it_has_passed(
     service: Path, start: Path, tmp_path: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -212,7 +218,8 @@ def test_a_day_is_announced_once_it_has_passed(
     assert told["path"] == "/admin/v1/checkpoints"
     bundle = out / "bundles" / DAYS[1]
     assert told["bundle_uri"] == bundle.as_uri()
-    assert Path(bundle / "bundle.json").exists()
+    (line,) = Journal(out).lines()
+    assert line["announced"] == manifest_of(bundle)["version"]
     with pytest.raises(SystemExit):
         main([*common, "--out", str(out), "--to", DAYS[3], "--least", "50"])
     assert len(server.told) == 1
@@ -245,8 +252,9 @@ def test_the_brokers_announcement_is_the_publish_commands(
     main([*common, "--out", str(tmp_path / "run"), "--to", DAYS[2]])
     (announcement,) = told
     (line,) = Journal(tmp_path / "run").lines()
-    assert announcement.version == line["version"]
-    assert announcement.parent == Checkpoint.load(start).lineage.version
+    manifest = manifest_of(tmp_path / "run" / "bundles" / DAYS[1])
+    assert announcement.version == manifest["version"] == line["announced"]
+    assert announcement.parent == manifest["parent"]
     assert announcement.cadence == "daily"
 
 
@@ -272,7 +280,7 @@ def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
 
     with monkeypatch.context() as patch:
         if at == "step":
-            stop_after(patch, 1)
+            stop_after(patch, 0)
         else:
             patch.setattr(at, die)
         with pytest.raises(KilledError):

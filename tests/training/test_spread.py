@@ -25,7 +25,8 @@ STEPS = 6
 # Sums in another order: float32 rounds at 6e-8, and six steps of AdamW carry it on.
 TOLERANCE = 2e-5
 
-# What each of two processes runs: it trains until so many steps, then ends without warning.
+# What each of two processes runs: DDP to its end, FSDP2 until so many steps are taken, and then it
+# ends without warning.
 _PROCESS = """
 import os, sys, warnings
 warnings.simplefilter("error")
@@ -37,18 +38,16 @@ from training.run import Options, Run
 torch.set_num_threads(1)
 
 def watch(record):
-    if record.step == int(sys.argv[4]):
+    if record.step == int(sys.argv[3]):
         os._exit(7)
 
 with joined() as group:
     for kind, recompute in (("ddp", False), ("fsdp", True)):
         options = Options(
             data=Path(sys.argv[1]), out=Path(sys.argv[2]) / kind, size="micro", steps=6,
-            batch_tokens=1024, save_every=2, spread=kind, recompute=recompute,
-            shards=int(sys.argv[3]),
+            batch_tokens=1024, save_every=2, shards=2, spread=kind, recompute=recompute,
         )
-        if kind in sys.argv[5].split(","):
-            Run(options, Pretraining(), group).train(watch)
+        Run(options, Pretraining(), group).train(watch if kind == "fsdp" else lambda _: None)
 """
 
 
@@ -59,14 +58,12 @@ def options(service: Path, out: Path) -> Options:
     )
 
 
-def processes(
-    service: Path, out: Path, *, shards: int = 2, until: int = 99, kinds: str = "ddp,fsdp"
-) -> list[int]:
+def processes(service: Path, out: Path, *, until: int = 99) -> list[int]:
     """Run two processes as torchrun would; their exit codes."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    words = [sys.executable, "-c", _PROCESS, str(service), str(out), str(shards), str(until), kinds]
+    words = [sys.executable, "-c", _PROCESS, str(service), str(out), str(until)]
     running = []
     for rank in range(2):
         named = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port}
@@ -134,15 +131,7 @@ def test_two_processes_have_the_losses_of_one(kind: str, alone: Path, together: 
 def test_a_killed_run_goes_on_with_another_number_of_processes(
     service: Path, tmp_path: Path, alone: Path
 ) -> None:
-    """What two processes cut between them, one puts together; and the other way round."""
-    assert processes(service, tmp_path, until=3, kinds="fsdp") == [7, 7]
-    state = json.loads((tmp_path / "fsdp.partial" / "state.json").read_text())
-    assert state["step"] == 2
-    assert len(state["taken"]) == 2
-    chosen = replace(options(service, tmp_path / "fsdp"), shards=None)
-    summary = Run(chosen, Pretraining()).train(lambda _: None)
-    assert summary.resumed_after == 2
-    assert_same_curve(tmp_path / "fsdp", alone)
+    """What one process saved, two go on from; what two cut between them, one puts together."""
 
     def killed(record: Record) -> None:
         if record.step == 5:
@@ -150,8 +139,16 @@ def test_a_killed_run_goes_on_with_another_number_of_processes(
 
     with pytest.raises(KeyboardInterrupt):
         Run(options(service, tmp_path / "ddp"), Pretraining()).train(killed)
-    assert processes(service, tmp_path, kinds="ddp") == [0, 0]
+    assert processes(service, tmp_path, until=3) == [7, 7]
     assert_same_curve(tmp_path / "ddp", alone)
+
+    state = json.loads((tmp_path / "fsdp.partial" / "state.json").read_text())
+    assert state["step"] == 2
+    assert len(state["taken"]) == 2
+    chosen = replace(options(service, tmp_path / "fsdp"), shards=None)
+    summary = Run(chosen, Pretraining()).train(lambda _: None)
+    assert summary.resumed_after == 2
+    assert_same_curve(tmp_path / "fsdp", alone)
 
 
 def test_shards_are_shared_out_evenly(service: Path, tmp_path: Path) -> None:
