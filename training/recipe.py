@@ -35,8 +35,8 @@ WBC: Mapping[Size, Recipe] = {
     "900m": Recipe(None, 32768, 1e-4),
 }
 REWARD_MODEL: Mapping[Size, Recipe] = {
-    "micro": Recipe(250, 4096, 2e-3),
-    "tiny": Recipe(250, 4096, 1.5e-3),
+    "micro": Recipe(150, 4096, 1e-3),
+    "tiny": Recipe(150, 4096, 1e-3),
     "small": Recipe(None, 8192, 6e-4),
     "120m": Recipe(None, 16384, 2e-4),
     "200m": Recipe(None, 16384, 2e-4),

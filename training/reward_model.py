@@ -9,7 +9,9 @@ The loss is the squared error of the page's sum, and of each title's part of it:
 same information as the sum with far less noise between what is predicted and what came. Squared
 errors are ruled by the rare large rewards, and tell pages of one visit apart slowly; so WBC's loss
 of the titles goes on beside them, a likelihood that every impression counts in. It keeps a title's
-logit its log-odds of being good, which is what the head makes a value of.
+logit its log-odds of being good, which is what the head makes a value of. By default the squared
+errors train the head alone and the odds the rest: what is regressed then is a handful of numbers,
+which a few thousand pages settle, and not a network that learns their noise by heart.
 
 Legend: T tokens, K titles of a batch, P pages, d width.
 """
@@ -45,8 +47,9 @@ from training.wbc import classification
 
 HEADS = "heads.safetensors"
 _BINS = 5
-# Keeps an exponential finite; odds of fifty to one are none that a title has.
-_MOST_LOGIT = 4.0
+# Keeps an exponential in bounds: odds of twelve to one are as good as any title's, and what a
+# network promises beyond them is what a policy would be paid for, and members would not.
+_LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
 # A predicted reward that says nothing of what came must not steer anything.
 LEAST_CORRELATION = 0.05
 
@@ -61,6 +64,7 @@ class Regression:
     rows: int = 4
     title_share: float = 1.0
     odds_share: float = 1.0
+    into_trunk: bool = False  # whether the squared errors train more than the head
 
 
 class ValueHead(nn.Module):
@@ -69,7 +73,8 @@ class ValueHead(nn.Module):
     A linear head on the hidden state alone tells members apart long before it tells titles apart,
     and a policy is paid for titles. The title's own logit, ``before . output``, is what the network
     already knows of this title for this member there: of a WBC checkpoint, ``exp(logit)`` is its
-    odds of being good, and what it adds goes with them, by a factor that the place decides.
+    odds of being good, and what it adds goes with them, by a factor that the place decides. A
+    learnt scale takes back what the logit is too sure of.
     """
 
     def __init__(self, width: int) -> None:
@@ -80,6 +85,7 @@ class ValueHead(nn.Module):
             # Nothing is worth anything yet.
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
+        self.scale = nn.Parameter(torch.ones(()))
 
     def forward(
         self,
@@ -87,10 +93,15 @@ class ValueHead(nn.Module):
         after: torch.Tensor,  # (K, d) that of the title itself
         output: torch.Tensor,  # (K, d) its output vector
         beside: torch.Tensor,  # (K,) its appeal
+        *,
+        into_trunk: bool = False,
     ) -> "Worths":
-        """Of K titles."""
+        """Of K titles. Gradients of values reach what came in only if they go ``into_trunk``."""
         logits = (before * output).sum(dim=1) + beside
-        odds = torch.expm1(logits.clamp(-_MOST_LOGIT, _MOST_LOGIT))
+        told = logits
+        if not into_trunk:
+            before, after, told = before.detach(), after.detach(), logits.detach()
+        odds = torch.expm1((self.scale * told).clamp(_LEAST_LOGIT, _MOST_LOGIT))
         matched: torch.Tensor = self.match(before)[:, 0] * odds
         whole: torch.Tensor = self.whole(after)[:, 0]
         return Worths((whole + matched).float(), logits.float())
@@ -204,7 +215,13 @@ class RewardModel(Objective):
         before, after = hidden[targets.positions], hidden[targets.positions + 1]
         entities = network.outputs.rows(batch.candidates.entities, network.content, batch.identity)
         beside = Added.of(network, batch, entities).of_targets(targets)
-        worths: Worths = self._heads["value"](before, after, entities[targets.places], beside)
+        worths: Worths = self._heads["value"](
+            before,
+            after,
+            entities[targets.places],
+            beside,
+            into_trunk=self.regression.into_trunk,
+        )
         return worths
 
 

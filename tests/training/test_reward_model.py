@@ -70,6 +70,42 @@ def test_a_titles_value_by_hand() -> None:
     assert found.values.tolist() == pytest.approx([(0.5 + 0.1) * (np.exp(logit) - 1) + 2.0 * 0.25])
 
 
+def test_nobody_is_worth_more_than_the_best() -> None:
+    """A logit without bounds is what a policy would run after: the value stops where odds do."""
+    head = ValueHead(1)
+    with torch.no_grad():
+        head.match.bias.fill_(1.0)
+        one, more = torch.ones(3, 1), torch.tensor([0.0, 5.0, 50.0])
+        values = head(one, one, one, more).values
+    assert values.tolist() == pytest.approx([np.exp(1.0) - 1, np.exp(2.5) - 1, np.exp(2.5) - 1])
+
+
+@pytest.mark.parametrize("into_trunk", [False, True])
+def test_squared_errors_train_the_head(
+    batch: tuple[Checkpoint, Batch], *, into_trunk: bool
+) -> None:
+    """And the network behind it only where that is asked for; the odds always do."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    objective = RewardModel(Rewards.default(), Regression(into_trunk=into_trunk))
+    objective.begin(network)
+    with torch.no_grad():
+        for part in objective.heads.parameters():
+            part.fill_(0.1)
+    parts = objective.loss(network, packed).parts
+    trunk = list(network.trunk.parameters())
+    for name in ("page", "titles"):
+        slopes = torch.autograd.grad(
+            parts[name].nats, [*trunk, *objective.heads.parameters()], retain_graph=True,
+            allow_unused=True, materialize_grads=True,
+        )  # fmt: skip
+        reached = [bool(slope.abs().sum() > 0) for slope in slopes]
+        assert any(reached[: len(trunk)]) is into_trunk
+        assert any(reached[len(trunk) :])
+    slopes = torch.autograd.grad(parts["odds"].nats, trunk)
+    assert all(bool(slope.abs().sum() > 0) for slope in slopes)
+
+
 def test_the_odds_count_beside_the_errors(batch: tuple[Checkpoint, Batch]) -> None:
     """The loss is its three parts, by their shares; the odds' is WBC's own of the same titles."""
     checkpoint, packed = batch
