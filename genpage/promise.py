@@ -76,7 +76,8 @@ def means(worth: FloatArray) -> FloatArray:
     """(P,) of the worths of a row's titles (n,), in the order in which they stand."""
     if not len(worth):
         return np.zeros(PROMISES, np.float32)
-    return _means(worth[None], np.ones((1, len(worth)), np.bool_))[0]
+    found: FloatArray = _means(worth[None], np.ones((1, len(worth)), np.bool_))[0]
+    return found
 
 
 def _means(worth: FloatArray, there: BoolArray) -> FloatArray:
