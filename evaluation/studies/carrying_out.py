@@ -15,7 +15,7 @@ from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
 from genpage.errors import GenPageError
 
-_FINISHED = "finished.json"
+_FINISHED = "finished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ def carry_out(
     """Run what is not finished, or everything by ``force``; publish into ``out``."""
     for study in studies:
         own = workshop.of(study.name)
-        marker = own.steps / _FINISHED
+        marker = own.steps / f"{_FINISHED}.json"
         if force:
             own.forget()
         elif (finished := _finished(marker, out, study.name)) is not None:
@@ -56,8 +56,7 @@ def carry_out(
             yield Outcome(study.name, None, failure=error)
             continue
         document = publish(study, findings, out, command(study))
-        marker.parent.mkdir(parents=True, exist_ok=True)
-        marker.write_text(json.dumps(document), "utf-8")
+        own.keep(_FINISHED, document)
         yield Outcome(study.name, document, cpu_s=time.process_time() - began)
 
 

@@ -164,15 +164,20 @@ class Workshop:
         if path.is_file():
             return json.loads(path.read_bytes())
         self.tell(name)
-        result = json.loads(json.dumps(compute()))
+        return self.keep(name, compute())
+
+    def keep(self, name: str, result: object) -> object:
+        """Write a step's result, whole or not at all; returned as it will be read."""
+        path = self.steps / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(result)
         unfinished = path.with_suffix(".partial")
         with unfinished.open("w") as file:
-            json.dump(result, file)
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
         unfinished.replace(path)
-        return result
+        return json.loads(text)
 
     def figures(self, name: str, compute: Callable[[], Sequence[float]]) -> list[float]:
         """A step whose result is a list of numbers."""
