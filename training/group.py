@@ -12,6 +12,8 @@ from typing import TypeVar, cast
 import torch
 import torch.distributed as dist
 
+from genpage.errors import UsageError
+
 _Made = TypeVar("_Made")
 
 
@@ -59,10 +61,19 @@ class Group:
 ALONE = Group()
 
 
+def refuse_others() -> None:
+    """For a command that only one process can run: `UsageError` where torchrun started several."""
+    if _processes() > 1:
+        raise UsageError(
+            "this command trains in one process; start it without torchrun. Several train together "
+            "in `genpage train pretrain`, `wbc` and `reward-model`."
+        )
+
+
 @contextmanager
 def joined() -> Iterator[Group]:
     """The group that the environment names (torchrun's variables), until it is left."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if _processes() == 1:
         yield ALONE
         return
     if torch.cuda.is_available():
@@ -88,6 +99,10 @@ def shared(weight: torch.Tensor) -> torch.Tensor:
     everywhere = weight.detach().clone()
     dist.all_reduce(everywhere)
     return everywhere / dist.get_world_size()
+
+
+def _processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
 
 
 def _device() -> torch.device:

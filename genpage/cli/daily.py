@@ -54,10 +54,12 @@ class Histories(Command):
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
+        from training.group import refuse_others
         from training.partial import PartialRun
         from training.pretrain import Pretraining
         from training.updates import Cadence, Updates
 
+        refuse_others()
         refuse_existing(self.out, force=self.force)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -154,8 +156,10 @@ class Daily(Command):
         from dataset.folder import DataFolder
         from model.checkpoint import Checkpoint
         from training.continuing import objective_of
+        from training.group import refuse_others
         from training.updates import Cadence, Updates
 
+        refuse_others()
         refuse_existing(self.out, force=self.force)
         day_start(self.day)
         if self.threads is not None:

@@ -55,8 +55,10 @@ class DailyCycle(Command):
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
+        from training.group import refuse_others
         from training.journal import Journal
 
+        refuse_others()
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)

@@ -308,3 +308,22 @@ def test_days_that_are_missing_or_empty_are_gone_over(
     assert [line["day"] for line in lines] == list(DAYS[1:])
     assert [line["before"]["questions"] > 0 for line in lines] == [False, False, True]
     assert [line["questions"] > 0 for line in lines[:2]] == [False, False]
+
+
+@pytest.mark.parametrize("command", [["daily"], ["train", "daily", "--day", DAYS[1]]])
+def test_one_process_goes_through_the_days(
+    command: list[str],
+    service: Path,
+    start: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Several, as torchrun starts them, would write over each other: refused, nothing written."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    flags = ["--data", str(service), "--from", str(start), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as ended:
+        main([*command, *flags])
+    assert ended.value.code == 2
+    assert "without torchrun" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
