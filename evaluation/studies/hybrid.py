@@ -49,6 +49,7 @@ def run(workshop: Workshop) -> Findings:
         Axes("entities of a row decoded one by one", "true page reward", log="x"),
         workshop.simulated,
         notes=(
+            f"By the pretrained model (`{workshop.scale.size}`, {workshop.scale.steps} steps). "
             "At 1 a row's first title and its fill come from the same scores: nothing but the row "
             "itself is decoded before. At 20 every title sees all before it. Pages are greedy, of "
             "10 rows with 20 titles, for the same visits; differences are paired."

@@ -67,6 +67,7 @@ def run(workshop: Workshop) -> Findings:
         Axes("hours since the play", "change of the page's first three rows", log="x"),
         f"{workshop.simulated} The play that is added is made up: a title drawn for the member.",
         notes=(
+            f"By the pretrained model (`{workshop.scale.size}`, {workshop.scale.steps} steps). "
             "Each visit's page is decoded twice: as it was, and as if the member had played one "
             "more title so many hours before. *Closer to it* is by how much the mean content "
             "cosine of the first three rows to that title rises, *titles changed* the share of "
