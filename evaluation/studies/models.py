@@ -29,10 +29,10 @@ def classified(workshop: Workshop) -> Path:
     )
 
 
-def unprepared(workshop: Workshop) -> Path:
-    """WBC from nothing, for as many steps as both take: what pretraining is compared with."""
+def unprepared(workshop: Workshop, steps: int) -> Path:
+    """WBC from nothing: what pretraining is compared with."""
     return workshop.trained(
-        "wbc-alone", WeightedClassification(Rewards.default()), steps=2 * workshop.scale.steps
+        f"wbc-alone-{steps}", WeightedClassification(Rewards.default()), steps=steps
     )
 
 
