@@ -50,6 +50,9 @@ _BINS = 5
 # Keeps an exponential in bounds: odds of twelve to one are as good as any title's, and what a
 # network promises beyond them is what a policy would be paid for, and members would not.
 _LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
+# About what an examined place loses by a title that nobody wants: the head's weights are learnt in
+# units of it, so that a step of the usual rate is a small one.
+_UNIT = 0.02
 # A predicted reward that says nothing of what came must not steer anything.
 LEAST_CORRELATION = 0.05
 
@@ -104,7 +107,7 @@ class ValueHead(nn.Module):
         odds = torch.expm1((self.scale * told).clamp(_LEAST_LOGIT, _MOST_LOGIT))
         matched: torch.Tensor = self.match(before)[:, 0] * odds
         whole: torch.Tensor = self.whole(after)[:, 0]
-        return Worths((whole + matched).float(), logits.float())
+        return Worths(_UNIT * (whole + matched).float(), logits.float())
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,6 +1,7 @@
 """The reward model: sums by hand, what it learns, when it is refused, what it says of pages."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +68,8 @@ def test_a_titles_value_by_hand() -> None:
     found = head(before, after, output, beside)
     logit = 0.3 - 0.2 + 0.4
     assert found.logits.tolist() == pytest.approx([logit])
-    assert found.values.tolist() == pytest.approx([(0.5 + 0.1) * (np.exp(logit) - 1) + 2.0 * 0.25])
+    by_hand = (0.5 + 0.1) * (np.exp(logit) - 1) + 2.0 * 0.25
+    assert found.values.tolist() == pytest.approx([0.02 * by_hand])
 
 
 def test_nobody_is_worth_more_than_the_best() -> None:
@@ -77,7 +79,7 @@ def test_nobody_is_worth_more_than_the_best() -> None:
         head.match.bias.fill_(1.0)
         one, more = torch.ones(3, 1), torch.tensor([0.0, 5.0, 50.0])
         values = head(one, one, one, more).values
-    assert values.tolist() == pytest.approx([np.exp(1.0) - 1, np.exp(2.5) - 1, np.exp(2.5) - 1])
+    assert (values / 0.02).tolist() == pytest.approx([math.e - 1, *[math.exp(2.5) - 1] * 2])
 
 
 @pytest.mark.parametrize("into_trunk", [False, True])
