@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
+from model.trunk import RMSNorm, SwiGLU
 from training.group import ALONE, Group
 from training.pretrain import Pretraining
 from training.run import Options, Run
@@ -158,6 +160,31 @@ def test_shards_are_shared_out_evenly(service: Path, tmp_path: Path) -> None:
         Run(chosen, Pretraining(), Group(0, 2))
     with pytest.raises(DatasetError, match=r"too few for 1000 shards"):
         Run(replace(chosen, shards=1000), Pretraining())
+
+
+def test_recomputed_activations_change_nothing(service: Path, tmp_path: Path, alone: Path) -> None:
+    """The same curve, to the bit."""
+    chosen = replace(options(service, tmp_path / "c"), recompute=True)
+    Run(chosen, Pretraining()).train(lambda _: None)
+    pairs = zip(curve(tmp_path / "c"), curve(alone), strict=True)
+    assert all((mine.loss, mine.gradient) == (own.loss, own.gradient) for mine, own in pairs)
+
+
+def test_what_works_on_each_token_alone_is_compiled(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Norms and SwiGLU, for any number of tokens; attention's shapes differ from batch to batch."""
+    compiled: list[tuple[type, object]] = []
+
+    def note(self: nn.Module, **settings: object) -> None:
+        compiled.append((type(self), settings["dynamic"]))
+
+    monkeypatch.setattr(nn.Module, "compile", note)
+    chosen = replace(options(service, tmp_path / "c"), compiled=True, steps=1)
+    Run(chosen, Pretraining()).train(lambda _: None)
+    layers = 2
+    assert compiled.count((SwiGLU, True)) == layers
+    assert compiled.count((RMSNorm, True)) == len(compiled) - layers == 2 * layers + 1
 
 
 def test_a_group_of_one_adds_nothing() -> None:
