@@ -5,7 +5,7 @@ from evaluation.cold_start import cold_start
 from evaluation.intervals import Estimate
 from evaluation.source import Period, Source
 from evaluation.studies.findings import Axes, Findings, Row
-from evaluation.studies.models import pretrained
+from evaluation.studies.models import asked_days, asked_model
 from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
 from genpage.catalog import SECONDS_A_DAY
@@ -13,10 +13,10 @@ from model.checkpoint import Checkpoint
 
 
 def run(workshop: Workshop) -> Findings:
-    """Rank the unseen titles of the held-out days' events."""
-    held_out = workshop.held_out()
-    period = Period(held_out[0], day_of(day_start(held_out[-1]) + SECONDS_A_DAY))
-    checkpoint = Checkpoint.load(pretrained(workshop))
+    """Rank the unseen titles of the events since training's end."""
+    asked = asked_days(workshop)
+    period = Period(asked[0], day_of(day_start(asked[-1]) + SECONDS_A_DAY))
+    checkpoint = Checkpoint.load(asked_model(workshop))
     source = Source.read(workshop.data(), period.last)
     found = cold_start(source, checkpoint, period, period.start, seed=workshop.scale.seed)
     rows = []
@@ -34,9 +34,11 @@ def run(workshop: Workshop) -> Findings:
         Axes("HR@10 on titles unseen in training", ""),
         workshop.simulated,
         notes=(
-            f"{found.titles} titles of the catalog that nobody had before the held-out days are "
-            "ranked for each event with one of them. *genre* is how popular their genres were, "
-            "*neighbours* how near their content is to what the member had last."
+            f"{found.titles} titles of the catalog that nobody had before the last {len(asked)} "
+            "days, which the model has not seen, are ranked for each event with one of them. "
+            "*genre* is how popular their genres were, *neighbours* how near their content is to "
+            "what the member had last. The model is the one that the study of daily updates "
+            "begins with: pretrained, then asked after every event of the days before."
         ),
         unplotted=("uplift",),
     )

@@ -10,6 +10,7 @@ import numpy as np
 from dataset.day import day_of, day_start
 from evaluation.intervals import difference_of
 from evaluation.studies.findings import Axes, Findings, Row
+from evaluation.studies.models import asked_days, asked_model
 from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
 from genpage.catalog import SECONDS_A_DAY
@@ -17,7 +18,6 @@ from model.checkpoint import Checkpoint
 from training.pretrain import Pretraining
 from training.updates import Cadence, Slice, Updates
 
-MOST_DAYS = 14
 # How far back the updated model is asked about what it learnt.
 AGES = (1, 7, 14)
 _FIGURE = "hr10"
@@ -25,10 +25,8 @@ _FIGURE = "hr10"
 
 def run(workshop: Workshop) -> Findings:
     """One model goes on every day, the other stays; then what the first has forgotten."""
-    days = workshop.data().days()
-    count = min(MOST_DAYS, len(days) // 2)
-    asked = days[-count:]
-    base = _base(workshop, asked[0])
+    days, asked = workshop.data().days(), asked_days(workshop)
+    count, base = len(asked), asked_model(workshop)
     fresh, stale = {}, {}
     for day in asked:
         fresh[day] = _told(workshop, f"daily-fresh-{day}", partial(_updated, workshop, base, day))
@@ -69,19 +67,6 @@ def run(workshop: Workshop) -> Findings:
         ),
         unplotted=("difference", "older days"),
     )
-
-
-def _base(workshop: Workshop, until: str) -> Path:
-    """Pretrained, then trained on all next titles before ``until``."""
-    out = workshop.folder / "checkpoints" / "daily-base"
-    if not out.is_dir():
-        start = workshop.trained("daily-pretrained", Pretraining(), to=until)
-        updates = Updates(workshop.data(), Checkpoint.load(start), Pretraining())
-        workshop.tell("training daily-base")
-        first = workshop.data().days()[0]
-        updates.pass_over(first, until, Cadence(), lambda _share, _nats: None)
-        updates.checkpoint().save(out)
-    return out
 
 
 def _updated(workshop: Workshop, base: Path, day: str) -> Mapping[str, object]:

@@ -4,7 +4,7 @@ Each is trained once (`Workshop.trained`) and stands on the one before. A stage 
 is in every study that compares stages.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,10 @@ from training.pretrain import Pretraining
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
 from training.rl.run import ReinforcementRun, Settings
+from training.updates import Cadence, Updates
 from training.wbc import WeightedClassification
+
+_MOST_DAYS = 14
 
 
 def pretrained(workshop: Workshop) -> Path:
@@ -57,6 +60,26 @@ def reinforced(workshop: Workshop) -> Path:
             to=workshop.held_out()[0],
         )
         run.train(lambda _line: None)
+    return out
+
+
+def asked_days(workshop: Workshop) -> Sequence[str]:
+    """The days at the data's end that the model of next titles has not seen: half, at most 14."""
+    days = workshop.data().days()
+    return days[-min(_MOST_DAYS, len(days) // 2) :]
+
+
+def asked_model(workshop: Workshop) -> Path:
+    """Pretrained, then trained on all next titles before `asked_days`."""
+    out = workshop.folder / "checkpoints" / "daily-base"
+    if not out.is_dir():
+        until = asked_days(workshop)[0]
+        start = workshop.trained("daily-pretrained", Pretraining(), to=until)
+        updates = Updates(workshop.data(), Checkpoint.load(start), Pretraining())
+        workshop.tell("training daily-base")
+        first = workshop.data().days()[0]
+        updates.pass_over(first, until, Cadence(), lambda _share, _nats: None)
+        updates.checkpoint().save(out)
     return out
 
 
