@@ -78,7 +78,7 @@ def test_a_page_is_told_row_by_row_and_counted() -> None:
     """Ten rows as the naive twin decodes them, then one ending with its figures."""
     page = plan(CATALOG)
     model = FakeModel.of(CATALOG)
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     engine.submit(page.job(model))
     outputs = run(engine)
     assert rows_of(outputs) == page.naive(model)
@@ -151,7 +151,7 @@ def test_pages_that_share_a_head_share_its_calls() -> None:
     heads = [Counting(30, 600, seed=n) for n in range(2)]
     for head in heads:
         head.calls = []
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     for name, head in zip("abc", (heads[0], heads[0], heads[1]), strict=True):
         page = of_member(name, plan(CATALOG, rows=1))
         engine.submit(page.job(replace(model, head=head), name))
