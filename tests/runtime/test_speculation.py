@@ -69,9 +69,9 @@ def test_where_nothing_can_be_foreseen_drafting_ends() -> None:
     page = plan(library(entities=2_000, rows=60), rows=40)
     model = FakeModel.of(page.catalog)
     pace = Pace()
-    rows, passes = decode(page.job(model), model, pace)
+    rows, _ = decode(page.job(model), model, pace)
     assert tuple(rows) == page.naive(model)
-    assert pace.chance("entity near") < 0.35
+    assert pace.chance("entity near") < 0.5
     drafted = decode(page.job(model), model, pace)[1]
     plain = decode(page.job(model), model, None)[1]
     assert sum(drafted) < 1.1 * sum(plain)
