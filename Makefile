@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime streaming api web deploy benchmarks tests scripts
+SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime rollout streaming api web deploy benchmarks tests scripts
 
 .PHONY: help setup setup-browser setup-services services demo test check format lock modules bench clean
 

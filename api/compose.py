@@ -4,20 +4,26 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import gettempdir
 
 from structlog.typing import FilteringBoundLogger
 
-from api.active import ActiveBundle
 from api.fill import Filled, fill
+from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from api.tracing import to_collector
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
+from rollout.active import ActiveBundle
+from rollout.bringer import Settings as RolloutSettings
+from rollout.rollout import Rollout
+from rollout.source import Sources
 from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.model import LoadedModel, LoadSettings
@@ -29,10 +35,12 @@ from streaming.broker import Broker
 from streaming.direct import DirectSink
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore, MemoryPromptCache
-from streaming.ports import ContextStore
+from streaming.ports import ContextStore, Vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_epoch import RedisEpoch
+from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
@@ -55,6 +63,10 @@ class Settings:
     redis_url: str | None = None
     # A collector's whole URL.
     otlp_endpoint: str | None = None
+    # What this server is called in statuses, and where bundles may come from beside ``file:``.
+    replica: str = "genpage"
+    checkpoint_sources: tuple[str, ...] = ()
+    swap_stagger_s: float = 5.0
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -63,7 +75,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     Raises `BundleError`, `RulesError`, `DatasetError` or `UsageError` for what it is given.
     """
     models = Registry[LoadedModel]()
-    model = _model(settings, log)
+    model, remembered = _model(settings, log)
     if model is None:
         log.warning("no bundle", hint="give --bundle; until then pages are answered with 503")
     else:
@@ -71,51 +83,106 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
     worker = Worker(Engine(settings.limits))
-    stores = _stores(settings, model, log)
+    stores = _stores(settings, model, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
-    return Server(models, worker, stores, settings.options, log, tracing=tracing)
+    catalog = LiveCatalog(models, log)
+    rollout = Rollout(
+        _rollout_settings(settings),
+        models,
+        worker,
+        log,
+        remembered=remembered,
+        adopt=catalog.adopt,
+        trends=lambda model: stores.trends(None, model.catalog),
+        autoregressive=settings.options.autoregressive,
+    )
+    server = Server(
+        models,
+        worker,
+        stores,
+        settings.options,
+        log,
+        tracing=tracing,
+        catalog=catalog,
+        rollout=rollout,
+    )
+    if isinstance(stores.connection, FilledRedis):
+        stores.connection.when_erased(server.pages.erase)
+    return server
 
 
-def _model(settings: Settings, log: FilteringBoundLogger) -> LoadedModel | None:
-    loading = LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
-    model = _remembered(settings, loading, log)
+def _rollout_settings(settings: Settings) -> RolloutSettings:
+    # Without a folder of the operator's, in one of our own that ends with the server.
+    temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
+    kept = settings.state_dir
+    return RolloutSettings(
+        staging=temporary if kept is None else kept / "bundles",
+        replica=settings.replica,
+        state_dir=kept,
+        sources=Sources(settings.checkpoint_sources),
+        stagger_s=settings.swap_stagger_s,
+        loading=_loading(settings),
+        rules=None if settings.rules is None else Rules.load(settings.rules),
+    )
+
+
+def _loading(settings: Settings) -> LoadSettings:
+    return LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
+
+
+def _model(
+    settings: Settings, log: FilteringBoundLogger
+) -> tuple[LoadedModel | None, ActiveBundle | None]:
+    """The bundle to begin with, and what is remembered of it."""
+    model, active = _remembered(settings, log)
     if model is None and settings.bundle is not None:
-        model = LoadedModel.load(settings.bundle, loading)
+        model = LoadedModel.load(settings.bundle, _loading(settings))
+        active = ActiveBundle(model.version, model.digest, str(settings.bundle.resolve()))
         if settings.state_dir is not None:
-            folder = str(settings.bundle.resolve())
-            ActiveBundle(model.version, model.digest, folder).remember(settings.state_dir)
+            active.remember(settings.state_dir)
     if model is not None and settings.rules is not None:
         model = model.with_rules(Rules.load(settings.rules))
-    return model
+    return model, active
 
 
 def _remembered(
-    settings: Settings, loading: LoadSettings, log: FilteringBoundLogger
-) -> LoadedModel | None:
+    settings: Settings, log: FilteringBoundLogger
+) -> tuple[LoadedModel | None, ActiveBundle | None]:
     """The bundle that was active last, where it is still what it was."""
     if settings.state_dir is None:
-        return None
+        return None, None
     if settings.state_dir.exists() and not settings.state_dir.is_dir():
         raise UsageError(f"--state-dir {settings.state_dir} is a file; give a folder")
     active = ActiveBundle.recall(settings.state_dir, log)
     if active is None:
-        return None
+        return None, None
     try:
-        model = LoadedModel.load(Path(active.folder), loading, digest=active.digest)
+        model = LoadedModel.load(Path(active.folder), _loading(settings), digest=active.digest)
     except BundleError as error:
         log.warning("the bundle that was active is gone", version=active.version, why=str(error))
-        return None
+        return None, None
     if settings.bundle is not None and settings.bundle.resolve() != Path(active.folder):
         log.warning(
             "--bundle is passed over",
             active=active.version,
             why="the version that was active before the restart goes first",
         )
-    return model
+    return model, active
 
 
-def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLogger) -> Stores:
-    memory = MemoryContextStore()
+def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:
+    """Those of the loaded bundles, as they come and go."""
+    return lambda: {model.encoder.digest: model.encoder.kept_tokens for model in models.loaded}
+
+
+def _stores(
+    settings: Settings,
+    model: LoadedModel | None,
+    vocabularies: Vocabularies,
+    log: FilteringBoundLogger,
+) -> Stores:
+    prompts = MemoryPromptCache()
+    memory = MemoryContextStore(prompts=prompts, vocabularies=vocabularies)
     catalog = Catalog.build([], []) if model is None else model.catalog
     trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
@@ -133,10 +200,10 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
     elif model is not None:
         trends.seed(model.trends, model.created_at)
     if settings.redis_url is not None:
-        return _redis_stores(settings, settings.redis_url, memory, trends, filled.newest, log)
+        return _redis_stores(settings, vocabularies, memory, trends, filled.newest, log)
     return Stores(
         contexts=memory,
-        prompts=MemoryPromptCache(),
+        prompts=prompts,
         sink=DirectSink(memory, trends),
         trends=trends.snapshot,
         directory=memory,
@@ -147,7 +214,7 @@ def _stores(settings: Settings, model: LoadedModel | None, log: FilteringBoundLo
 
 def _redis_stores(
     settings: Settings,
-    url: str,
+    vocabularies: Vocabularies,
     data: MemoryContextStore,
     trends: LiveTrends,
     newest: float | None,
@@ -161,27 +228,36 @@ def _redis_stores(
         else:
             log.warning("the context store is away", hint="pages say degraded meanwhile")
 
-    client, recent = RedisClient(url, when_changed=changed), Recent()
-    contexts = RedisContextStore(client, recent)
+    client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
+    contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
     return Stores(
         contexts=contexts,
         prompts=RedisPromptCache(client),
         sink=DirectSink(contexts, trends),
         trends=trends.snapshot,
         newest=newest,
-        event_log=_event_log(settings.kafka, contexts, trends, log),
-        members=RedisMembers(client, contexts, recent),
-        connection=FilledRedis(client, contexts, data.held(), log),
+        event_log=_event_log(settings.kafka, contexts, trends, log, epoch),
+        members=RedisMembers(client, contexts, recent, whole=lambda: epoch.whole),
+        connection=FilledRedis(client, contexts, data.held(), epoch, erasures, log),
     )
 
 
 def _event_log(
-    broker: Broker | None, store: ContextStore, trends: LiveTrends, log: FilteringBoundLogger
+    broker: Broker | None,
+    store: ContextStore,
+    trends: LiveTrends,
+    log: FilteringBoundLogger,
+    epoch: RedisEpoch | None = None,
 ) -> Callable[[Forget, Tracing], EventLog] | None:
     if broker is None:
         return None
 
     def log_of(forget: Forget, tracing: Tracing) -> EventLog:
-        return EventLog(broker, store, trends, log, forget=forget, tracing=tracing)
+        begin = None if epoch is None else epoch.begin
+        made = EventLog(broker, store, trends, log, forget=forget, epoch=begin, tracing=tracing)
+        if epoch is not None:
+            epoch.feed = made.consumer
+        return made
 
     return log_of

@@ -46,6 +46,21 @@ EVENT_BODIES: Final[dict[str, Example]] = {
     },
 }
 
+CHECKPOINT_BODIES: Final[dict[str, Example]] = {
+    "immediate": {
+        "summary": "a bundle of this machine, for everybody once it is checked",
+        "value": {"bundle_uri": "file:///srv/bundles/20260501"},
+    },
+    "canary": {
+        "summary": "for one member in ten at first",
+        "value": {
+            "bundle_uri": "s3://bundles/genpage/20260501",
+            "digest": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+            "rollout": {"strategy": "canary", "share": 0.1, "pages": 500, "seconds": 900},
+        },
+    },
+}
+
 _START: Final[dict[str, Any]] = {  # Any: JSON
     "page_id": PAGE_ID,
     "user_id": "m17",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
+from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from genpage.catalog import Catalog
 from genpage.entity import Entity
@@ -23,6 +24,7 @@ from runtime.limits import Limits
 from runtime.worker import Worker
 from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache
+from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
@@ -96,6 +98,7 @@ class FakeServed:
     version: str = "fake-1"
     digest: str = "f" * 64
     created_at: float = 1_700_000_000.0
+    _bundled: Catalog | None = None
 
     @classmethod
     def of(cls, catalog: Catalog, rules: Rules | None = None) -> "FakeServed":
@@ -113,9 +116,29 @@ class FakeServed:
         )
 
     @property
+    def bundled(self) -> Catalog:
+        """The catalog that it was made with."""
+        return self._bundled or self.catalog
+
+    @property
     def trends(self) -> Trends:
         """No counts from training."""
         return Trends.none(self.catalog)
+
+    def with_catalog(self, catalog: Catalog, trends: Trends) -> "FakeServed":
+        """The same model over a newer snapshot."""
+        del trends
+        encoder = self.encoder.over(self.encoder.vocabulary.grown(catalog))
+        row_tokens, entity_tokens = encoder.vocabulary.item_tokens(catalog)
+        return replace(
+            self,
+            catalog=catalog,
+            head=FakeHead(len(catalog.rows), len(catalog.entities)),
+            row_tokens=row_tokens,
+            entity_tokens=entity_tokens,
+            encoder=encoder,
+            _bundled=self.bundled,
+        )
 
     def with_rules(self, rules: Rules) -> "FakeServed":
         """The same model under other rules."""
@@ -134,6 +157,18 @@ class FakeModels:
     def loaded(self) -> Sequence[FakeServed]:
         """What is in memory."""
         return [] if self.active is None else [self.active]
+
+    def for_member(self, _: str) -> FakeServed | None:
+        """The same for everybody."""
+        return self.active
+
+    def add(self, model: FakeServed) -> None:
+        """It is the one."""
+        self.active = model
+
+    def replace(self, model: FakeServed) -> None:
+        """It is the one."""
+        self.active = model
 
 
 @dataclass(slots=True)
@@ -173,6 +208,7 @@ class FakeServer:
         clock: Clock = time.monotonic,
         log: FilteringBoundLogger | None = None,
         engine: Engine | None = None,
+        tracing: Tracing = OFF,
     ) -> "FakeServer":
         """With embedded stores; the console is on unless ``options`` say otherwise.
 
@@ -180,7 +216,9 @@ class FakeServer:
         ``limits`` and ``clock``. Without ``log``, lines go to the logbook.
         """
         served = served or FakeServed.of(fake_catalog())
-        contexts, prompts, logbook = MemoryContextStore(), MemoryPromptCache(), Logbook()
+        prompts, logbook = MemoryPromptCache(), Logbook()
+        known = {served.encoder.digest: served.encoder.kept_tokens}
+        contexts = MemoryContextStore(prompts=prompts, vocabularies=lambda: known)
         trends = LiveTrends(served.catalog)
         stores = Stores(
             contexts, prompts, DirectSink(contexts, trends), trends.snapshot, directory=contexts
@@ -192,6 +230,8 @@ class FakeServer:
             stores,
             options or Options(console=True),
             log or logbook.logger(),
+            tracing=tracing,
+            catalog=LiveCatalog(models, log or logbook.logger()),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
 

@@ -73,6 +73,8 @@ class LivePage:
         self.spent = Spent()
         # Rows of this page by catalog indices; those of the pages it continues are in the plan.
         self.rows: list[DecodedRow] = []
+        # By row: the probability of each place, empty where nothing was drawn.
+        self.propensities: list[tuple[float, ...]] = []
         self.finish_reason: FinishReason | None = None
         self.problem: Problem | None = None
         # Somebody asked for its end: what the engine gives up is then not taken up again.
@@ -117,11 +119,15 @@ class LivePage:
         frames = sum(map(len, self._frames)) + sum(map(len, self._row_documents))
         return frames + len(self._start) + self.plan.nbytes + _OVERHEAD_BYTES
 
-    def add_row(self, row: DecodedRow, at_ms: float) -> None:
-        """A row was decoded, ``at_ms`` after the page was asked for."""
+    def add_row(self, row: DecodedRow, at_ms: float, propensities: tuple[float, ...] = ()) -> None:
+        """A row was decoded, ``at_ms`` after the page was asked for.
+
+        ``propensities`` are its places' probabilities; empty where nothing was drawn.
+        """
         because = self.plan.because(row.row)
         document = self._cards.row(len(self.rows), row.row, row.entities, at_ms, because)
         self.rows.append(row)
+        self.propensities.append(propensities)
         self._row_documents.append(document)
         self._say("row", document)
 

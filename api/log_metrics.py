@@ -20,6 +20,8 @@ class LogMetrics(Collector):
         lag = GaugeMetricFamily("genpage_kafka_lag", "Messages not yet applied", labels=["topic"])
         for topic, count in consumer.lag.items():
             lag.add_metric([topic], count)
+        for follower in self._log.followers:
+            lag.add_metric([follower.topic.name], follower.lag)
         yield lag
         yield GaugeMetricFamily(
             "genpage_kafka_age_seconds", "Age of the oldest message not yet applied", consumer.age_s
@@ -27,12 +29,14 @@ class LogMetrics(Collector):
         yield GaugeMetricFamily(
             "genpage_kafka_up", "Whether the broker answers", not self._log.away
         )
+        tallies = [consumer.tally, *(follower.tally for follower in self._log.followers)]
         yield CounterMetricFamily(
-            "genpage_kafka_applied", "Messages applied", consumer.tally.applied
+            "genpage_kafka_applied", "Messages applied", sum(each.applied for each in tallies)
         )
         poison = CounterMetricFamily(
             "genpage_dlq", "Messages sent to the dead letters", labels=["topic", "kind"]
         )
-        for (topic, kind), count in consumer.tally.poison.items():
-            poison.add_metric([topic, kind], count)
+        for tally in tallies:
+            for (topic, kind), count in tally.poison.items():
+                poison.add_metric([topic, kind], count)
         yield poison

@@ -1,11 +1,14 @@
 """What is measured, under names that dashboards rely on. One registry a server, none global.
 
-Labels are bounded: routes, reasons and bundle versions, never members or pages.
+Labels are bounded: routes, reasons and bundle versions, never members or pages. Of the versions
+that a server has ever served, the latest few keep their numbers; older ones are let go.
 """
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.process_collector import ProcessCollector
@@ -14,8 +17,11 @@ from api.live_page import LivePage
 from api.plan import Plan
 from runtime.output import PageFinished
 
+# Versions whose numbers are kept: more than are ever loaded, so that none in use is let go.
+VERSIONS: Final = 16
 _FAST = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _SLOW = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_SWAPS = (0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 _AGES = (1.0, 10.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0, 2_592_000.0)
 
 
@@ -40,9 +46,9 @@ class Metrics:
         )
         self._interval = histogram("row_interval_seconds", "From row to row", _FAST, "version")
         self._page = histogram("page_seconds", "Submission to the page's end", _SLOW, "version")
-        self._queue = histogram("queue_seconds", "Waiting for a slot", _FAST)
-        self._prefill = histogram("prefill_seconds", "Running the prompt", _FAST)
-        self._decode = histogram("decode_seconds", "Decoding rows", _SLOW)
+        self._queue = histogram("queue_seconds", "Waiting for a slot", _FAST, "version")
+        self._prefill = histogram("prefill_seconds", "Running the prompt", _FAST, "version")
+        self._decode = histogram("decode_seconds", "Decoding rows", _SLOW, "version")
         self._mask = histogram("mask_build_seconds", "Building a page's eligibility", _FAST)
         self._context_age = histogram(
             "context_age_seconds", "Newest change of the member's context to the request", _AGES
@@ -62,6 +68,11 @@ class Metrics:
         self.pages_live = gauge("pages_live", "Pages being decoded")
         self.pages_waiting = gauge("pages_waiting", "Pages waiting for a slot")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Since the active bundle's export")
+        self.swap = histogram(
+            "swap_seconds", "Taking a bundle's announcement to pages made with it", _SWAPS
+        )
+        # By version, the one used last at the end.
+        self._versions: OrderedDict[str, set[str]] = OrderedDict()
 
     @contextmanager
     def mask_build(self) -> Iterator[None]:
@@ -80,19 +91,45 @@ class Metrics:
     def row(self, page: LivePage, interval_ms: float) -> None:
         """A row was decoded, so long after the one before, or after submission."""
         histogram = self._first_row if len(page.rows) == 1 else self._interval
-        histogram.labels(page.plan.model.version).observe(interval_ms / 1000)
+        version = page.plan.model.version
+        self._use(version)
+        histogram.labels(version).observe(interval_ms / 1000)
 
-    def carried(self, output: PageFinished) -> None:
+    def carried(self, page: LivePage, output: PageFinished) -> None:
         """The engine let go of a page."""
-        timing = output.timing
-        self._queue.observe(timing.queue_ms / 1000)
-        self._prefill.observe(timing.prefill_ms / 1000)
-        self._decode.observe(timing.decode_ms / 1000)
+        timing, version = output.timing, page.plan.model.version
+        self._use(version)
+        self._queue.labels(version).observe(timing.queue_ms / 1000)
+        self._prefill.labels(version).observe(timing.prefill_ms / 1000)
+        self._decode.labels(version).observe(timing.decode_ms / 1000)
         self._prefix_queries.inc(output.prompt_tokens)
         self._prefix_hits.inc(output.cached_prompt_tokens)
 
     def ended(self, page: LivePage, outcome: str) -> None:
         """A page ended, as `api.page_listener.PageListener` is told."""
         version = page.plan.model.version
+        self._use(version).add(outcome)
         self._pages.labels(version, outcome).inc()
         self._page.labels(version).observe(page.spent.total_ms / 1000)
+
+    def _use(self, version: str) -> set[str]:
+        """A version is about to be counted; the outcomes that its pages have had."""
+        outcomes = self._versions.setdefault(version, set())
+        self._versions.move_to_end(version)
+        if len(self._versions) > VERSIONS:
+            self._let_go(*self._versions.popitem(last=False))
+        return outcomes
+
+    def _let_go(self, version: str, outcomes: set[str]) -> None:
+        for outcome in outcomes:
+            self._pages.remove(version, outcome)
+        for histogram in (
+            self._first_row,
+            self._interval,
+            self._page,
+            self._queue,
+            self._prefill,
+            self._decode,
+        ):
+            with suppress(KeyError):  # it has no row, or no end, of this version
+                histogram.remove(version)

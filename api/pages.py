@@ -12,7 +12,7 @@ when the task ends, even where it never took a step.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
@@ -30,6 +30,8 @@ from api.plan import Plan
 from api.planner import Planner
 from api.problems import INTERNAL, problem_of
 from api.served import Served
+from api.withdrawn import without_withdrawn
+from genpage.catalog_changes import CatalogChanges
 from genpage.errors import ConflictError, GenPageError, UnavailableError
 from genpage.grammar import DecodedRow
 from runtime.job import PageJob
@@ -40,6 +42,8 @@ from streaming.tracing import OFF, Tracing
 
 # How long the engine may take to obey; a pass takes a fraction of it. Seconds.
 LAST_STEP_S = 3.0
+# Bundles that pages may be made with in turn: the active one and one on trial.
+_CATALOGS = 2
 
 
 class Pages:
@@ -56,7 +60,9 @@ class Pages:
         autoregressive: int,
         listeners: Sequence[PageListener] = (),
         tracing: Tracing = OFF,
+        changes: Callable[[], CatalogChanges] = CatalogChanges,
     ) -> None:
+        """``changes`` are those of the catalog at this moment: what is withdrawn is not sent."""
         limits = worker.limits
         self.admission = Admission(limit=limits.pages, parallel=limits.batch)
         self.store = store
@@ -66,10 +72,12 @@ class Pages:
         self._log = log
         self._autoregressive = autoregressive
         self._tracing = tracing
+        self._changes = changes
         self._listeners: Sequence[PageListener] = (metrics, *listeners)
         self._tasks = asyncio.TaskGroup()
         self._decoding: dict[LivePage, asyncio.Task[None]] = {}
-        self._cards: Cards | None = None
+        # Of the catalogs that pages were made from last, the latest last.
+        self._cards: list[Cards] = []
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
@@ -227,9 +235,8 @@ class Pages:
         async for output in stream:
             match output:
                 case RowDecoded(at_ms=at_ms):
-                    row = DecodedRow(output.row, output.entities)
-                    page.add_row(row, before_ms + at_ms)
-                    self._metrics.row(page, at_ms - last_ms)
+                    if self._add_row(page, output, before_ms + at_ms):
+                        self._metrics.row(page, at_ms - last_ms)
                     last_ms = at_ms
                     trace.row(at_ms)
                 case PageFinished():
@@ -240,9 +247,17 @@ class Pages:
                     self._failed(page, error)
         return False
 
+    def _add_row(self, page: LivePage, decoded: RowDecoded, at_ms: float) -> bool:
+        """Add a row to the page; False where all of it was withdrawn since the page began."""
+        row = without_withdrawn(decoded, page.plan.model.catalog, self._changes())
+        if row is None:
+            return False
+        page.add_row(DecodedRow(row.row, row.entities), at_ms, row.propensities)
+        return True
+
     def _ended(self, page: LivePage, output: PageFinished) -> bool:
         page.spent = page.spent.plus(output)
-        self._metrics.carried(output)
+        self._metrics.carried(page, output)
         given_up = output.reason == "cancelled" and not page.stopped
         if given_up and not page.watched:
             page.pause()
@@ -268,9 +283,12 @@ class Pages:
             listener.ended(page, outcome)
 
     def _cards_of(self, model: Served) -> Cards:
-        if self._cards is None or self._cards.catalog is not model.catalog:
-            self._cards = Cards(model.catalog)
-        return self._cards
+        for cards in self._cards:
+            if cards.catalog is model.catalog:
+                return cards
+        cards = Cards(model.catalog)
+        self._cards = [*self._cards[1 - _CATALOGS :], cards]
+        return cards
 
 
 @asynccontextmanager

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from api.past import PastModel
 from api.served import Served
 from genpage.context import Context
 from genpage.eligibility import eligible
@@ -69,8 +70,13 @@ class Plan:
         return int(tokens + self.trends.scores.nbytes) + exclude + earlier + events
 
     def decoded(self) -> "Plan":
-        """The plan once nothing more is decoded by it: without the trends, a count a title."""
-        return replace(self, trends=Trends(np.zeros(0, np.float32)))
+        """The plan once nothing more is decoded by it.
+
+        Without the trends, a count a title; and without what decodes: a page is kept for minutes,
+        and a bundle that was swapped out meanwhile is not to be kept with it.
+        """
+        nothing = Trends(np.zeros(0, np.float32))
+        return replace(self, trends=nothing, model=PastModel.of(self.model))
 
     def grammar(self, rows: Sequence[DecodedRow] = ()) -> PageGrammar:
         """The page's grammar behind the ``earlier`` rows and ``rows``; a new one each time."""

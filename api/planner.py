@@ -8,8 +8,9 @@ Nothing is decoded here. Decisions:
    ``engagements`` sent along, and the events that reached the store in the meantime. So nothing
    that the engine has cached is computed again. Its context grows out of the earlier page's, and
    stays within the bound of any history.
-3. Where that no longer fits the model, or the model or catalog changed, the page goes on behind a
-   fresh prompt and the latest rows; the rows before still count as shown.
+3. Where that no longer fits the model, or the bundle changed, the page goes on behind a fresh
+   prompt and the latest rows; the rows before still count as shown. A newer catalog snapshot of
+   the same bundle tells all that its prompt tells, so the page goes on behind that.
 """
 
 import time
@@ -26,6 +27,7 @@ from api.plan import ContextNote, Plan
 from api.prompting import Prompting
 from api.room import check_room, fits
 from api.served import Models, Served
+from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.errors import InputError, NotFoundError, UnavailableError
 from genpage.grammar import DecodedRow
@@ -36,8 +38,8 @@ from streaming.tracing import OFF, Tracing
 from tokenizer.prompt import Prompt
 
 Clock = Callable[[], float]
-# The counts, or those of an earlier clock.
-TrendSource = Callable[[float | None], Trends]
+# The counts, or those of an earlier clock, by the indices of a catalog.
+TrendSource = Callable[[float | None, Catalog], Trends]
 # The most titles that a page and those it continues may exclude together.
 EXCLUDE_LIMIT = 10_000
 
@@ -120,7 +122,7 @@ class Planner:
         acted = [event for event in ground.context.events if event.event_id not in known]
         shown = before.page_rows(page.rows)
         earlier = _carried(before, page.rows, model)
-        if _same(before.model, model):
+        if _speaks(before.model, model):
             tail = model.encoder.continuation(shown, acted, at=request.at)
             tokens = np.concatenate([before.tokens, tail])
             if fits(model, len(tokens), request):
@@ -143,7 +145,7 @@ class Planner:
         return ContextNote(held.version, age_ms, held.known)
 
     async def _ground(self, ask: Ask, before: Plan | None = None) -> _Ground:
-        model = self._models.active
+        model = self._models.for_member(ask.request.user_id)
         if model is None:
             raise UnavailableError("No bundle is loaded yet; start with --bundle, or wait.")
         request = ask.request
@@ -161,7 +163,7 @@ class Planner:
         context = folded(context, request.engagements)
         if not ask.clocked and context.events and context.events[-1].ts > request.at:
             request = replace(request, at=context.events[-1].ts)
-        trends = self._trends(request.at if ask.clocked else None)
+        trends = self._trends(request.at if ask.clocked else None, model.catalog)
         recorded = before is None and not request.engagements
         return _Ground(
             ask,
@@ -207,15 +209,16 @@ def _inherited(ask: Ask, before: PageRequest) -> PageRequest:
     )
 
 
-def _same(left: Served, right: Served) -> bool:
-    same_catalog = left.catalog.version == right.catalog.version
-    return left.digest == right.digest and same_catalog
+def _speaks(before: Served, now: Served) -> bool:
+    """Whether a bundle's tokens of before are good now: the same, or a newer snapshot of it."""
+    old, new = before.encoder.vocabulary, now.encoder.vocabulary
+    return before.digest == now.digest and old.digest in (new.digest, *new.lineage)
 
 
 def _carried(before: Plan, rows: Sequence[DecodedRow], model: Served) -> tuple[DecodedRow, ...]:
     """All rows shown so far, in the model's catalog; what it no longer has is left out."""
     shown = (*before.earlier, *rows)
-    if _same(before.model, model):
+    if before.model.catalog is model.catalog:
         return shown
     places = [
         (model.catalog.row_index(row.row_id), row.entity_ids) for row in before.page_rows(shown)

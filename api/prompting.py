@@ -40,18 +40,23 @@ class Prompting:
         wanted = context.version, anchor_of(request.at)
         if held is not None and (held.context_version, held.anchor) == wanted:
             kept = encoder.restored(KeptHistory(held.summary, held.history), context, request.at)
-            return encoder.assemble(
-                profile=context.profile,
-                summary=kept.summary,
-                history=kept.history,
-                injection=injection,
-                at=request.at,
-                device=request.device,
-                last_ts=events[-1].ts,
-            )
+            if _tokens_of(kept, encoder.vocabulary.size):
+                return encoder.assemble(
+                    profile=context.profile,
+                    summary=kept.summary,
+                    history=kept.history,
+                    injection=injection,
+                    at=request.at,
+                    device=request.device,
+                    last_ts=events[-1].ts,
+                )
         prompt = encoder.encode(context, request, injection)
         kept = encoder.kept(prompt, context, request.at)
-        await self._hold(user_id, vocabulary, CachedHistory(*wanted, kept.summary, kept.history))
+        start = encoder.window.start(context.dropped + len(events))
+        oldest = max(context.dropped, start - encoder.window.summarised)
+        last = start + encoder.window.events
+        encoded = CachedHistory(*wanted, kept.summary, kept.history, oldest, last)
+        await self._hold(user_id, vocabulary, encoded)
         return prompt
 
     async def _hold(self, user_id: str, vocabulary: str, encoded: CachedHistory) -> None:
@@ -59,3 +64,11 @@ class Prompting:
             await self._cache.put(user_id, vocabulary, encoded)
         except UnavailableError:
             return
+
+
+def _tokens_of(kept: KeptHistory, size: int) -> bool:
+    """Whether these are tokens of a vocabulary; a damaged value may hold anything."""
+    return all(
+        not len(part) or (part.min() >= 0 and part.max() < size)
+        for part in (kept.summary, kept.history)
+    )

@@ -55,3 +55,7 @@ class Models(Protocol):
     def loaded(self) -> Sequence[Served]:
         """All that are in memory."""
         ...
+
+    def for_member(self, user_id: str) -> Served | None:
+        """What this member's next page gets: `active`, unless another one is on trial."""
+        ...

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
+from api.admin_gate import AdminAccess
 from api.auth import Keys
+from api.checkpoint_log import CheckpointLog
+from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
 from api.page_store import Keeping, PageStore
@@ -16,12 +19,18 @@ from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
 from api.served import Models
+from api.state_metrics import StateMetrics
+from api.trial_listener import TrialListener
+from genpage.catalog_changes import CatalogChanges
 from genpage.errors import UsageError
+from rollout.rollout import Rollout
 from runtime.worker import Worker
 from streaming.applier import Forget
 from streaming.beside import Beside
+from streaming.catalog_messages import read_change
 from streaming.event_log import EventLog
 from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
+from streaming.topics import CATALOG
 from streaming.tracing import OFF, Tracing
 
 
@@ -34,6 +43,9 @@ class Options:
     autoregressive: int = 4
     grace_s: float = 10.0
     console: bool = False
+    # What this server's bundles are announced under.
+    model_name: str = "genpage"
+    admin: AdminAccess = field(default_factory=AdminAccess)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be served with, naming the option."""
@@ -85,20 +97,32 @@ class Server:
         log: FilteringBoundLogger,
         *,
         tracing: Tracing = OFF,
+        catalog: LiveCatalog[Any] | None = None,
+        rollout: Rollout | None = None,
     ) -> None:
         self.models = models
+        self.catalog = catalog
+        self.rollout = rollout
+        self.checkpoint_log: CheckpointLog | None = None
         self.worker = worker
         self.stores = stores
         self.options = options
         self.log = log
         self.tracing = tracing
         self.metrics = Metrics()
+        self.metrics.registry.register(StateMetrics(self))
         self.event_log = (
             None if stores.event_log is None else stores.event_log(self.forget, tracing)
         )
         self.sink = stores.sink if self.event_log is None else self.event_log.sink
         if self.event_log is not None:
             self.metrics.registry.register(LogMetrics(self.event_log))
+            if catalog is not None:
+                self.event_log.follow(CATALOG, read_change, catalog.apply)
+            if rollout is not None:
+                self.checkpoint_log = CheckpointLog(
+                    rollout, self.event_log, options.model_name, log
+                )
         self._running = AsyncExitStack()
         prompting = Prompting(stores.prompts)
         self.planner = Planner(
@@ -116,16 +140,26 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
+            listeners=() if rollout is None else (TrialListener(rollout),),
             tracing=tracing,
+            changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
 
     async def __aenter__(self) -> Self:
         self.worker.start()
         await self.pages.__aenter__()
+        if self.catalog is not None:
+            await self._running.enter_async_context(self.catalog)
+        if self.rollout is not None:
+            await self._running.enter_async_context(self.rollout)
         if self.stores.connection is not None:
             await self._running.enter_async_context(self.stores.connection)
         if self.event_log is not None:
             await self._running.enter_async_context(self.event_log)
+        if self.checkpoint_log is not None:
+            await self._running.enter_async_context(self.checkpoint_log)
+        if self.rollout is not None:
+            self.rollout.announce_start()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -141,14 +175,43 @@ class Server:
         await self.tracing.close()
 
     @property
+    def parts(self) -> dict[str, str]:
+        """The state of each part: ``ok``, one that heals by itself, or one that does not."""
+        connection = self.stores.connection
+        return {
+            "bundle": "none" if self.models.active is None else "ok",
+            "engine": "ok" if self.worker.alive else "dead",
+            "admission": "draining" if self.draining else "ok",
+            "context-store": "ok" if connection is None or connection.available else "away",
+            "events": "ok" if self.event_log is None else self.event_log.state,
+            "catalog": self.catalog_state,
+        }
+
+    @property
     def draining(self) -> bool:
         """Whether the end has been announced."""
         return self.pages.admission.closed
 
     def degraded(self) -> tuple[str, ...]:
         """What pages are made without at this moment, beside what their own reading finds."""
-        away = self.event_log is not None and self.event_log.away
-        return ("events",) if away else ()
+        away = []
+        if self.event_log is not None and self.event_log.stale:
+            away.append("events")
+        if self.catalog_state in {"ended", "stale"}:
+            away.append("catalog")
+        return tuple(away)
+
+    @property
+    def catalog_state(self) -> str:
+        """How the catalog's changes arrive: a follower's state, or ``stale`` where none is built.
+
+        ``ok`` too without a broker, since nothing changes then.
+        """
+        if self.catalog is not None and self.catalog.failed:
+            return "stale"
+        log = self.event_log
+        followers = [] if log is None else [f for f in log.followers if f.topic is CATALOG]
+        return followers[0].state if followers else "ok"
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""

@@ -23,6 +23,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn, Self
 
+from deploy.tied import Tied
+
 ROOT = Path(__file__).resolve().parents[1]
 POM = ROOT / "deploy" / "kafka" / "pom.xml"
 # Beside the packages: `make clean` need not fetch them again.
@@ -52,6 +54,7 @@ class Service(ABC):
         self.folder = folder
         self.port = port or free_port()
         self._process: subprocess.Popen[bytes] | None = None
+        self._tied: Tied | None = None
 
     def __enter__(self) -> Self:
         self.start()
@@ -82,6 +85,10 @@ class Service(ABC):
             self._process = subprocess.Popen(  # noqa: S603 - our own command line
                 self._command(), stdout=out, stderr=out, cwd=self.folder, start_new_session=True
             )
+        if self._tied is not None:
+            self._tied.loose()
+        # It does not outlive us, whatever ends us.
+        self._tied = Tied(self._process.pid)
         try:
             self._wait(self._process, log)
         except BaseException:
@@ -113,14 +120,16 @@ class Service(ABC):
             time.sleep(_POLL_S)
 
     def _end(self, how: signal.Signals) -> None:
-        if self._process is None or self._process.poll() is not None:
-            return
-        self._process.send_signal(how)
-        try:
-            self._process.wait(_ENDS_S)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None and self._process.poll() is None:
+            self._process.send_signal(how)
+            try:
+                self._process.wait(_ENDS_S)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait()
+        if self._tied is not None:
+            self._tied.loose()
+            self._tied = None
 
     @abstractmethod
     def _command(self) -> Sequence[str | Path]:

@@ -59,6 +59,12 @@ class Catalog:
             digest.update(repr(noun).encode())
         return digest.hexdigest()[:12]
 
+    def prepare(self) -> None:
+        """Build all columns now, so that no request waits for them."""
+        for name, kept in vars(Catalog).items():
+            if isinstance(kept, cached_property):
+                getattr(self, name)
+
     # The columns below are built once a snapshot, off any request's path.
 
     @cached_property

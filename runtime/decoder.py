@@ -26,7 +26,7 @@ from runtime.draft import NO_DRAFT, Drafter, Step
 from runtime.job import PageJob
 from runtime.pace import Pace
 from runtime.prefix import common_prefix
-from runtime.writer import PageWriter
+from runtime.writer import PageWriter, Written
 
 
 class Decoder:
@@ -79,14 +79,14 @@ class Decoder:
         self.pending = self.pending[fed:]
         return not len(self.pending)
 
-    def take(self, scores: FloatArray) -> tuple[DecodedRow, ...]:
+    def take(self, scores: FloatArray) -> tuple[Written, ...]:
         """Decide by the scores (n, R + E) behind the last pending token and each of the draft.
 
         Returns the rows that this finished. Sets ``pending``, and ``reason`` at the page's end.
         Raises `ArtefactError` where a score is not a number. ``scores`` must stay as they are.
         """
         draft, self._draft = self._draft, NO_DRAFT
-        rows: list[DecodedRow] = []
+        rows: list[Written] = []
         accepted = 0
         while True:
             row = self._decide(scores[accepted])
@@ -104,7 +104,7 @@ class Decoder:
             self._draft = self._drafter.draft(self._writer, room)
         return tuple(rows)
 
-    def _decide(self, scores: FloatArray) -> DecodedRow | None:
+    def _decide(self, scores: FloatArray) -> Written | None:
         if self._drafter is not None:
             self._drafter.seen(self._writer.place, scores)
         self.pending, row = self._writer.decide(scores)

@@ -1,18 +1,36 @@
 """A vocabulary with its two tables, growing together: how a title newer than the export serves.
 
 A new entity's vectors are its kind's fallback fused with its own content (METHOD, "Semantic
-embedding fusion"), on the input and on the output side; a new row's are its fallback's.
+embedding fusion"), on the input and on the output side; a new row's are its fallback's. One whose
+content changes gets another token, so that KV computed for what it was cannot be hit; what the
+bundle knows keeps what it learnt, whatever its document says.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from genpage.catalog import Catalog
+from genpage.entity import Entity
+from genpage.errors import InputError
 from runtime.arrays import FloatArray, IntArray
 from runtime.tables import FusedTable
 from tokenizer.content import ContentEncoder
 from tokenizer.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Newcomer:
+    """An entity newer than the bundle, with the content that its vectors were made of."""
+
+    entity: Entity
+    content: FloatArray  # (C,)
+
+    def alike(self, other: "Newcomer") -> bool:
+        """Whether the same vectors come of it."""
+        same_kind = self.entity.kind == other.entity.kind
+        return same_kind and np.array_equal(self.content, other.content)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,32 +41,54 @@ class Lexicon:
     inputs: FusedTable
     outputs: FusedTable
     encoder: ContentEncoder
+    newcomers: Mapping[str, Newcomer] = field(default_factory=dict)
 
     def covering(self, catalog: Catalog) -> "Lexicon":
         """With every row and entity of the catalog; itself where nothing is new.
 
         What it has keeps its token and vectors, so KV of known tokens stays good.
         """
-        vocabulary = self.vocabulary.grown(catalog)
+        newcomers = {**self.newcomers, **self._unmet(catalog)}
+        renewed = [
+            id_ for id_, before in self.newcomers.items() if not before.alike(newcomers[id_])
+        ]
+        vocabulary = self.vocabulary.renewed(renewed).grown(catalog)
         if vocabulary is self.vocabulary:
-            return self
+            return self if newcomers == self.newcomers else replace(self, newcomers=newcomers)
         new = range(self.vocabulary.size, vocabulary.size)
         fallbacks = np.array([vocabulary.fallback_of(token) for token in new], np.int32)
         content = np.zeros((len(new), self.encoder.dim), np.float32)
         for place, token in enumerate(new):
             item = vocabulary.item(token)
-            index = None
             if item is not None and item.noun == "entity":
-                index = catalog.entity_index(item.id)
-            if index is not None:
-                content[place] = self.encoder.encode([catalog.entities[index]])[0]
+                content[place] = newcomers[item.id].content
         return Lexicon(
             vocabulary,
             self.inputs.extended(fallbacks, content),
             self.outputs.extended(fallbacks, content),
             self.encoder,
+            newcomers,
         )
 
     def output_vectors(self, tokens: IntArray) -> FloatArray:
         """(n,) tokens -> (n, d) what a hidden state is multiplied with for their scores."""
         return self.outputs.rows[tokens]
+
+    def _unmet(self, catalog: Catalog) -> dict[str, Newcomer]:
+        """The catalog's entities that the bundle lacks, where their document was not met yet."""
+        unmet: dict[str, Newcomer] = {}
+        for entity in catalog.entities:
+            before = self.newcomers.get(entity.id)
+            if before is None and self.vocabulary.is_known_entity(entity.id):
+                continue
+            if before is None or before.entity != entity:
+                unmet[entity.id] = Newcomer(entity, self._content(entity))
+        return unmet
+
+    def _content(self, entity: Entity) -> FloatArray:
+        """(C,) zeros where it cannot be told: the fallback of its kind stands for it."""
+        try:
+            content: FloatArray = self.encoder.encode([entity])[0]
+        except InputError:
+            return np.zeros(self.encoder.dim, np.float32)
+        return content

@@ -47,6 +47,8 @@ class LoadedModel:
     trends: Trends
     encoder: PromptEncoder
     settings: LoadSettings
+    # The catalog that it was exported with, which all snapshots are made from.
+    bundled: Catalog
 
     @classmethod
     def load(
@@ -97,6 +99,7 @@ class LoadedModel:
             trends=contents.trends,
             encoder=encoder,
             settings=settings,
+            bundled=contents.catalog,
         )
 
     @property

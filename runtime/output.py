@@ -24,13 +24,15 @@ class Timing:
 class RowDecoded:
     """A finished row, by catalog indices.
 
-    ``at_ms`` is the time since submission.
+    ``at_ms`` is the time since submission. ``propensities`` are the probabilities of the places,
+    each given all before it, the first with its row's; empty where nothing was drawn.
     """
 
     page_id: str
     row: int
     entities: tuple[int, ...]
     at_ms: float
+    propensities: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ class VerifiedFolder:
                 f"{self.folder / name} holds {array.dtype} {array.shape}, the manifest promises "
                 f"float32 {shape}; export the checkpoint again."
             )
+        if not np.isfinite(array).all():
+            raise BundleError(f"{self.folder / name} holds NaN or infinities: training diverged.")
         return array
 
     # Any: of whatever type the content encoder chose.

@@ -5,6 +5,8 @@ are decided one by one, and the scores that decide the last of them fill the res
 Pure: it knows neither KV nor chunks, so a copy can write on with scores that are only a guess.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from genpage.grammar import DecodedRow
@@ -12,6 +14,7 @@ from genpage.page import FinishReason
 from runtime.arrays import FloatArray, IntArray
 from runtime.job import PageJob
 from runtime.noise import gumbel
+from runtime.propensity import propensities
 from runtime.selection import Values, top
 
 # Where on a page a decision stands: (number of the row on the page, 0) is the opening of a row,
@@ -21,6 +24,14 @@ Place = tuple[int, int]
 _NOTHING: IntArray = np.array([], np.int32)
 # A float32 score divided by less would overflow; this cold, noise decides between equals alone.
 _COLDEST = 1e-200
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished row. ``propensities`` as in `runtime.output.RowDecoded`."""
+
+    row: DecodedRow
+    propensities: tuple[float, ...]
 
 
 class PageWriter:
@@ -40,6 +51,8 @@ class PageWriter:
         self._finished = len(rows)
         self._row = -1
         self._placed = 0
+        # Of the row being placed, from its own on.
+        self._chances: list[float] = []
         self._next_rows = _NOTHING
         self.reason = None
         self._await_row()
@@ -51,6 +64,7 @@ class PageWriter:
         copy._grammar = self._grammar.fork()
         copy._position, copy._finished = self._position, self._finished
         copy._row, copy._placed = self._row, self._placed
+        copy._chances = list(self._chances)
         copy._next_rows, copy.reason = self._next_rows, self.reason
         return copy
 
@@ -65,7 +79,7 @@ class PageWriter:
         room = self._grammar.room
         return room if room and self._placed + 1 >= self._job.autoregressive else 1
 
-    def decide(self, scores: FloatArray) -> tuple[IntArray, DecodedRow | None]:
+    def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         """Decide by the scores (R + E,): the tokens (n,) chosen, and the row that this finished.
 
         Raises `ArtefactError` where a score is not a number.
@@ -78,16 +92,18 @@ class PageWriter:
     def _open_row(self, scores: FloatArray) -> IntArray:
         allowed = self._next_rows
         row = top(self._values(scores, allowed), allowed, 1)
+        self._chances = self._drawn(scores, allowed, row)
         self._row = int(row[0])
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
         return self._job.model.row_tokens[row]
 
-    def _place(self, scores: FloatArray) -> tuple[IntArray, DecodedRow | None]:
+    def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         grammar = self._grammar
         allowed = grammar.allowed_entities()
         entities = top(self._values(scores, allowed), allowed, self.takes)
+        self._chances += self._drawn(scores, allowed, entities)
         grammar.extend(entities.tolist())
         self._placed += len(entities)
         self._position += len(entities)
@@ -96,7 +112,7 @@ class PageWriter:
             return tokens, None
         self._finished += 1
         self._await_row()
-        return tokens, grammar.last
+        return tokens, Written(grammar.last, _of_places(self._chances))
 
     def _values(self, scores: FloatArray, allowed: IntArray) -> Values:
         job = self._job
@@ -106,6 +122,14 @@ class PageWriter:
         noise = gumbel(job.seed, self._position, len(scores), allowed)
         return values.astype(np.float64) / max(job.temperature, _COLDEST) + noise
 
+    def _drawn(self, scores: FloatArray, allowed: IntArray, chosen: IntArray) -> list[float]:
+        """The probability of each of ``chosen``; nothing where the best are taken."""
+        if self._job.temperature == 0.0:
+            return []
+        temperature = max(self._job.temperature, _COLDEST)
+        drawn: list[float] = propensities(scores[allowed], allowed, chosen, temperature).tolist()
+        return drawn
+
     def _await_row(self) -> None:
         if self._finished >= self._job.rows:
             self.reason = "complete"
@@ -113,3 +137,11 @@ class PageWriter:
         self._next_rows = self._grammar.allowed_rows()
         if not len(self._next_rows):
             self.reason = "exhausted"
+
+
+def _of_places(chances: list[float]) -> tuple[float, ...]:
+    """A row's chances by place: the first place stands for the choice of the row as well."""
+    if not chances:
+        return ()
+    row, first, *others = chances
+    return (row * first, *others)

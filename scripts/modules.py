@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOMS = (
     "genpage", "genpage/cli", "tokenizer", "model", "training", "dataset", "simulation", "export",
-    "runtime", "streaming", "api", "api/routes", "evaluation", "benchmarks", "deploy",
+    "runtime", "rollout", "streaming", "api", "api/routes", "evaluation", "benchmarks", "deploy",
 )  # fmt: skip
 TITLE = "## Every module in a line\n"
 DOCUMENT = Path("ARCHITECTURE.md")

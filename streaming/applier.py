@@ -21,8 +21,12 @@ class Applier:
         self._trends = trends
         self._forget = forget
 
-    async def apply(self, step: Step) -> None:
-        """Apply one step; `UnavailableError` while the store is away."""
+    async def apply(self, step: Step, counted: int = 0) -> None:
+        """Apply one step; `UnavailableError` while the store is away.
+
+        Those of the run's first ``counted`` messages are in the counts already: a store that lost
+        what it had takes them anew, the counts do not.
+        """
         if isinstance(step.what, Erasure):
             await self._forget(step.what.user_id, step.what.at)
             return
@@ -30,7 +34,9 @@ class Applier:
         if events:
             changed = await self._store.apply(events)
             if self._trends is not None and changed:
-                self._trends.add(changed)
+                pairs = zip(step.what, step.indices, strict=True)
+                old = {id(each) for each, index in pairs if index < counted}
+                self._trends.add([event for event in changed if id(event) not in old])
         for each in step.what:
             if isinstance(each, Profile):
                 await self._store.put_profile(each)

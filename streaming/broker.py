@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from genpage.errors import UsageError
+from streaming.broker_security import Security
 
 # Longer than a session, since a broker holds the answer to a join back for as long.
 REQUEST_S = 20.0
+SESSION_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +18,9 @@ class Broker:
     bootstrap: str
     group: str = "genpage"
     client: str = field(default="genpage", repr=False)
+    security: Security = field(default_factory=Security)
+    # Without a sign of life for as long, a replica's partitions go to the others.
+    session_s: float = SESSION_S
 
     def __post_init__(self) -> None:
         """Refuse what is no address, naming it."""
@@ -36,4 +41,13 @@ class Broker:
             "client_id": self.client,
             "request_timeout_ms": round(request_s * 1000),
             "retry_backoff_ms": 200,
+            **self.security.options(),
+        }
+
+    def membership(self) -> dict[str, Any]:
+        """Keyword arguments of a consumer that shares the partitions with its group."""
+        return {
+            "group_id": self.group,
+            "session_timeout_ms": round(self.session_s * 1000),
+            "heartbeat_interval_ms": round(self.session_s * 1000 / 4),
         }

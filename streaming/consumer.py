@@ -10,11 +10,15 @@ times, and then the consumer has ended and says so. Decisions:
    what is in flight is finished and committed first, for at most `REVOKED_S`.
 3. Records that aiokafka hands out belong to the assignment of that moment, since it holds its
    readers back during a rebalance; `getmany` is awaited directly so that this stays true.
+4. An offset is worth something only for the store that the messages before it were applied to. So
+   it is committed with that store's epoch, and whoever is assigned a partition whose epoch is not
+   the store's reads it again from the beginning. That holds for a replica that was away while the
+   store was emptied, and for one that takes over another's partitions.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, Literal, Self
 
@@ -22,15 +26,20 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
 from structlog.typing import FilteringBoundLogger
 
+from genpage.errors import UnavailableError
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.dead_letters import Tally
 from streaming.lane import Lane
+from streaming.leaving import leave
 from streaming.producer import Producer
+from streaming.refusal import Trials
 from streaming.supervision import supervise, why
 from streaming.topics import EVENTS, PROFILES, Topic
 
 State = Literal["ok", "joining", "away", "ended"]
+# Names what is in the store: another one when that was lost. `UnavailableError` while it is away.
+Epoch = Callable[[], Awaitable[str]]
 POLL_MS: Final = 200
 COMMIT_S: Final = 0.1
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
@@ -53,23 +62,34 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         log: FilteringBoundLogger,
         *,
         topics: Iterable[Topic] = (EVENTS, PROFILES),
+        epoch: Epoch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
+        self._trials = Trials()
         self._broker = broker
         self._applier = applier
         self._producer = producer
         self._log = log
         self._topics = [topic.name for topic in topics]
+        self._epoch = epoch
         self._clock = clock
         self._client: AIOKafkaConsumer | None = None
         self._joined = False
         self._lanes: dict[TopicPartition, Lane] = {}
         self._workers: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
+        # Of the partitions that stock was taken of: the epoch that their offsets are of, how far
+        # they are where nothing is in flight, and where they ended, until that is reached.
+        self._epochs: dict[TopicPartition, str] = {}
+        self._positions: dict[TopicPartition, int] = {}
+        self._ends: dict[TopicPartition, int] = {}
+        self._stocked = False
+        self._rewinds = 0
+        self._rewound = 0
         self._closing = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
-        self._ending: set[asyncio.Task[None]] = set()
+        self._ending: set[asyncio.Task[bool]] = set()
 
     async def __aenter__(self) -> Self:
         consuming = supervise(
@@ -86,8 +106,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
         await asyncio.wait([self._supervisor])
-        if self._ending and self._producer.up:
-            await asyncio.wait(self._ending, timeout=CLOSE_S)
+        if self._ending:
+            await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
     @property
     def alive(self) -> bool:
@@ -110,13 +130,42 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         return frozenset((place.topic, place.partition) for place in held)
 
     @property
+    def every_partition(self) -> frozenset[tuple[str, int]]:
+        """All partitions of its topics, whoever reads them; none while that is unknown."""
+        if self._client is None:
+            return frozenset()
+        known = {topic: self._client.partitions_for_topic(topic) for topic in self._topics}
+        if not all(known.values()):
+            return frozenset()
+        return frozenset((topic, each) for topic in known for each in known[topic] or ())
+
+    def filled(self, epoch: str) -> frozenset[tuple[str, int]]:
+        """The partitions of its own that a store has all of, from when they were assigned."""
+        if not self._stocked or self._rewinds > self._rewound:
+            return frozenset()
+        done = (place for place, of in self._epochs.items() if of == epoch)
+        return frozenset((p.topic, p.partition) for p in done if p not in self._ends)
+
+    @property
+    def catching_up(self) -> bool:
+        """Whether messages wait that were there when it began to read, or to read again.
+
+        Those too that the store fails on, until it is known whether the fault is theirs.
+        """
+        held = any(lane.held for lane in self._lanes.values())
+        return held or self._rewinds > self._rewound or bool(self._ends)
+
+    @property
     def lag(self) -> dict[str, int]:
         """Messages of each topic that are written and not yet applied, in its partitions."""
         lag = dict.fromkeys(self._topics, 0)
-        for place, lane in self._lanes.items():
-            end = None if self._client is None else self._client.highwater(place)
-            if end is not None and lane.books.position is not None:
-                lag[place.topic] += max(0, end - lane.books.position)
+        if self._client is None:
+            return lag
+        for place in self._client.assignment():
+            end = self._client.highwater(place) or self._ends.get(place, 0)
+            position = self._position(place)
+            if position is not None:
+                lag[place.topic] += max(0, end - position)
         return lag
 
     @property
@@ -125,24 +174,36 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         oldest = [lane.oldest for lane in self._lanes.values() if lane.oldest is not None]
         return max(0.0, self._clock() - min(oldest)) if oldest else 0.0
 
+    def rewind(self) -> None:
+        """Read all partitions again from the beginning, since the store lost what it had.
+
+        Returns at once; it is done when the broker and the store are there, and partitions that
+        another consumer holds are that one's. Until it has caught up it is `catching_up`.
+        """
+        self._rewinds += 1
+        self._stocked = False
+
     async def on_partitions_revoked(self, revoked: Sequence[TopicPartition]) -> None:
         """Finish and commit what is in flight; aiokafka waits for it before it rejoins."""
         if self._lanes:
             self._log.info("partitions are taken away", partitions=len(revoked))
         self._joined = False
         await self._settle()
+        self._forget_stock()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Lanes begin with the first message."""
+        self._forget_stock()
         self._joined = True
         self._log.info("partitions assigned", partitions=len(assigned))
 
     async def _session(self) -> None:
         client = AIOKafkaConsumer(
             **self._broker.options(),
-            group_id=self._broker.group,
+            **self._broker.membership(),
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         client.subscribe(self._topics, listener=self)
         self._client = client
@@ -155,6 +216,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 committer.cancel()
         finally:
             self._joined, self._group, self._client = False, None, None
+            self._forget_stock()
             self._lanes.clear()
             self._workers.clear()
             await self._stop(client)
@@ -162,16 +224,103 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     async def _read(self, client: AIOKafkaConsumer) -> None:
         assert self._group is not None
         while not self._closing.is_set():
+            if not self._stocked:
+                await self._take_stock(client)
             records = await client.getmany(timeout_ms=POLL_MS, max_records=_MOST_RECORDS)
             for place, taken in records.items():
                 self._lane(self._group, place).take(taken)
-            self._flow(client)
+            if self._stocked:
+                self._flow(client)
+                await self._note(client)
+
+    async def _take_stock(self, client: AIOKafkaConsumer) -> None:
+        """Go back to the beginning where the store has not what the offset says; note the ends.
+
+        Nothing is read before, and nothing committed. The new offsets are committed at once: after
+        a crash they hold.
+        """
+        places, rewinds = client.assignment(), self._rewinds
+        if not places:
+            return
+        if rewinds > self._rewound:
+            await self._give_up(client, places)
+        try:
+            epoch = "" if self._epoch is None else await self._epoch()
+        except UnavailableError:
+            client.pause(*places)
+            return
+        if rewinds > self._rewound and self._epoch is None:
+            outdated = set(places)
+        else:
+            outdated = await self._outdated(client, places, epoch)
+        starts: Mapping[TopicPartition, int] = {}
+        if outdated:
+            self._log.warning("partitions are read again", partitions=len(outdated))
+            await self._settle()
+            starts = await client.beginning_offsets(outdated)
+            await client.commit({place: (start, epoch) for place, start in starts.items()})
+        ends = await client.end_offsets(places)
+        if client.assignment() != places:
+            return
+        for place, start in starts.items():
+            client.seek(place, start)
+        client.resume(*client.paused())
+        self._epochs = dict.fromkeys(places, epoch)
+        self._positions, self._ends = dict(starts), dict(ends)
+        self._rewound = rewinds
+        self._stocked = self._rewinds == rewinds
+
+    async def _outdated(
+        self, client: AIOKafkaConsumer, places: Iterable[TopicPartition], epoch: str
+    ) -> set[TopicPartition]:
+        """Those whose offset is worth nothing, since it is of what is no longer in the store."""
+        if self._epoch is None:
+            return set()
+        if self._epochs.keys() >= set(places):
+            return {place for place in places if self._epochs[place] != epoch}
+        # The consumer's own `committed` leaves out what was committed with the offset.
+        held = await client._coordinator.fetch_committed_offsets(list(places))  # noqa: SLF001
+        return {place for place, at in held.items() if at.offset >= 0 and at.metadata != epoch}
+
+    async def _give_up(self, client: AIOKafkaConsumer, places: Iterable[TopicPartition]) -> None:
+        """Drop what is in flight; it is read again, in its order."""
+        for place in places:
+            position = self._position(place)
+            if place in self._lanes and position is not None:
+                client.seek(place, position)
+        await self._end_lanes()
+
+    async def _note(self, client: AIOKafkaConsumer) -> None:
+        """Note how far the idle partitions are: past what compaction left no message of, too."""
+        for place in client.assignment():
+            if place not in self._lanes or not self._lanes[place].books.in_flight:
+                self._positions[place] = await client.position(place)
+            position = self._position(place)
+            if position is not None and position >= self._ends.get(place, position + 1):
+                del self._ends[place]
+
+    def _position(self, place: TopicPartition) -> int | None:
+        """All before it is applied."""
+        lane = self._lanes.get(place)
+        if lane is None or not lane.books.in_flight:
+            return self._positions.get(place)
+        return lane.books.position
+
+    def _forget_stock(self) -> None:
+        self._stocked = False
+        self._epochs, self._positions, self._ends = {}, {}, {}
 
     def _lane(self, group: asyncio.TaskGroup, place: TopicPartition) -> Lane:
         lane = self._lanes.get(place)
         if lane is None:
             lane = self._lanes[place] = Lane(
-                place.topic, place.partition, self._applier, self._producer, self.tally, self._log
+                place.topic,
+                place.partition,
+                self._applier,
+                self._producer,
+                self.tally,
+                self._trials,
+                self._log,
             )
             self._workers[place] = group.create_task(lane.work())
         return lane
@@ -195,13 +344,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         positions = {
             place: lane.books.committable
             for place, lane in self._lanes.items()
-            if lane.books.committable is not None
+            if lane.books.committable is not None and place in self._epochs
         }
         if not positions:
             return
+        offsets = {place: (at, self._epochs[place]) for place, at in positions.items()}
         try:
             async with asyncio.timeout(REVOKED_S):
-                await self._client.commit(positions)
+                await self._client.commit(offsets)
         except (KafkaError, TimeoutError) as error:
             self._log.warning("offsets are not committed", why=why(error))
             return
@@ -217,6 +367,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                     for lane in list(self._lanes.values()):
                         await lane.until_idle()
             await self._commit()
+        await self._end_lanes()
+
+    async def _end_lanes(self) -> None:
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()
@@ -227,7 +380,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:
         """Leave the group; what takes long ends in the background."""
-        ending = asyncio.create_task(client.stop())
+        ending = asyncio.create_task(leave(client, CLOSE_S))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
         await asyncio.wait([ending], timeout=CLOSE_S if self._producer.up else 0)

@@ -1,14 +1,27 @@
-"""A member's context as Redis holds it: text lines that the scripts in ``lua/`` edit unread.
+r"""A member's context as Redis holds it: a head of numbers, then text that scripts edit unread.
+
+::
+
+    head                        the fields of `_HEAD`, in the order of `_Head`
+    user id                     JSON
+    marks                       4 bytes an event, made of its id: `room` of them
+    profile                     JSON, or null
+    \n["<event id>",...,<ts>]   an event, oldest first; the kept ones from byte `start` to `stop`
+    slack                       up to `size`, for the events to come
 
 JSON by orjson: one pass in C reads all lines of a history, where a packed format of our own would
 be unpacked event by event in Python; and a line that was read before need not be read again. The
-layout stands in ``lua/context.lua``.
+scripts' side of it is ``lua/context.lua``.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+import struct
+import zlib
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,10 +29,9 @@ from genpage.context import Context
 from genpage.event import ACTIONS, Event
 from genpage.profile import PROFILE_TYPES, Profile
 
-_SCHEMA = b"1"
-_HEADER_FIELDS = 7
-# Lines before the events.
-_PREAMBLE = 3
+_SCHEMA = b"GPC2"
+_HEAD = struct.Struct("<4sddd9I")
+_MARK = 4
 # What may stand in each field of an event's line.
 _Types = frozenset[type]
 _TEXT: _Types = frozenset({str})
@@ -32,6 +44,26 @@ _TYPES = (
 )  # fmt: skip
 _PROFILE_TYPES = (_TEXT | _NONE, _TEXT, _TEXT | _NONE, _WHOLE, _REAL)
 
+_SLOTS = tuple(Event.__dict__[field.name].__set__ for field in fields(Event))
+
+
+class _Head(NamedTuple):
+    """``updated`` and ``newest`` are NaN for none; lengths and places in bytes, marks counted."""
+
+    schema: bytes
+    revision: float
+    updated: float
+    newest: float
+    dropped: int
+    kept: int
+    user: int
+    room: int
+    first: int
+    profile: int
+    start: int
+    stop: int
+    size: int
+
 
 def time_text(ts: float) -> bytes:
     """A time as every line has it: the shortest text that reads back as the same number."""
@@ -39,43 +71,62 @@ def time_text(ts: float) -> bytes:
 
 
 def user_text(user_id: str) -> bytes:
-    """The user id as a value's second line has it."""
+    """The user id as a value has it."""
     return orjson.dumps(user_id)
 
 
-def event_texts(event: Event) -> tuple[bytes, bytes, bytes]:
-    """An event's id, its time, and what stands between them in its line."""
-    duration = None if event.duration_s is None else float(event.duration_s)
-    between = (
-        event.entity_id,
-        event.action,
-        duration,
-        event.page_id,
-        event.row_id,
-        event.row_pos,
-        event.col_pos,
+def event_line(event: Event) -> tuple[bytes, int, int]:
+    """An event's line, how much of it tells the event from others, and its mark."""
+    duration = event.duration_s
+    event_id = orjson.dumps(event.event_id)
+    between = orjson.dumps(
+        (
+            event.entity_id,
+            event.action,
+            None if duration is None else float(duration),
+            event.page_id,
+            event.row_id,
+            event.row_pos,
+            event.col_pos,
+        )
     )
-    return orjson.dumps(event.event_id), time_text(event.ts), orjson.dumps(between)[1:-1]
+    line = b"\n[%b,%b,%b]" % (event_id, between[1:-1], time_text(event.ts))
+    return line, len(event_id) + 3, zlib.crc32(event_id)
 
 
 def profile_text(profile: Profile) -> bytes:
-    """A profile as a value's third line has it; equal profiles are equal texts."""
-    fields = (profile.language, profile.profile_type, profile.country, profile.maturity)
-    return orjson.dumps(fields)[:-1] + b"," + time_text(profile.ts) + b"]"
+    """A profile as a value has it; equal profiles are equal texts."""
+    known = (profile.language, profile.profile_type, profile.country, profile.maturity)
+    return orjson.dumps(known)[:-1] + b"," + time_text(profile.ts) + b"]"
 
 
 def encode(context: Context) -> bytes:
-    """A whole value, as the scripts would have left it."""
+    """A whole value, as the scripts write one anew."""
     profile = b"null" if context.profile is None else profile_text(context.profile)
-    lines = [user_text(context.user_id), profile]
-    for event in context.events:
-        event_id, ts, between = event_texts(event)
-        lines.append(b"[%b,%b,%b]" % (event_id, between, ts))
-    rest = b"\n".join(lines)
-    newest = time_text(context.events[-1].ts) if context.events else b"-"
-    updated = b"-" if context.updated_at is None else time_text(context.updated_at)
-    counts = (context.revision, context.dropped, len(context.events))
-    return b"%b %d %d %d %b %b %d\n%b" % (_SCHEMA, *counts, updated, newest, len(rest), rest)
+    user, count = user_text(context.user_id), len(context.events)
+    written = [event_line(event) for event in context.events]
+    lines = b"".join(line for line, _, _ in written)
+    room, spare = count + max(4, count // 8), max(256, len(lines) // 8)
+    marks = struct.pack(f"<{count}I", *(mark for _, _, mark in written))
+    start = _HEAD.size + len(user) + _MARK * room + len(profile)
+    stop = start + len(lines)
+    head = _Head(
+        _SCHEMA,
+        context.revision,
+        math.nan if context.updated_at is None else context.updated_at,
+        context.events[-1].ts if count else math.nan,
+        context.dropped,
+        count,
+        len(user),
+        room,
+        0,
+        len(profile),
+        start,
+        stop,
+        stop + spare,
+    )
+    marks += bytes(_MARK * (room - count))
+    return b"".join([_HEAD.pack(*head), user, marks, profile, lines, bytes(spare)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +142,31 @@ def decode(value: bytes, user_id: str, before: Decoded | None = None) -> Context
 
     Lines that stood in the member's value ``before`` are not read again: their events are the same.
     """
-    header, _, rest = value.partition(b"\n")
-    fields = header.split(b" ")
-    if len(fields) != _HEADER_FIELDS or fields[0] != _SCHEMA:
+    try:
+        head = _Head._make(_HEAD.unpack_from(value))
+    except struct.error:
+        return None
+    marks = _HEAD.size + head.user
+    profile = marks + _MARK * head.room
+    lines = _lines(value, head)
+    in_order = profile + head.profile <= head.start <= head.stop <= head.size == len(value)
+    if head.schema != _SCHEMA or not in_order or head.kept != len(lines):
         return None
     try:
-        revision, dropped, count, size = (int(fields[n]) for n in (1, 2, 3, 6))
-        updated = None if fields[4] == b"-" else float(fields[4])
-        user, profile, *lines = rest.split(b"\n")
-        if orjson.loads(user) != user_id or size != len(rest) or count != len(lines):
+        if orjson.loads(value[_HEAD.size : marks]) != user_id:
             return None
-        who = _profile(user_id, orjson.loads(profile))
+        revision = int(head.revision)
+        who = _profile(user_id, orjson.loads(value[profile : profile + head.profile]))
         events = _events(user_id, lines, before)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
-    return Context(user_id, who, events, dropped, revision, updated)
+    updated = None if math.isnan(head.updated) else head.updated
+    return Context(user_id, who, events, head.dropped, revision, updated)
 
 
 def schema_of(value: bytes) -> bytes:
     """Which schema a value says it has."""
-    return value[: value.find(b" ")]
+    return value[: len(_SCHEMA)]
 
 
 def damaged(value: bytes) -> bool:
@@ -118,18 +174,24 @@ def damaged(value: bytes) -> bool:
     return schema_of(value) == _SCHEMA
 
 
-def _profile(user_id: str, fields: Any) -> Profile | None:  # noqa: ANN401 - JSON; looked at here
-    if fields is None:
+def _lines(value: bytes, head: _Head) -> list[bytes]:
+    """The events' lines, without the line ends before them."""
+    return value[head.start : head.stop].split(b"\n")[1:]
+
+
+def _profile(user_id: str, known: Any) -> Profile | None:  # noqa: ANN401 - JSON; looked at here
+    if known is None:
         return None
-    if not _typed([fields], _PROFILE_TYPES) or fields[1] not in PROFILE_TYPES:
+    if not _typed([known], _PROFILE_TYPES) or known[1] not in PROFILE_TYPES:
         raise ValueError("no profile")
-    return Profile(user_id, *fields)
+    return Profile(user_id, *known)
 
 
 def _events(user_id: str, lines: Sequence[bytes], before: Decoded | None) -> tuple[Event, ...]:
     known: dict[bytes, Event] = {}
     if before is not None:
-        known = dict(zip(before.value.split(b"\n")[_PREAMBLE:], before.context.events, strict=True))
+        read = _lines(before.value, _Head._make(_HEAD.unpack_from(before.value)))
+        known = dict(zip(read, before.context.events, strict=True))
     new = [line for line in lines if line not in known]
     rows = orjson.loads(b"[" + b",".join(new) + b"]")
     if len(rows) != len(new) or not _typed(rows, _TYPES):
@@ -138,8 +200,8 @@ def _events(user_id: str, lines: Sequence[bytes], before: Decoded | None) -> tup
         ids, entities, actions, durations, *page, times = zip(*rows, strict=True)
         if not set(actions) <= set(ACTIONS):
             raise ValueError("no such action")
-        made = map(Event, ids, repeat(user_id), entities, actions, times, durations, *page)
-        known.update(zip(new, made, strict=True))
+        columns = (ids, repeat(user_id), entities, actions, times, durations, *page)
+        known.update(zip(new, _made(len(new), columns), strict=True))
     events = tuple(known[line] for line in lines)
     order = [event.ts for event in events]
     if order != sorted(order):
@@ -147,9 +209,21 @@ def _events(user_id: str, lines: Sequence[bytes], before: Decoded | None) -> tup
     return events
 
 
+def _made(count: int, columns: Iterable[Iterable[object]]) -> list[Event]:
+    """Events of columns, in the order of their fields.
+
+    Field by field over all of them, past `Event.__init__`, which takes three times as long: the
+    fields were looked at, and nobody has seen the events yet.
+    """
+    made = [object.__new__(Event) for _ in range(count)]
+    for put, column in zip(_SLOTS, columns, strict=True):
+        deque(map(put, made, column), maxlen=0)
+    return made
+
+
 def _typed(rows: Sequence[Any], types: Sequence[_Types]) -> bool:
     """Whether each row is a list with one value of the allowed types a field."""
-    if not all(isinstance(row, list) and len(row) == len(types) for row in rows):
+    if not {list} >= set(map(type, rows)) or not {len(types)} >= set(map(len, rows)):
         return False
     return all(
         set(map(type, column)) <= allowed

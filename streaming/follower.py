@@ -11,7 +11,6 @@ Supervised as the consumer is. Decisions:
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Final, Generic, Self, TypeVar
 
@@ -22,6 +21,7 @@ from genpage.errors import PoisonError, UnavailableError
 from streaming.broker import Broker
 from streaming.consumer import AGAIN_S, CLOSE_S, POLL_MS, TRIES, State
 from streaming.dead_letters import DeadLetters, Tally
+from streaming.leaving import leave
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.producer import Producer
@@ -113,6 +113,7 @@ class Follower(Generic[Noun]):
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
         )
         self._client = client
         try:
@@ -127,9 +128,7 @@ class Follower(Generic[Noun]):
                     await self._finish(place, records)
         finally:
             self._joined, self._client = False, None
-            with suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_S):
-                    await client.stop()
+            await leave(client, CLOSE_S)
 
     async def _take_up(self, client: AIOKafkaConsumer) -> None:
         """Go on where the last session ended; note where the topic ends."""

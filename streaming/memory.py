@@ -6,7 +6,7 @@ One event loop calls them; no method yields between reading and writing, so each
 import heapq
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from cachetools import LRUCache
@@ -14,7 +14,8 @@ from cachetools import LRUCache
 from genpage.context import HISTORY_LIMIT, Context, apply_event, apply_profile, forget
 from genpage.event import Event
 from genpage.profile import Profile
-from streaming.ports import CachedHistory
+from streaming import event_tokens
+from streaming.ports import CachedHistory, Vocabularies, no_vocabularies
 
 MEMBERS = 200_000
 # Some 450 bytes each.
@@ -36,12 +37,17 @@ class MemoryContextStore:
         members: int = MEMBERS,
         profiles: int = PROFILES,
         history: int = HISTORY_LIMIT,
+        prompts: "MemoryPromptCache | None" = None,
+        vocabularies: Vocabularies = no_vocabularies,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``prompts`` are kept up for ``vocabularies`` as events come."""
         # Members with events, and what is left of those whose events went: the profile.
         self._members: LRUCache[str, Context] = LRUCache(members)
         self._profiles: LRUCache[str, Context] = LRUCache(profiles)
         self._history = history
+        self._prompts = prompts
+        self._vocabularies = vocabularies
         self._clock = clock
         # Until when members were erased, Unix seconds.
         self._erased: LRUCache[str, float] = LRUCache(ERASED)
@@ -75,6 +81,7 @@ class MemoryContextStore:
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Fold events in, in the order given; those that changed something."""
         changed = []
+        vocabularies = {} if self._prompts is None else self._vocabularies()
         for event in events:
             if event.ts <= self._erased.get(event.user_id, -math.inf):
                 continue
@@ -83,6 +90,8 @@ class MemoryContextStore:
             if context is not held:
                 changed.append(event)
                 self._hold(context)
+                if self._prompts is not None:
+                    self._prompts.keep_up(held, context, event, vocabularies)
         return changed
 
     async def put_profile(self, profile: Profile) -> None:
@@ -90,7 +99,10 @@ class MemoryContextStore:
         if profile.ts <= self._erased.get(profile.user_id, -math.inf):
             return
         held = await self.get(profile.user_id) or self._newcomer(profile.user_id)
-        self._hold(apply_profile(held, profile))
+        context = apply_profile(held, profile)
+        self._hold(context)
+        if self._prompts is not None and context is not held:
+            self._prompts.rename(held, context)
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member; whether there was anything to forget."""
@@ -104,6 +116,8 @@ class MemoryContextStore:
             return False
         self._members.pop(user_id, None)
         self._profiles.pop(user_id, None)
+        if self._prompts is not None:
+            self._prompts.forget(user_id)
         if left is not None:
             self._hold(left)
         elif held is not None:
@@ -166,4 +180,32 @@ class MemoryPromptCache:
 
     async def erase(self, user_id: str) -> None:
         """Forget a member, for every vocabulary."""
+        self.forget(user_id)
+
+    def forget(self, user_id: str) -> None:
+        """Forget a member, for every vocabulary."""
         self._encoded.pop(user_id, None)
+
+    def keep_up(
+        self,
+        before: Context,
+        after: Context,
+        event: Event,
+        vocabularies: Mapping[str, Mapping[str, int]],
+    ) -> None:
+        """Append an event to what is encoded of ``before``, where that comes to ``after``'s."""
+        encoded = self._encoded.get(after.user_id)
+        if encoded is None:
+            return
+        for vocabulary, entities in vocabularies.items():
+            held = encoded.get(vocabulary)
+            made = held and event_tokens.extended(held, before, after, event, entities)
+            if made:
+                encoded[vocabulary] = made
+
+    def rename(self, before: Context, after: Context) -> None:
+        """What is encoded of ``before`` is ``after``'s as well: only the profile changed."""
+        encoded = self._encoded.get(after.user_id, {})
+        for vocabulary, held in encoded.items():
+            if held.context_version == before.version:
+                encoded[vocabulary] = replace(held, context_version=after.version)

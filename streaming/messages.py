@@ -84,7 +84,7 @@ def read_event(message: Message, *, clock: Clock = time.time) -> Event | Erasure
     """What a message on ``genpage.events`` says; `PoisonError` where it can never be applied."""
     if message.value is None:
         return Erasure(_user_id(_key(message)), message.ts)
-    document = _document(message)
+    document = document_of(message)
     if document.get("action") not in ACTIONS:
         raise _poison("unknown-action", f"event: action: must be one of {', '.join(ACTIONS)}")
     event = _noun(Event, document, message)
@@ -99,7 +99,7 @@ def read_profile(message: Message) -> Profile | Erasure:
         if attribute(message.headers, "ce_type") != ERASED:
             raise _poison("null", f"{message.topic} takes no null; erase on {EVENTS.name}")
         return Erasure(_user_id(_key(message)), message.ts)
-    return _noun(Profile, _document(message), message)
+    return _noun(Profile, document_of(message), message)
 
 
 def to_dead_letters(
@@ -119,7 +119,8 @@ def to_dead_letters(
     return Message(f"{topic}.dlq", message.key, value, (*message.headers, *why))
 
 
-def _document(message: Message) -> Document:
+def document_of(message: Message) -> Document:
+    """The JSON object that a message's value is; `PoisonError` for anything else."""
     value = message.value
     assert value is not None
     if len(value) > VALUE_LIMIT:

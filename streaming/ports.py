@@ -4,7 +4,7 @@ Every method may raise `genpage.errors.UnavailableError` while its store is away
 never do. Values handed out are immutable and stay valid for ever; what is stored may have moved on.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,17 +57,33 @@ class CachedHistory:
     """The part of a member's prompt that outlives a request: summary and history tokens.
 
     Valid for exactly this ``context_version`` and ``anchor`` (the UTC midnight that its times are
-    told against). Both arrays are int32, without their opening tokens.
+    told against). Both arrays are int32, without their opening tokens. An event that comes last is
+    appended to it while the member's events are at most ``last`` in number and none from
+    ``oldest`` on was let go, both counted from the member's first.
     """
 
     context_version: str
     anchor: float
     summary: IntArray
     history: IntArray
+    oldest: int = 0
+    last: int = 0
+
+
+# Which vocabularies prompts are encoded with at present: by digest, each title's token.
+Vocabularies = Callable[[], Mapping[str, Mapping[str, int]]]
+
+
+def no_vocabularies() -> Mapping[str, Mapping[str, int]]:
+    """None: encoded prompts are not kept up, but encoded anew after each event."""
+    return {}
 
 
 class PromptCache(Protocol):
-    """Encoded histories by member and vocabulary digest. May lose anything at any time."""
+    """Encoded histories by member and vocabulary digest. May lose anything at any time.
+
+    A context store that is given the cache's `Vocabularies` keeps it up as events come.
+    """
 
     async def get(self, user_id: str, vocabulary: str) -> CachedHistory | None:
         """What was encoded last, valid or not: the caller compares version and anchor."""

@@ -6,8 +6,9 @@ new one is made once the broker answers. A probe on a connection of its own tell
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Final, Self
 
 from aiokafka import AIOKafkaProducer
@@ -19,10 +20,12 @@ from structlog.typing import FilteringBoundLogger
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
 from streaming.cloud_event import Headers
+from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.topics import DEAD_LETTER_BYTES
 from streaming.tracing import OFF, Tracing
+from streaming.transactions import Transactions
 
 # The longest that a caller waits for the acknowledgement.
 SEND_S: Final = 2.0
@@ -49,6 +52,7 @@ class Producer:
         self._doubted = asyncio.Event()
         self._producer: AIOKafkaProducer | None = None
         self._keeper: asyncio.Task[None] | None = None
+        self._transactions = Transactions(broker, log)
         self._ending: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Timeout] = set()
 
@@ -78,12 +82,22 @@ class Producer:
         """Return once the broker answers and its topics are there."""
         await self._up.wait()
 
+    async def send_whole(self, messages: Sequence[Message], *, within_s: float = SEND_S) -> None:
+        """Return once readers see all of the messages.
+
+        `UnavailableError` where that is not known: they see all of them then, or none.
+        """
+        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            origin = self.tracing.headers()
+            traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
+            await self._bounded(self._transactions.send(traced), within_s)
+
     async def send(self, messages: Sequence[Message], *, within_s: float = SEND_S) -> None:
         """Return once every replica that must have the messages has them.
 
-        `UnavailableError` when the broker is away or takes longer: the caller must take it that
-        none arrived and send all again, which event ids make harmless. `InputError` for a message
-        that the broker will never take, for its size.
+        `UnavailableError` when the broker is away or takes longer: some may have arrived, and the
+        caller sends all again, which event ids make harmless. `InputError` for a message that the
+        broker will never take, for its size.
         """
         with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
             await self._send(messages, within_s)
@@ -107,6 +121,20 @@ class Producer:
         except (KafkaError, TimeoutError) as error:
             if self._producer is producer:
                 self._doubted.set()
+            raise UnavailableError(
+                "The event log did not acknowledge; send it again with the same event_id."
+            ) from error
+        finally:
+            self._sending.discard(limit)
+
+    async def _bounded(self, sending: Awaitable[None], within_s: float) -> None:
+        """As long as may be, and no longer than the broker answers."""
+        limit = asyncio.timeout(within_s)
+        self._sending.add(limit)
+        try:
+            async with limit:
+                await sending
+        except TimeoutError as error:
             raise UnavailableError(
                 "The event log did not acknowledge; send it again with the same event_id."
             ) from error
@@ -141,6 +169,7 @@ class Producer:
             acks="all",
             max_request_size=_REQUEST_BYTES,
         )
+        transacting: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
                 await producer.start()
@@ -148,14 +177,19 @@ class Producer:
             self._producer = producer
             self._up.set()
             self._log.info("the event log answers")
+            transacting = asyncio.create_task(self._transactions.run(), name="kafka-transactions")
             await self._watch()
         finally:
+            if transacting is not None:
+                transacting.cancel()
+                self._ending.add(transacting)
+                transacting.add_done_callback(self._ending.discard)
             self._producer = None
             self._up.clear()
             for limit in self._sending:
                 with suppress(RuntimeError):  # it is over already
                     limit.reschedule(0)
-            ending = asyncio.create_task(_give_up(producer))
+            ending = asyncio.create_task(give_up(producer))
             self._ending.add(ending)
             ending.add_done_callback(self._ending.discard)
 
@@ -187,15 +221,3 @@ async def _probe(client: AIOKafkaClient) -> None:
             await client.send(broker.nodeId, MetadataRequest([]))
             return
     raise KafkaConnectionError("no broker answers")
-
-
-async def _give_up(producer: AIOKafkaProducer) -> None:
-    """End a producer and drop what it holds.
-
-    There is no public way: its own `stop` would wait until the broker takes all of it.
-    """
-    producer._closed = True  # noqa: SLF001
-    with suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(2 * SEND_S):
-            await producer._sender.close()  # noqa: SLF001
-    await producer.client.close()

@@ -1,7 +1,7 @@
 """The contexts read lately: not decoded again while unchanged, served while Redis is away.
 
-A context leaves ten minutes after it was last read from the store, so that what was erased through
-another server is not kept for long.
+A context leaves ten minutes after it was last read from the store, at the next read that finds the
+member erased, and as soon as this process hears of the erasure (`streaming.redis_erasures`).
 """
 
 import time
@@ -47,3 +47,8 @@ class Recent:
         """Forget a member, reads that are still on their way included."""
         self.erasures += 1
         self.forget(user_id)
+
+    def erase_all(self) -> None:
+        """Forget everybody: somebody may have been erased unheard."""
+        self.erasures += 1
+        self._held.clear()

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Self, TypeVar, cast
 
 from redis.asyncio import Redis, RedisCluster
+from redis.asyncio.client import PubSub
 from redis.exceptions import ClusterDownError, RedisClusterException, RedisError
 from redis.exceptions import ConnectionError as LostError
 from redis.exceptions import TimeoutError as SlowError
@@ -92,6 +93,10 @@ class RedisClient:
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
+
+    def channel(self) -> PubSub:
+        """A connection to hear messages on, to be held open and closed by the caller."""
+        return self._redis.pubsub()
 
     async def values(self, *keys: str) -> list[bytes | None]:
         """The strings of these keys, which lie on one slot; None for one missing.

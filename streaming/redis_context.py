@@ -3,22 +3,23 @@
 import asyncio
 import contextlib
 import random
+import struct
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from redis.asyncio import RedisCluster
-
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
-from streaming import context_value, redis_keys
+from streaming import context_value, event_tokens, redis_keys
+from streaming.ports import Vocabularies, no_vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import Commands, RedisClient
 from streaming.redis_script import Script, Value
+from tokenizer.buckets import AGES, GAP_EDGES, anchor_of
 
 # What nobody touches for so long is let go; a tenth more or less, so that what came together does
 # not go together. Seconds.
@@ -30,8 +31,13 @@ ERASED_S = 90 * 86_400
 # Commands at a time, where each has a connection of its own.
 _TOGETHER = 16
 
-# Members whose events are applied in one transaction: some 20 ms of Redis at most.
-_AT_ONCE = 64
+# Pages of a hundred replicas, and their caches, hear of an erasure on it.
+ERASURES = "genpage:erased"
+
+# What the script needs in numbers. Of a member: time to live, how many events; of an event: mark,
+# time, midnight, how much of the line tells it from others.
+_MEMBER = struct.Struct("<II")
+_EVENT = struct.Struct("<IddH")
 
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
@@ -44,6 +50,7 @@ class RedisContextStore:
         client: RedisClient,
         recent: Recent,
         *,
+        vocabularies: Vocabularies = no_vocabularies,
         history: int = HISTORY_LIMIT,
         kept_s: int = KEPT_S,
         erased_s: int = ERASED_S,
@@ -51,6 +58,9 @@ class RedisContextStore:
     ) -> None:
         self._client = client
         self._recent = recent
+        self._vocabularies = vocabularies
+        # What is in the store; events that come while it is something else are not taken. Any: "".
+        self.epoch = ""
         self._history = history
         self._kept_s = kept_s
         self._erased_s = erased_s
@@ -91,24 +101,29 @@ class RedisContextStore:
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Fold events in; those that changed something.
 
-        On one server those of up to 64 members are applied together or not at all: more would keep
-        others waiting.
+        On one server all together or not at all; a cluster takes each member's apart.
         """
         members: dict[str, list[int]] = {}
         for number, event in enumerate(events):
             members.setdefault(event.user_id, []).append(number)
         if not members:
             return []
-        calls = [
-            (self._keys(user_id), self._arguments(user_id, [events[n] for n in numbers]))
-            for user_id, numbers in members.items()
-        ]
         answers: list[Sequence[int]] = []
-        # A cluster takes each call over a connection of its own.
-        at_once = _TOGETHER if self._client.cluster else _AT_ONCE
-        for first in range(0, len(calls), at_once):
-            chunk = calls[first : first + at_once]
-            answers += await self._client.call(partial(self._together, calls=chunk))
+        vocabularies = self._vocabularies()
+        if self._client.cluster:
+            calls = [
+                self._call(vocabularies, {user_id: [events[n] for n in numbers]})
+                for user_id, numbers in members.items()
+            ]
+            for first in range(0, len(calls), _TOGETHER):
+                several = partial(self._each, calls=calls[first : first + _TOGETHER])
+                answers += await self._client.call(several)
+        else:
+            every = {user_id: [events[n] for n in numbers] for user_id, numbers in members.items()}
+            call = self._call(vocabularies, every)
+            answers = await self._client.call(lambda redis: self._apply.run(redis, *call))
+        if answers is None:
+            raise UnavailableError("The store lost what it had and is filled again; try again.")
         changed = sorted(
             numbers[place]
             for numbers, places in zip(members.values(), answers, strict=True)
@@ -144,8 +159,9 @@ class RedisContextStore:
             self._ttl(),
             context_value.profile_text(profile),
             context_value.time_text(profile.ts),
+            redis_keys.prompt(user_id, ""),
         ]
-        keys = self._keys(user_id)
+        keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
         await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
@@ -157,6 +173,8 @@ class RedisContextStore:
             context_value.time_text(self._clock() if at is None else at),
             int(at is None),
             redis_keys.prompt(user_id, ""),
+            ERASURES,
+            user_id,
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
         self._recent.erase(user_id)
@@ -168,26 +186,39 @@ class RedisContextStore:
         every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
         await asyncio.gather(*every)
 
-    async def _together(
+    async def _each(
         self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
     ) -> Sequence[Sequence[int]]:
-        answers: list[Sequence[int]]
-        if len(calls) > 1 and not isinstance(redis, RedisCluster):
-            answers = await self._apply.run_together(redis, calls)
-        else:
-            every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
-            answers = await asyncio.gather(*every)
-        return answers
+        every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
+        return [answers[0] for answers in await asyncio.gather(*every)]
 
-    def _arguments(self, user_id: str, events: Sequence[Event]) -> list[Value]:
-        arguments: list[Value] = [context_value.user_text(user_id), self._history, self._ttl()]
-        for event in events:
-            event_id, ts, between = context_value.event_texts(event)
-            arguments += (event_id, ts, between)
-        return arguments
+    def _call(
+        self,
+        vocabularies: Mapping[str, Mapping[str, int]],
+        members: Mapping[str, Sequence[Event]],
+    ) -> tuple[list[str], list[Value]]:
+        """Keys and arguments of ``lua/apply.lua``."""
+        # A cluster has the epoch on one of its servers, out of reach of most members' scripts.
+        epoch = "" if self._client.cluster else self.epoch
+        keys = [
+            redis_keys.context(next(iter(members))) if self._client.cluster else redis_keys.EPOCH
+        ]
+        arguments: list[Value] = [epoch, self._history, len(vocabularies), *GAP_EDGES, AGES]
+        known = tuple(vocabularies.values())
+        for user_id, events in members.items():
+            keys += self._keys(user_id)
+            keys += (redis_keys.prompt(user_id, digest) for digest in vocabularies)
+            head = _MEMBER.pack(self._ttl(), len(events))
+            arguments.append(head + context_value.user_text(user_id))
+            for event in events:
+                line, told, mark = context_value.event_line(event)
+                head = _EVENT.pack(mark, event.ts, anchor_of(event.ts), told)
+                tokens = [event_tokens.packed(event, entities) for entities in known]
+                arguments.append(b"".join([head, *tokens, line]))
+        return keys, arguments
 
     def _keys(self, user_id: str) -> list[str]:
         return [redis_keys.context(user_id), redis_keys.erased(user_id)]
 
     def _ttl(self) -> int:
-        return max(1, round(self._kept_s * random.uniform(1 - JITTER, 1 + JITTER)))
+        return max(1, int(self._kept_s * (1 - JITTER + 2 * JITTER * random.random())))

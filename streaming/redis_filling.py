@@ -1,5 +1,10 @@
-"""The connection to Redis, which is filled from a data folder where nothing was ever in it."""
+"""The connection to Redis with what goes on beside it for as long as a server runs.
 
+It is filled from a data folder where nothing was ever in it; its epoch is watched; erasures that
+other replicas did are heard of.
+"""
+
+import asyncio
 from collections.abc import Sequence
 from typing import Self
 
@@ -9,6 +14,8 @@ from genpage.context import Context
 from genpage.errors import UnavailableError
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_epoch import RedisEpoch
+from streaming.redis_erasures import Forgets, RedisErasures
 
 
 class FilledRedis:
@@ -19,12 +26,17 @@ class FilledRedis:
         client: RedisClient,
         store: RedisContextStore,
         contexts: Sequence[Context],
+        epoch: RedisEpoch,
+        erasures: RedisErasures,
         log: FilteringBoundLogger,
     ) -> None:
         self._client = client
         self._store = store
         self._contexts = contexts
+        self._epoch = epoch
+        self._erasures = erasures
         self._log = log
+        self._beside: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Returns once the store is filled, or at once where it was not empty or is away."""
@@ -36,12 +48,29 @@ class FilledRedis:
         else:
             self._log.info("the context store is there", filled=filled)
         self._contexts = ()
+        self._beside = [
+            asyncio.create_task(self._epoch.watch(), name="redis-epoch"),
+            asyncio.create_task(self._erasures.listen(), name="redis-erasures"),
+        ]
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        for task in self._beside:
+            task.cancel()
+        if self._beside:
+            await asyncio.wait(self._beside)
         await self._client.__aexit__(*failure)
 
     @property
     def available(self) -> bool:
         """Whether Redis answered lately."""
         return self._client.available
+
+    def when_erased(self, forget: Forgets) -> None:
+        """Have ``forget`` called for every member whom some replica erased."""
+        self._erasures.forget = forget
+
+    @property
+    def alive(self) -> bool:
+        """Whether what goes on beside goes on."""
+        return not any(task.done() for task in self._beside)

@@ -6,6 +6,8 @@ together. A user id with a brace in it ends the tag early, for all of its keys a
 
 # Set once a store is in use: its absence tells an emptied one.
 EPOCH = "genpage:epoch"
+# Which partitions of the log an epoch has all of; on the epoch's slot.
+FILLED = "genpage:{genpage:epoch}:filled"
 
 
 def context(user_id: str) -> str:

@@ -17,9 +17,21 @@ from streaming.topics import EVENTS
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What a store is asked to do at once: one kind of thing, in order."""
+    """What a store is asked to do at once: one kind of thing, in order.
+
+    ``indices`` are the messages' places in the run, one for each thing.
+    """
 
     what: tuple[Event | Profile, ...] | Erasure
+    indices: tuple[int, ...]
+
+    def halves(self) -> "tuple[Step, Step] | None":
+        """The same in two steps; None for what is one thing."""
+        if isinstance(self.what, Erasure) or len(self.what) == 1:
+            return None
+        half = len(self.what) // 2
+        first = Step(self.what[:half], self.indices[:half])
+        return first, Step(self.what[half:], self.indices[half:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +55,14 @@ def read_run(topic: str, messages: Sequence[Message], *, clock: Clock = time.tim
     steps: list[Step] = []
     poison: list[Poisoned] = []
     gathered: list[Event | Profile] = []
+    indices: list[int] = []
     on_events = topic == EVENTS.name
 
     def gather() -> None:
         if gathered:
-            steps.append(Step(tuple(gathered)))
+            steps.append(Step(tuple(gathered), tuple(indices)))
             gathered.clear()
+            indices.clear()
 
     for index, message in enumerate(messages):
         try:
@@ -60,8 +74,9 @@ def read_run(topic: str, messages: Sequence[Message], *, clock: Clock = time.tim
         else:
             if isinstance(read, Erasure):
                 gather()
-                steps.append(Step(read))
+                steps.append(Step(read, (index,)))
             else:
                 gathered.append(read)
+                indices.append(index)
     gather()
     return Run(tuple(steps), tuple(poison))

@@ -1,83 +1,127 @@
-"""The counts of what is watched now, kept up with the events that arrive."""
+"""The counts of what is watched now, kept up with the events that arrive.
+
+Counted by entity id, for catalogs come and go, and an event may come before its title's document.
+"""
 
 import math
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genpage.catalog import Catalog
 from genpage.event import Event
-from genpage.trends import TrendCounter, Trends
+from genpage.trends import DecayedCounts, Trends
 
 # The newest engagements, kept one by one so that a request with an earlier clock can be answered.
-RECENT = 10_000
+RECENT: Final = 10_000
+# The most titles that are counted though no catalog has them; others wait for their document.
+UNHEARD: Final = 50_000
+# Catalogs whose places are remembered: those of the versions that pages are made with.
+_CATALOGS: Final = 4
 
 
 class LiveTrends:
-    """Folds events into counts over one catalog. One event loop owns it."""
+    """Folds events into counts. One event loop owns it."""
 
-    def __init__(self, catalog: Catalog, *, recent: int = RECENT) -> None:
+    def __init__(self, catalog: Catalog, *, recent: int = RECENT, unheard: int = UNHEARD) -> None:
+        """``catalog`` is whose indices are meant where none is named."""
         self._catalog = catalog
-        self._counter = TrendCounter(catalog)
+        self._unheard = unheard
+        # Every entity that was ever heard of has an index of its own here.
+        self._places: dict[str, int] = {}
+        self._by_catalog: list[tuple[Catalog, NDArray[np.int32]]] = []
+        self._counts = DecayedCounts()
         # Everything that is no longer among the newest.
-        self._base = TrendCounter(catalog)
+        self._base = DecayedCounts()
         self._base_newest = -math.inf
-        # The newest engagements as a ring of columns, by catalog index: counting them again for
-        # each request with a clock of its own takes a fraction of a millisecond.
+        # The newest engagements as a ring of columns, by index: counting them again for each
+        # request with a clock of its own takes a fraction of a millisecond.
         self._indices = np.zeros(recent, np.int32)
         self._times = np.zeros(recent)
         self._counted = 0
         self._newest = -math.inf
-        self._snapshot: Trends | None = None
+        self._snapshots: list[tuple[Catalog, Trends]] = []
+        self._in_catalog(catalog)
 
     def seed(self, trends: Trends, ts: float) -> None:
         """Start from counts known at ``ts`` (Unix seconds); only before the first event."""
-        for counter in (self._counter, self._base):
-            counter.seed(trends, ts)
+        scores = np.zeros(len(self._places), np.float32)
+        scores[self._in_catalog(self._catalog)] = trends.scores
+        for counts in (self._counts, self._base):
+            counts.seed(scores, ts)
         self._base_newest = ts
-        self._snapshot = None
+        self._snapshots.clear()
 
     def add(self, events: Iterable[Event]) -> None:
         """Count events."""
         self.count((event.entity_id, event.ts) for event in events)
 
     def count(self, engagements: Iterable[tuple[str, float]]) -> None:
-        """Count engagements given as (entity id, Unix seconds); unknown entities count nothing."""
+        """Count engagements given as (entity id, Unix seconds)."""
         for entity_id, ts in engagements:
-            index = self._catalog.entity_index(entity_id)
+            index = self._places.get(entity_id)
             if index is None:
-                continue
-            self._counter.add(entity_id, ts)
+                if self._unheard == 0:
+                    continue
+                self._unheard -= 1
+                index = self._place(entity_id)
+            self._counts.add(index, ts)
             self._newest = max(self._newest, ts)
             place = self._counted % len(self._times)
             if self._counted >= len(self._times):
                 self._let_go(place)
             self._indices[place], self._times[place] = index, ts
             self._counted += 1
-        self._snapshot = None
+        self._snapshots.clear()
 
-    def snapshot(self, at: float | None = None) -> Trends:
-        """The counts as they are; the same object until an event arrives.
+    def snapshot(self, at: float | None = None, catalog: Catalog | None = None) -> Trends:
+        """The counts as they are, by the catalog's indices; the same object until an event arrives.
 
         With ``at`` (Unix seconds) later engagements are left out, as far back as the newest ones
         reach that are kept one by one.
         """
+        catalog = self._catalog if catalog is None else catalog
         if at is not None and at < self._newest:
-            return self._rebuilt(at)
-        if self._snapshot is None:
-            self._snapshot = self._counter.snapshot()
-        return self._snapshot
+            places = self._in_catalog(catalog)
+            return Trends(self._rebuilt(at).scores()[places])
+        for known, trends in self._snapshots:
+            if known is catalog:
+                return trends
+        places = self._in_catalog(catalog)
+        trends = Trends(self._counts.scores()[places])
+        self._snapshots = [*self._snapshots[1 - _CATALOGS :], (catalog, trends)]
+        return trends
+
+    def _in_catalog(self, catalog: Catalog) -> NDArray[np.int32]:
+        """(E,) the indices of a catalog's entities."""
+        for known, places in self._by_catalog:
+            if known is catalog:
+                return places
+        places = np.array([self._place(entity.id) for entity in catalog.entities], np.int32)
+        self._by_catalog = [*self._by_catalog[1 - _CATALOGS :], (catalog, places)]
+        return places
+
+    def _place(self, entity_id: str) -> int:
+        """An entity's index; a new one where there is none."""
+        index = self._places.setdefault(entity_id, len(self._places))
+        if index >= self._counts.size:
+            size = max(1_024, 2 * len(self._places))
+            self._counts.grow(size)
+            self._base.grow(size)
+        return index
 
     def _let_go(self, place: int) -> None:
         ts = float(self._times[place])
-        self._base.add(self._catalog.entities[self._indices[place]].id, ts)
+        self._base.add(int(self._indices[place]), ts)
         self._base_newest = max(self._base_newest, ts)
 
-    def _rebuilt(self, at: float) -> Trends:
-        counter = TrendCounter(self._catalog)
+    def _rebuilt(self, at: float) -> DecayedCounts:
+        counts = DecayedCounts(self._counts.size)
         if self._base_newest > -math.inf:
-            counter.seed(self._base.snapshot(), self._base_newest)
+            counts.seed(self._base.scores(), self._base_newest)
         kept = min(self._counted, len(self._times))
         seen = self._times[:kept] <= at
-        counter.add_all(self._indices[:kept][seen], self._times[:kept][seen])
-        return counter.snapshot()
+        counts.add_all(self._indices[:kept][seen], self._times[:kept][seen])
+        return counts

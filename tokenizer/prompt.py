@@ -131,14 +131,19 @@ class PromptEncoder:
     window: Window = field(init=False)
     # The titles newer than the bundle, with their tokens.
     _newer: Mapping[str, int] = field(init=False, repr=False, compare=False)
+    # Each title's token in what is kept; the newer ones stand as unknown there.
+    kept_tokens: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "window", Window(self.history_tokens, self.history_block))
         newer: dict[str, int] = {}
+        kept = tokens = self.vocabulary.entity_tokens
         if self.base is not None:
-            tokens, size = self.vocabulary.entity_tokens, self.base.size
+            size = self.base.size
             newer = {id_: token for id_, token in tokens.items() if token >= size}
+            kept = {id_: token for id_, token in tokens.items() if token < size}
         object.__setattr__(self, "_newer", newer)
+        object.__setattr__(self, "kept_tokens", kept)
 
     @property
     def digest(self) -> str:

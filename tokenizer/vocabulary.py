@@ -6,7 +6,7 @@ digests that it grew from, oldest first.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Literal
@@ -26,9 +26,12 @@ IntArray = NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What an item token stands for. ``kind`` is the entity's or the row's kind."""
+    """What an item token stands for. ``kind`` is the entity's or the row's kind.
 
-    noun: Literal["row", "entity"]
+    ``retired`` is an entity whose content changed since, so that it has another token now.
+    """
+
+    noun: Literal["row", "entity", "retired"]
     id: str
     kind: str
 
@@ -94,7 +97,7 @@ class Vocabulary:
         item = self.item(token)
         if item is None:
             return token
-        return _entity_fallback(item.kind) if item.noun == "entity" else _row_fallback(item.kind)
+        return _row_fallback(item.kind) if item.noun == "row" else _entity_fallback(item.kind)
 
     def fallbacks(self) -> IntArray:
         """(size,) `fallback_of` every token."""
@@ -126,6 +129,20 @@ class Vocabulary:
         if not fresh:
             return self
         return Vocabulary((*self.items, *fresh), (*self.lineage, self.digest))
+
+    def renewed(self, entity_ids: Collection[str]) -> "Vocabulary":
+        """Without those entities: `grown` gives them tokens that nothing was computed for.
+
+        Their old tokens stay what they were, under another name.
+        """
+        places = {self._entities[id_] - ITEM_START for id_ in entity_ids}
+        if not places:
+            return self
+        items = tuple(
+            Item("retired", f"{n}:{item.id}", item.kind) if n in places else item
+            for n, item in enumerate(self.items)
+        )
+        return Vocabulary(items, (*self.lineage, self.digest))
 
     def to_json(self) -> bytes:
         """One JSON document; `from_json` reads it."""

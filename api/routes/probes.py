@@ -33,16 +33,9 @@ async def live() -> LiveReply:
 )
 async def ready(request: Request, server: Running) -> Response:
     """The state of each part. 503 without a bundle, while draining, or where a part has ended."""
-    connection = server.stores.connection
-    parts: dict[str, str] = {
-        "bundle": "none" if server.models.active is None else "ok",
-        "engine": "ok" if server.worker.alive else "dead",
-        "admission": "draining" if server.draining else "ok",
-        "context-store": "ok" if connection is None or connection.available else "away",
-        "events": "ok" if server.event_log is None else server.event_log.state,
-    }
+    parts = server.parts
     # What is away comes back; a server without it is worth more than none.
-    heals = {"away", "joining"}
+    heals = {"away", "joining", "stale"}
     wrong = [f"{part}: {state}" for part, state in parts.items() if state not in {"ok", *heals}]
     if not wrong:
         return JSONResponse({"status": "ready", "parts": parts})

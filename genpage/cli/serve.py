@@ -1,7 +1,9 @@
 """``genpage serve``."""
 
 import gc
+import os
 import socket
+from contextlib import ExitStack
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -15,6 +17,7 @@ from genpage.errors import UsageError
 if TYPE_CHECKING:
     from api.auth import Keys
     from api.compose import Settings
+    from streaming.broker import Broker
 
 Switch = Literal["on", "off"]
 
@@ -45,6 +48,29 @@ class Serve(Command):
     kafka_group: str = Field(
         default="genpage", min_length=1, description="consumer group that the replicas share"
     )
+    kafka_session: float = Field(
+        default=10.0,
+        ge=1,
+        le=300,
+        description="seconds without a sign of life after which a "
+        "replica's partitions go to the others; the broker has bounds of its own",
+    )
+    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="TLS, SASL or both"
+    )
+    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="how SASL says the password"
+    )
+    kafka_username: str | None = Field(default=None, description="for SASL")
+    kafka_password: str | None = Field(default=None, description="for SASL", repr=False)
+    kafka_password_file: Path | None = Field(default=None, description="the password's file")
+    kafka_ca: Path | None = Field(
+        default=None, description="certificates to trust (PEM) in place of the system's"
+    )
+    kafka_certificate: Path | None = Field(
+        default=None, description="of this server (PEM), where the cluster asks for one"
+    )
+    kafka_key: Path | None = Field(default=None, description="the certificate's key (PEM)")
     otlp_endpoint: str | None = Field(
         default=None,
         description="collector that traces go to, such as http://127.0.0.1:4318; "
@@ -66,6 +92,23 @@ class Serve(Command):
     )
     api_keys: str = Field(default="", description="keys that may call, by commas", repr=False)
     api_keys_file: Path | None = Field(default=None, description="more keys, one a line")
+    replica: str | None = Field(
+        default=None, min_length=1, max_length=128, description="its name in statuses; host:port"
+    )
+    model_name: str = Field(
+        default="genpage", min_length=1, description="name that its bundles are announced under"
+    )
+    checkpoint_sources: str = Field(
+        default="", description="beginnings of URIs that bundles may come from, beside file:"
+    )
+    swap_stagger: float = Field(
+        default=5.0, ge=0, le=3600, description="seconds that replicas spread a swap over"
+    )
+    admin_keys: str = Field(default="", description="keys for /admin, by commas", repr=False)
+    admin_keys_file: Path | None = Field(default=None, description="more of them, one a line")
+    admin_port: int | None = Field(
+        default=None, ge=1, le=65535, description="port of its own for /admin"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="of the JSON lines on stderr"
     )
@@ -77,20 +120,22 @@ class Serve(Command):
         from api.uvicorn_server import HttpServer
 
         settings = self.settings()
-        with listening_socket(self.host, self.port) as listener:
+        with ExitStack() as sockets:
+            ports = [self.port] if self.admin_port is None else [self.port, self.admin_port]
+            listeners = [sockets.enter_context(listening_socket(self.host, port)) for port in ports]
             server = compose(settings, configure(self.log_level))
             # What was loaded stays: the garbage collector need not walk over it time and again.
             gc.collect()
             gc.freeze()
-            HttpServer(server, when_listening=self._announce).run([listener])
+            HttpServer(server, when_listening=self._announce).run(listeners)
 
     def settings(self) -> "Settings":
         """The settings of the composition root; `UsageError` for a combination that is unsafe."""
+        from api.admin_gate import AdminAccess
         from api.compose import Settings
         from api.server import Options
         from api.tracing import endpoint_of
         from runtime.limits import Limits
-        from streaming.broker import Broker
         from streaming.redis_url import check
 
         keys = self._keys()
@@ -118,16 +163,46 @@ class Serve(Command):
                 autoregressive=self.autoregressive,
                 grace_s=self.grace,
                 console=local and self.console != "off",
+                model_name=self.model_name,
+                admin=AdminAccess(self._admin_keys(), local, self.admin_port),
             ),
+            replica=self.replica or f"{socket.gethostname()}:{self.port or os.getpid()}",
+            checkpoint_sources=tuple(
+                filter(None, map(str.strip, self.checkpoint_sources.split(",")))
+            ),
+            swap_stagger_s=self.swap_stagger,
             redis_url=self.redis_url,
-            kafka=None if self.kafka is None else Broker(self.kafka, self.kafka_group),
+            kafka=self._broker(),
             otlp_endpoint=endpoint_of(self.otlp_endpoint),
         )
+
+    def _broker(self) -> "Broker | None":
+        from streaming.broker import Broker
+        from streaming.broker_security import Security
+
+        if self.kafka is None:
+            return None
+        security = Security(
+            self.kafka_security,
+            self.kafka_mechanism,
+            self.kafka_username,
+            read_password(self.kafka_password, self.kafka_password_file),
+            self.kafka_ca,
+            self.kafka_certificate,
+            self.kafka_key,
+        )
+        session = self.kafka_session
+        return Broker(self.kafka, self.kafka_group, security=security, session_s=session)
 
     def _keys(self) -> "Keys":
         from api.auth import Keys
 
         return Keys.of(read_keys(self.api_keys, self.api_keys_file))
+
+    def _admin_keys(self) -> "Keys":
+        from api.auth import Keys
+
+        return Keys.of(read_keys(self.admin_keys, self.admin_keys_file))
 
     def _announce(self, addresses: list[str]) -> None:
         self.emit({"urls": addresses}, Text(f"GenPage is at {' '.join(addresses)}"))
@@ -146,6 +221,18 @@ def read_keys(listed: str, file: Path | None) -> list[str]:
             raise UsageError(f"{file} holds no key; write one a line")
         keys += found
     return [key for key in keys if key]
+
+
+def read_password(given: str | None, file: Path | None) -> str | None:
+    """The password as given, or the first line of a file."""
+    if given is not None and file is not None:
+        raise UsageError("give either --kafka-password or --kafka-password-file")
+    if file is None:
+        return given
+    try:
+        return file.read_text("utf-8").split("\n", 1)[0].rstrip("\r")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the password in {file}: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

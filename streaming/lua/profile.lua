@@ -1,12 +1,19 @@
--- Folds a profile in. KEYS: context, tombstone. ARGV: user, ttl, profile, its ts.
--- Returns whether it changed something.
-local user, ttl, profile, ts = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+-- Folds a profile in. KEYS: context, tombstone, list of prompts.
+-- ARGV: user, ttl, profile, its ts, prefix of the prompts' keys.
+-- Returns whether it changed something. The encoded prompts hold no profile: they stay good.
+local user, ttl, profile, ts = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local since, floor = erased(KEYS[2])
-if tonumber(ts) <= since then return 0 end
-local context = read(KEYS[1], user) or newcomer(floor)
-local held = time_of(context.profile)
-if context.profile == profile or (held and tonumber(ts) < held) then return 0 end
+if ts <= since then return 0 end
+local context = read(KEYS[1], user) or newcomer(KEYS[1], user, floor)
+local held = time_of(profile_of(context))
+if context.profile == profile or (held and ts < held) then return 0 end
+local keys = {}
+for n, vocabulary in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
+  keys[n] = ARGV[5] .. vocabulary
+end
+local prompts = prompts_of(keys, context)
 context.profile = profile
 touch(context, ts)
-write(KEYS[1], user, context, ttl)
+write(context, ttl)
+keep_up(prompts, context)
 return 1

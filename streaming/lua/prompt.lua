@@ -1,10 +1,19 @@
 -- Remembers an encoded prompt. KEYS: prompt, list of prompts, tombstone.
 -- ARGV: vocabulary, value, ttl, context version, prefix of the prompts' keys.
 -- One vocabulary beside the newest is kept, for a rollback; a prompt from before the member was
--- erased is not.
+-- erased is not, nor one older than what is there.
 local since, floor = erased(KEYS[3])
 local version = tonumber(ARGV[4])
-if version and version <= floor then return 0 end
+if version <= floor then return 0 end
+local head = redis.pcall('GETRANGE', KEYS[1], 0, PROMPT_HEAD - 1)
+if type(head) == 'string' and #head == PROMPT_HEAD then
+  local magic, size, anchor, held = struct.unpack(PROMPT, head)
+  local _, _, wanted = struct.unpack(PROMPT, ARGV[2])
+  if magic == PROMPT_MAGIC and redis.call('STRLEN', KEYS[1]) == size and held > version and
+      anchor >= wanted then
+    return 0
+  end
+end
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('LPUSH', KEYS[2], ARGV[1])
 for _, old in ipairs(redis.call('LRANGE', KEYS[2], 2, -1)) do

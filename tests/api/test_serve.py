@@ -9,13 +9,13 @@ from pathlib import Path
 import orjson
 import pytest
 
-from api.active import ActiveBundle
 from api.auth import Keys
 from api.compose import Settings, compose
 from api.fake import FakeServed, Logbook, fake_catalog
 from api.logs import configure
 from genpage.cli.serve import Serve, is_loopback, listening_socket, read_keys
 from genpage.errors import BundleError, RulesError, UsageError
+from rollout.active import ActiveBundle
 from runtime.model import LoadedModel, LoadSettings
 
 

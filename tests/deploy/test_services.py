@@ -1,5 +1,6 @@
 """The real services: they answer, come back on the same port, and leave nothing behind."""
 
+import contextlib
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deploy import services
@@ -87,3 +89,22 @@ def test_the_jars_are_fetched_once(
     monkeypatch.setattr(sys, "argv", ["services.py", "--fetch"])
     run_services()
     assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_service_does_not_outlive_whoever_started_it(tmp_path: Path, how: signal.Signals) -> None:
+    """Killed, a test run leaves no server behind; held still, the server goes all the same."""
+    starter = (
+        "import pathlib, time; from deploy.services import RedisServer; "
+        f"server = RedisServer(pathlib.Path({str(tmp_path)!r})); server.start(); server.pause(); "
+        "print(server.pid, flush=True); time.sleep(60)"
+    )
+    command = (sys.executable, "-c", starter)
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603
+        assert process.stdout is not None
+        pid = int(process.stdout.readline())
+        assert psutil.pid_exists(pid)
+        process.send_signal(how)
+    with contextlib.suppress(psutil.NoSuchProcess):
+        psutil.Process(pid).wait(20)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE

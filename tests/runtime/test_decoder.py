@@ -28,7 +28,7 @@ def decode(job: PageJob, model: FakeModel) -> tuple[list[DecodedRow], list[int],
         fed.extend(chunk.tokens.tolist())
         passes.append(len(chunk.tokens))
         assert decoder.fed(chunk)
-        rows.extend(decoder.take(scores_after(model, fed)[None]))
+        rows.extend(written.row for written in decoder.take(scores_after(model, fed)[None]))
     return rows, fed, passes
 
 

@@ -39,7 +39,8 @@ def decode(job: PageJob, model: FakeModel, pace: Pace | None) -> tuple[list[Deco
         passes.append(len(chunk.tokens))
         assert decoder.fed(chunk)
         ends = range(len(held) - chunk.scored + 1, len(held) + 1)
-        rows.extend(decoder.take(np.stack([scores_after(model, held[:end]) for end in ends])))
+        scores = np.stack([scores_after(model, held[:end]) for end in ends])
+        rows.extend(written.row for written in decoder.take(scores))
     return rows, passes
 
 

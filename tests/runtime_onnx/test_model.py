@@ -13,7 +13,8 @@ from tiny import RELEASED, tiny_entity
 from export.members import evening_after, made_up_members
 from export.parity import Reference
 from genpage.catalog import Catalog
-from genpage.errors import RulesError, UsageError
+from genpage.entity import Entity
+from genpage.errors import InputError, RulesError, UsageError
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
@@ -137,6 +138,53 @@ def test_a_newer_snapshot_changes_no_known_score(fp32_bundle: Path, newer: Catal
     np.testing.assert_array_equal(after[rows + 1 : rows + 1 + titles], before[rows:])
     fed = np.array([grown.entity_tokens[-1], grown.row_tokens[-1]], np.int32)
     assert np.isfinite(grown.backend.forward([Chunk(0, 0, fed)])[0]).all()
+
+
+def test_a_newcomer_with_other_content_gets_another_token(
+    fp32_bundle: Path, newer: Catalog
+) -> None:
+    """So no KV of what it was is hit; dates and a withdrawal in between change nothing."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    title = newer.entities[-1]
+
+    def snapshot(before: LoadedModel, *entities: Entity) -> LoadedModel:
+        catalog = Catalog.build([*fp32_catalog, *entities], newer.rows[:-1])
+        return before.with_catalog(catalog, Trends.none(catalog))
+
+    fp32_catalog = model.catalog.entities
+    first = snapshot(model, title)
+    token = int(first.entity_tokens[-1])
+    later = snapshot(first, replace(title, available_until=9e9))
+    assert later.entity_tokens[-1] == token
+    gone = snapshot(later)
+    assert snapshot(gone, title).entity_tokens[-1] == token
+    other = snapshot(gone, replace(title, genres=("Horror",), year=1955))
+    fresh = int(other.entity_tokens[-1])
+    assert fresh == first.vocabulary.size
+    inputs, before = other.snapshot.lexicon.inputs.rows, first.snapshot.lexicon.inputs.rows
+    np.testing.assert_array_equal(inputs[:fresh], before[:fresh])
+    assert not np.array_equal(inputs[fresh], inputs[token])
+    np.testing.assert_array_equal(other.entity_tokens[:-1], model.entity_tokens)
+    # The old token is nobody's: a page that was made with it reads it as ever.
+    assert other.vocabulary.item(token) != first.vocabulary.item(token)
+    assert other.encoder.vocabulary.entity(title.id) == fresh
+    assert other.encoder.digest == model.encoder.digest
+
+
+def test_a_newcomer_whose_content_cannot_be_told_serves_by_its_fallback(
+    fp32_bundle: Path, newer: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vector of another width than the model's must not cost everybody the snapshot."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+
+    def refuse(*_: object) -> None:
+        raise InputError("another width")
+
+    monkeypatch.setattr(type(model.snapshot.lexicon.encoder), "encode", refuse)
+    grown = model.with_catalog(newer, Trends.none(newer))
+    token = int(grown.entity_tokens[-1])
+    table = grown.snapshot.lexicon.outputs.rows
+    np.testing.assert_array_equal(table[token], table[grown.vocabulary.fallback_of(token)])
 
 
 def test_a_page_can_show_a_new_title(fp32_bundle: Path, newer: Catalog) -> None:

@@ -128,3 +128,20 @@ def test_a_restart_brings_the_earlier_version_back(registry: Registry[Model]) ->
     """So that a rollback is there at once."""
     registry.remember("c")
     assert versions(registry) == ("a", "c")
+
+
+def test_a_newer_snapshot_takes_the_place_of_its_version(registry: Registry[Model]) -> None:
+    """Active or previous, in one assignment; the other versions stay."""
+    registry.activate("b")
+    newer = {version: Model(version) for version in "abc"}
+    for version, model in newer.items():
+        registry.replace(model)
+        assert registry.loaded[ord(version) - ord("a")] is model
+    assert (registry.active, registry.previous) == (newer["b"], newer["a"])
+
+
+def test_a_snapshot_of_what_is_not_loaded_is_refused(registry: Registry[Model]) -> None:
+    """It went while the snapshot was built."""
+    with pytest.raises(NotFoundError):
+        registry.replace(Model("z"))
+    assert versions(registry) == ("a", None)

@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from stores import ERASED_AT, MakeStore, redis_store
+from stores import ERASED_AT, Kept, MakeKept, MakeStore, redis_store
 
 from deploy.services import RedisServer
 from streaming.memory import MemoryContextStore, MemoryPromptCache
-from streaming.ports import ContextStore, PromptCache
+from streaming.ports import ContextStore, PromptCache, Vocabularies
 from streaming.redis_client import RedisClient
 from streaming.redis_prompts import RedisPromptCache
 
@@ -41,3 +41,22 @@ def cache(request: pytest.FixtureRequest) -> PromptCache:
     if request.param == "memory":
         return MemoryPromptCache()
     return RedisPromptCache(request.getfixturevalue("client"))
+
+
+@pytest.fixture(params=["memory", "redis"])
+def make_kept(request: pytest.FixtureRequest) -> MakeKept:
+    """Makes stores of each kind with the prompt cache that they keep up."""
+    if request.param == "memory":
+
+        def in_memory(vocabularies: Vocabularies, history: int) -> Kept:
+            prompts = MemoryPromptCache()
+            made = MemoryContextStore(history=history, prompts=prompts, vocabularies=vocabularies)
+            return Kept(made, prompts)
+
+        return in_memory
+    client: RedisClient = request.getfixturevalue("client")
+
+    def in_redis(vocabularies: Vocabularies, history: int) -> Kept:
+        return Kept(redis_store(client, history, vocabularies), RedisPromptCache(client))
+
+    return in_redis

@@ -20,7 +20,6 @@ from genpage.entity import Entity
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
-from streaming import consumer as consuming
 from streaming.broker import Broker
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
@@ -34,17 +33,14 @@ CATALOG = Catalog.build([Entity("e1", "film", "One"), Entity("e2", "film", "Two"
 
 
 class AwayStore(MemoryContextStore):
-    """A store that is away, or broken, as long as a test says so."""
+    """A store that is away as long as a test says so."""
 
     away = False
-    broken = False
 
     async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
         """Apply, unless away."""
         if self.away:
             raise UnavailableError("the store is away")
-        if self.broken:
-            raise RuntimeError("the store is broken")
         return await super().apply(events)
 
 
@@ -184,8 +180,9 @@ async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
         poison.append(("null", (None, b"")))
         await produce(kafka, [raw(event_id="good", user_id=user)], partition=3)
         await reached(store, user, 1)
-        await until(lambda: sum(log.consumer.tally.poison.values()) == len(poison))
-        assert log.consumer.tally.poison[EVENTS, "too-large"] == 2
+        # More where a session was lost on the way: what was not committed is read again.
+        await until(lambda: sum(log.consumer.tally.poison.values()) >= len(poison))
+        assert log.consumer.tally.poison[EVENTS, "too-large"] >= 2
     letters = await everything_on(kafka, f"{EVENTS}.dlq")
     by_offset = {
         letter.headers["offset"]: letter
@@ -246,24 +243,6 @@ async def test_two_consumers_share_the_partitions(kafka: str, user: str, group: 
         await one.sink.publish([event(2, name) for name in names])
         for name in names:
             await reached(store, name, 2)
-
-
-async def test_an_error_of_our_own_ends_the_consumer_loudly(
-    kafka: str, user: str, group: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is tried again a few times; then the state says so, and nothing was committed past."""
-    monkeypatch.setattr(consuming, "AGAIN_S", 0.0)
-    monkeypatch.setattr(consuming, "TRIES", 2)
-    store = AwayStore()
-    async with joined(log_of(kafka, group, store)) as log:
-        await until(lambda: sum(log.consumer.lag.values()) == 0)
-        store.broken = True
-        await log.sink.publish([event(1, user)])
-        await until(lambda: log.state == "ended")
-        assert log.away
-    store.broken = False
-    async with joined(log_of(kafka, group, store)):
-        await reached(store, user, 1)
 
 
 async def test_nothing_acknowledged_is_lost_when_the_broker_stops_under_load(

@@ -188,7 +188,8 @@ async def test_scripts_survive_a_flush(redis_server: RedisServer) -> None:
 
 async def test_a_cluster_gets_no_call_over_two_slots(tmp_path: Path) -> None:
     """Everything that the stores do, on a server that refuses multi-slot calls."""
-    options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf")
+    bus = ("--cluster-port", str(free_port()))
+    options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", *bus)
     with RedisServer(tmp_path, options=options) as server:
         node: Any = Redis(port=server.port, protocol=2)
         await node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)

@@ -85,7 +85,7 @@ def test_a_prompt_is_read_back_as_it_was(
     assert held.history.dtype == np.int32
     assert prompt_value.decode(value, user_id + "x", "v" * 64) is None
     assert prompt_value.decode(value, user_id, "w" * 64) is None
-    for broken in (value[:-1], value[:9], b"", value + b"x", b"GPP2" + value[4:]):
+    for broken in (value[:-1], value[:9], b"", value + b"x", b"GPP1" + value[4:]):
         assert prompt_value.decode(broken, user_id, "v" * 64) is None
     changed = bytearray(value)
     changed[len(value) // 2] ^= 1
@@ -105,12 +105,20 @@ async def test_what_the_scripts_write_is_what_python_writes(client: RedisClient)
     context = await store.get("ada")
     assert value is not None
     assert context is not None
+    rewritten = context_value.encode(context)
+    await client.call(lambda redis: redis.set(redis_keys.context("ada"), rewritten))
+    assert await redis_store(client).get("ada") == context
+    late = Event("e0", "ada", "film", "play", 0.5)
+    await store.apply([late])
+    context = await store.get("ada")
+    value = (await client.values(redis_keys.context("ada")))[0]
+    assert context is not None
     assert context_value.encode(context) == value
 
 
 @pytest.mark.parametrize(
     "damage",
-    [b"", b"garbage", b"1 5 0 1 - - 3\nabc", b'2 1 0 0 - - 10\n"ada"\nnull', b"1 x"],
+    [b"", b"garbage", b"1 5 0 1 - - 3\nabc", b"GPC2", b"GPC2" + bytes(60), b"GPC3" + bytes(99)],
 )
 async def test_an_unreadable_context_is_a_miss_and_the_next_event_begins_anew(
     client: RedisClient, damage: bytes
@@ -156,7 +164,7 @@ async def test_a_late_event_into_damage_begins_anew(client: RedisClient) -> None
     await store.apply([Event("e1", "ada", "film", "play", 5.0)])
     value = (await client.values(key))[0]
     assert value is not None
-    await client.call(lambda redis: redis.set(key, value[:-2] + b"x]"))
+    await client.call(lambda redis: redis.set(key, value.replace(b",5.0]", b",5.x]")))
     late = Event("e0", "ada", "film", "play", 1.0)
     assert list(await store.apply([late])) == [late]
     context = await store.get("ada")

@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 
 from genpage.catalog import Catalog
 from genpage.entity import Entity
-from genpage.trends import TrendCounter
+from genpage.trends import DecayedCounts, TrendCounter
 from streaming.trending import RECENT, LiveTrends
 
 CATALOG = Catalog.build([Entity(f"e{n}", "film", f"Film {n}") for n in range(6)], [])
+LATER = Catalog.build([Entity("nowhere", "film", "Somewhere"), *CATALOG.entities], [])
 engagements = st.lists(
     st.tuples(st.sampled_from(("e0", "e1", "e5", "nowhere")), st.floats(0, 1e9)), max_size=30
 )
@@ -25,20 +26,41 @@ def test_an_earlier_clock_sees_what_was_counted_by_then(
     """All but the newest engagements are known in sum alone; of those the later ones are hidden."""
     trends = LiveTrends(CATALOG, recent=recent)
     trends.count(watched)
-    known = [one for one in watched if one[0] != "nowhere"]
-    cut = max(0, len(known) - recent)
-    plain = TrendCounter(CATALOG)
-    hidden = any(ts > at for _, ts in known)
-    for entity_id, ts in known[:cut] + [one for one in known[cut:] if one[1] <= at or not hidden]:
+    cut = max(0, len(watched) - recent)
+    plain = TrendCounter(LATER)
+    hidden = any(ts > at for _, ts in watched)
+    counted = [one for one in watched[cut:] if one[1] <= at or not hidden]
+    for entity_id, ts in [*watched[:cut], *counted]:
         plain.add(entity_id, ts)
-    np.testing.assert_allclose(
-        trends.snapshot(at).scores, plain.snapshot().scores, rtol=1e-5, atol=1e-7
-    )
+    wanted = plain.snapshot().scores
+    np.testing.assert_allclose(trends.snapshot(at).scores, wanted[1:], rtol=1e-5, atol=1e-7)
+    # A title whose document came later was counted all the same.
+    np.testing.assert_allclose(trends.snapshot(at, LATER).scores, wanted, rtol=1e-5, atol=1e-7)
 
 
 def test_an_earlier_clock_counts_no_engagement_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """The event loop waits meanwhile: ten thousand of them are one pass over columns."""
     trends = LiveTrends(CATALOG)
     trends.count((f"e{n % 6}", float(n)) for n in range(RECENT))
-    monkeypatch.delattr(TrendCounter, "add")
+    monkeypatch.delattr(DecayedCounts, "add")
     assert trends.snapshot(RECENT / 2).scores.sum() == pytest.approx(RECENT / 2, rel=0.1)
+
+
+def test_a_snapshot_is_kept_until_an_event_arrives() -> None:
+    """For each catalog in use."""
+    trends = LiveTrends(CATALOG)
+    trends.count([("e1", 1.0)])
+    first, later = trends.snapshot(), trends.snapshot(None, LATER)
+    assert (trends.snapshot(), trends.snapshot(None, LATER)) == (first, later)
+    assert later.scores.tolist() == [0.0, *first.scores.tolist()]
+    trends.count([("nowhere", 1.0)])
+    assert trends.snapshot(None, LATER).scores[0] == 1.0
+
+
+def test_titles_nobody_heard_of_are_bounded() -> None:
+    """Their events count once their document is there."""
+    trends = LiveTrends(CATALOG, unheard=2)
+    trends.count([("x", 1.0), ("y", 1.0), ("nowhere", 1.0)])
+    assert trends.snapshot(None, LATER).scores[0] == 0.0
+    trends.count([("nowhere", 1.0)])
+    assert trends.snapshot(None, LATER).scores[0] == 1.0

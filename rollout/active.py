@@ -1,28 +1,54 @@
 """The active bundle, remembered across restarts in ``--state-dir``."""
 
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from structlog.typing import FilteringBoundLogger
 
-_FILE = "active.json"
+FILE: Final = "active.json"
 
 
 @dataclass(frozen=True, slots=True)
-class ActiveBundle:
-    """Which bundle was active, and where it lay."""
+class Held:
+    """A bundle in a folder of this machine, and where it came from."""
 
     version: str
     digest: str
     folder: str
+    bundle_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """The newest announcement that was dealt with: what is not newer is not taken up again."""
+
+    at: float
+    digest: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveBundle:
+    """Which bundle was active, and where it lay; which one was before it.
+
+    ``handled`` keeps a replica that was rolled back from jumping to the newest announcement when
+    it starts again.
+    """
+
+    version: str
+    digest: str
+    folder: str
+    bundle_uri: str | None = None
+    previous: Held | None = None
+    handled: Handled | None = None
 
     @classmethod
     def recall(cls, state_dir: Path, log: FilteringBoundLogger) -> "ActiveBundle | None":
         """What `remember` wrote; None where nothing was, and with a warning where it is damaged."""
-        file = state_dir / _FILE
+        file = state_dir / FILE
         try:
             return TypeAdapter(cls).validate_json(file.read_bytes(), strict=True)
         except FileNotFoundError:
@@ -39,9 +65,18 @@ class ActiveBundle:
     def remember(self, state_dir: Path) -> None:
         """Write it, whole or not at all."""
         state_dir.mkdir(parents=True, exist_ok=True)
-        staged = state_dir / f".{_FILE}.{os.getpid()}"
+        staged = state_dir / f".{FILE}.{os.getpid()}"
         with staged.open("wb") as file:
             file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
             file.flush()
             os.fsync(file.fileno())
-        staged.replace(state_dir / _FILE)
+        staged.replace(state_dir / FILE)
+
+    @property
+    def held(self) -> Held:
+        """The active bundle alone."""
+        return Held(self.version, self.digest, self.folder, self.bundle_uri)
+
+    def dealt_with(self, handled: Handled | None) -> "ActiveBundle":
+        """The same with another newest announcement."""
+        return replace(self, handled=handled)

@@ -1,0 +1,74 @@
+"""What a loaded bundle must pass before it may make anybody's page.
+
+Its files, shapes and golden pages were judged as it was loaded (`runtime.model`). These judge it
+beside what is active, and by the rules.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from genpage.audit import violations
+from rollout.refusal import RefusedError
+from runtime.cases import GoldenCase
+from runtime.offline import PageModel, generate
+from tokenizer.vocabulary import Vocabulary
+
+# Enough to see a broken one; each takes as long as a page.
+RULE_PAGES: Final = 4
+# Below it a difference is noise.
+SLACK_MS: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Timed:
+    """What the same pages took, milliseconds each: the bundle's and the active one's."""
+
+    candidate: tuple[float, ...]
+    active: tuple[float, ...]
+
+
+def check_lineage(candidate: Vocabulary, active: Vocabulary, active_digest: str) -> None:
+    """One of the two vocabularies grew out of the other; a rollback goes back to an ancestor.
+
+    ``active_digest`` is the active vocabulary as its bundle has it: a live catalog lets it grow.
+    """
+    grown = active_digest in {*candidate.lineage, candidate.digest}
+    older = candidate.digest in active.lineage
+    if not (grown or older):
+        raise RefusedError(
+            "lineage",
+            "the bundle's vocabulary did not grow out of the active one's, nor the other way "
+            'round; announce it with "new_lineage" if that is meant',
+        )
+
+
+def check_rules(model: PageModel, cases: Sequence[GoldenCase]) -> None:
+    """Pages of the golden members, under the rules and over the catalog that will serve."""
+    members = [case.member for case in islice(cases, RULE_PAGES)]
+    for member, page in zip(members, generate(model, members), strict=True):
+        broken = violations(
+            page, model.catalog, model.rules, member.context, member.request, model.trends
+        )
+        if broken:
+            raise RefusedError(
+                "rules",
+                f"the page of golden member {member.name} breaks {broken[0].rule} in row "
+                f"{broken[0].row}: {broken[0].detail}",
+            )
+        if not page.rows:
+            raise RefusedError("rules", f"the page of golden member {member.name} is empty")
+
+
+def check_latency(timed: Timed, ratio: float) -> None:
+    """The best of a few pages against the active one's best: what is left is the model's own."""
+    if not timed.candidate or not timed.active:
+        return
+    own, other = min(timed.candidate), min(timed.active)
+    if own > ratio * other + SLACK_MS:
+        raise RefusedError(
+            "latency",
+            f"a page takes {own:.0f} ms, on the active bundle {other:.0f} ms; {ratio:g} times as "
+            'long is allowed. Announce it with a greater "latency_ratio" if that is meant',
+        )

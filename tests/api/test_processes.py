@@ -1,0 +1,286 @@
+"""Real servers as processes on a real Redis and Kafka: killed, held, and ended as an operator does.
+
+They serve without a bundle: what is at stake is the members' events.
+"""
+
+import asyncio
+import subprocess
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+
+import httpx
+import orjson
+import pytest
+from kafka_clients import Raw, produce, raw, until
+from prometheus_client.parser import text_string_to_metric_families
+from server_process import ServerProcess, fresh_group, parts
+
+from deploy.services import KafkaBroker, RedisServer
+from genpage.context import Context, apply_event
+from genpage.documents import parse
+from genpage.event import Event
+from streaming.broker import Broker
+from streaming.missing_topics import create_missing
+
+Start = Callable[..., ServerProcess]
+SESSION_S = 6
+
+
+@pytest.fixture
+async def start(tmp_path: Path, redis_server: RedisServer, kafka: str) -> AsyncIterator[Start]:
+    """Starts servers of one group on the run's Redis and Kafka."""
+    await create_missing(Broker(kafka))
+    group = fresh_group()
+    with ExitStack() as stack:
+
+        def begin(name: str) -> ServerProcess:
+            where = ("--redis-url", redis_server.url, "--kafka", kafka, "--kafka-group", group)
+            session = ("--kafka-session", str(SESSION_S))
+            server = ServerProcess(tmp_path / name, *where, *session)
+            return stack.enter_context(server)
+
+        yield begin
+
+
+async def number(client: httpx.AsyncClient, name: str) -> float:
+    """A metric, its labels summed."""
+    text = (await client.get("/metrics")).text
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name == name
+    )
+
+
+async def is_ok(client: httpx.AsyncClient) -> bool:
+    """Whether it reads the log."""
+    return (await parts(client))["events"] == "ok"
+
+
+def reference(messages: Sequence[Raw]) -> Mapping[str, Context]:
+    """What one event after the other comes to."""
+    expected: dict[str, Context] = {}
+    for _, value in messages:
+        assert value is not None
+        event = parse(Event, orjson.loads(value))
+        before = expected.get(event.user_id, Context(event.user_id))
+        expected[event.user_id] = apply_event(before, event)
+    return expected
+
+
+async def has(client: httpx.AsyncClient, expected: Mapping[str, Context]) -> bool:
+    """Whether the server holds exactly these contexts."""
+    for user_id, context in expected.items():
+        answer = await client.get(f"/v1/users/{user_id}/context")
+        if answer.status_code != 200:
+            return False
+        held = [event["event_id"] for event in answer.json()["events"]]
+        if held != [event.event_id for event in context.events]:
+            return False
+    return True
+
+
+def stream(count: int) -> list[Raw]:
+    """Events of 40 members: reordered, late, and one in ten a duplicate."""
+    prefix = uuid.uuid4().hex
+    messages: list[Raw] = []
+    for n in range(count):
+        if n % 10 == 9:
+            messages.append(messages[n // 10 * 7919 % n])
+        else:
+            ts = float(n if n % 13 else n - 60)
+            messages.append(raw(event_id=f"{n}", user_id=f"{prefix}-{n % 40}", ts=max(0.0, ts)))
+    return messages
+
+
+async def test_a_server_killed_while_it_applies_loses_and_repeats_nothing(
+    kafka: str, start: Start
+) -> None:
+    """With kill -9 in the middle of 10,000 events, duplicates and late ones among them."""
+    messages = stream(10_000)
+    await produce(kafka, messages)
+    server = start("one")
+    async with server.client() as client:
+        async with asyncio.timeout(60):
+            while (applied := await number(client, "genpage_kafka_applied_total")) < 500:
+                pass
+        server.kill()
+    server.start()
+    async with server.client() as client:
+        expected = reference(messages)
+
+        async def whole() -> bool:
+            return await number(client, "genpage_kafka_applied_total") > 0 and await has(
+                client, expected
+            )
+
+        await until(whole)
+        again = await number(client, "genpage_kafka_applied_total")
+    assert applied < 10_000, "it was killed too late to show anything"
+    assert again >= 10_000 - applied - 5_000
+
+
+async def test_two_servers_share_the_partitions_and_one_held_still_is_replaced(
+    kafka: str, start: Start
+) -> None:
+    """Past its session the other has them all; it comes back, and each event was applied once."""
+    one, two = start("one"), start("two")
+    async with one.client() as first, two.client(timeout_s=90.0) as second:
+        for client in (first, second):
+
+            async def joined(client: httpx.AsyncClient = client) -> bool:
+                return await is_ok(client)
+
+            await until(joined)
+
+        async def shared() -> bool:
+            messages = stream(400)
+            before = [await number(c, "genpage_kafka_applied_total") for c in (first, second)]
+            await produce(kafka, messages)
+            async with asyncio.timeout(30):
+
+                async def there() -> bool:
+                    return await has(first, reference(messages))
+
+                await until(there)
+            after = [await number(c, "genpage_kafka_applied_total") for c in (first, second)]
+            return all(b > a for a, b in zip(before, after, strict=True))
+
+        await until(shared)
+        two.pause()
+        try:
+            messages = stream(2_000)
+            await produce(kafka, messages)
+
+            async def taken_over() -> bool:
+                return await has(first, reference(messages))
+
+            async with asyncio.timeout(SESSION_S + 40):
+                await until(taken_over)
+        finally:
+            two.go_on()
+        later = stream(400)
+        await produce(kafka, later)
+
+        async def back() -> bool:
+            return await is_ok(second) and await has(second, reference([*messages, *later]))
+
+        await until(back)
+        await until(shared)
+
+
+async def test_an_end_hands_over_at_once(kafka: str, start: Start) -> None:
+    """By SIGTERM: what is done is committed and the group left, and the next one reads on."""
+    one = start("one")
+    messages = stream(500)
+    async with one.client() as client:
+        await produce(kafka, messages)
+
+        async def applied() -> bool:
+            done = await number(client, "genpage_kafka_applied_total")
+            return done >= 500 and await number(client, "genpage_kafka_lag") == 0
+
+        await until(applied)
+    assert await asyncio.to_thread(one.end, 20) == 0
+    later = stream(100)
+    await produce(kafka, later)
+    two = start("two")
+    async with two.client() as client:
+
+        async def went_on() -> bool:
+            return await has(client, reference(later))
+
+        await until(went_on)
+        # None of the 500 again: they were committed.
+        assert await number(client, "genpage_kafka_applied_total") == 100
+
+
+@pytest.fixture
+def services(tmp_path: Path) -> Iterator[tuple[RedisServer, KafkaBroker]]:
+    """A Redis and a broker of the test's own, not started."""
+    redis, kafka = RedisServer(tmp_path / "redis"), KafkaBroker(tmp_path / "kafka")
+    with ExitStack() as stack:
+        stack.callback(redis.kill)
+        stack.callback(kafka.kill)
+        yield redis, kafka
+
+
+@asynccontextmanager
+async def serving(
+    tmp_path: Path, redis: RedisServer, kafka: KafkaBroker
+) -> AsyncIterator[tuple[ServerProcess, httpx.AsyncClient]]:
+    """A server on services that may not be there."""
+    where = ("--redis-url", redis.url, "--kafka", kafka.bootstrap)
+    with ServerProcess(tmp_path / "server", *where) as server:
+        async with server.client() as client:
+            yield server, client
+
+
+async def test_it_starts_with_both_away_heals_and_ends_with_both_gone(
+    tmp_path: Path, services: tuple[RedisServer, KafkaBroker]
+) -> None:
+    """It says so; events are refused with when to try again; no acknowledged one is lost."""
+    redis, kafka = services
+    user = uuid.uuid4().hex
+    number_ = 0
+    acknowledged: list[str] = []
+    async with serving(tmp_path, redis, kafka) as (server, client):
+        found = await parts(client)
+        assert (found["events"], found["context-store"]) == ("away", "away")
+
+        async def post() -> httpx.Response:
+            nonlocal number_
+            number_ += 1
+            event = {"event_id": f"{number_}", "user_id": user, "entity_id": "e1", "action": "play"}
+            answer = await client.post(
+                "/v1/events", json=[event, {**event, "event_id": f"b{number_}"}]
+            )
+            if answer.status_code == 202:
+                acknowledged.extend([f"{number_}", f"b{number_}"])
+            return answer
+
+        refused = await post()
+        assert refused.status_code == 503
+        assert int(refused.headers["retry-after"]) >= 1
+        await asyncio.to_thread(redis.start)
+        await asyncio.to_thread(kafka.start)
+
+        async def taken() -> bool:
+            return (await post()).status_code == 202
+
+        async with asyncio.timeout(20):
+            await until(taken)
+        # Stopped as an operator does, under load, and back after a while.
+        await asyncio.to_thread(kafka.kill)
+        async with asyncio.timeout(8):
+            while (await post()).status_code == 202:
+                pass
+        for _ in range(20):
+            assert (await post()).status_code == 503
+            await asyncio.sleep(0.1)
+        await asyncio.to_thread(kafka.start)
+        async with asyncio.timeout(10):
+            await until(taken)
+
+        async def all_known() -> bool:
+            answer = await client.get(f"/v1/users/{user}/context")
+            if answer.status_code != 200:
+                return False
+            return set(acknowledged) <= {event["event_id"] for event in answer.json()["events"]}
+
+        await until(all_known)
+        redis.kill()
+        kafka.kill()
+
+        async def both_gone() -> bool:
+            return {(await parts(client))[part] for part in ("events", "context-store")} == {"away"}
+
+        await until(both_gone)
+        try:
+            assert await asyncio.to_thread(server.end, 20) == 0
+        except subprocess.TimeoutExpired:
+            pytest.fail(f"it does not end; its last words:\n{server.log()[-2000:]}")
+    assert "Traceback" not in server.log()

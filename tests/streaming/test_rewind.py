@@ -1,0 +1,200 @@
+"""A store that lost what it had is filled from the log again, whoever holds the partitions."""
+
+import uuid
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import numpy as np
+import pytest
+import structlog
+from kafka_clients import produce, raw, until
+
+from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.entity import Entity
+from genpage.errors import UnavailableError
+from genpage.event import Event
+from streaming.broker import Broker
+from streaming.event_log import EventLog
+from streaming.memory import MemoryContextStore
+from streaming.missing_topics import create_missing
+from streaming.trending import LiveTrends
+
+LOG = structlog.wrap_logger(
+    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
+)
+
+
+class Emptied:
+    """A store that a test can empty, as a restarted Redis is: another epoch names what is in it."""
+
+    def __init__(self) -> None:
+        self.empty()
+        self.away = False
+
+    def empty(self) -> None:
+        """Lose everything."""
+        self.memory, self.name = MemoryContextStore(), uuid.uuid4().hex
+
+    async def epoch(self) -> str:
+        """What names the content."""
+        if self.away:
+            raise UnavailableError("the store is away")
+        return self.name
+
+    async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Apply, unless away."""
+        if self.away:
+            raise UnavailableError("the store is away")
+        return await self.memory.apply(events)
+
+    async def get(self, user_id: str) -> Context | None:
+        """What is held of a member."""
+        return await self.memory.get(user_id)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.memory, name)
+
+
+@pytest.fixture(autouse=True)
+async def topics(kafka: str) -> None:
+    """Those that servers read are there before the first server is."""
+    await create_missing(Broker(kafka))
+
+
+@pytest.fixture
+def users() -> list[str]:
+    """Members of this test's own, on many partitions."""
+    return [f"member-{number}-{uuid.uuid4().hex}" for number in range(24)]
+
+
+@pytest.fixture
+def group() -> str:
+    """A consumer group of this test's own."""
+    return f"group-{uuid.uuid4().hex}"
+
+
+@asynccontextmanager
+async def joined(
+    kafka: str, group: str, store: Emptied, trends: LiveTrends | None = None
+) -> AsyncIterator[EventLog]:
+    """A log that feeds the store, once it reads."""
+
+    async def forget(user_id: str, at: float | None) -> None:
+        await store.memory.erase(user_id, at)
+
+    log = EventLog(Broker(kafka, group), store, trends, LOG, forget=forget, epoch=store.epoch)  # type: ignore[arg-type]
+    async with log:
+        await until(lambda: log.state == "ok")
+        yield log
+
+
+@pytest.fixture
+def trends() -> LiveTrends:
+    """Counts over a catalog of one title."""
+    return LiveTrends(Catalog.build([Entity("e1", "film", "One")], []))
+
+
+async def known(store: Emptied, users: Sequence[str], count: int) -> bool:
+    """Whether so many events of each member are in the store."""
+    held = [await store.get(user) for user in users]
+    return all(context is not None and len(context.events) >= count for context in held)
+
+
+async def filled(store: Emptied, users: Sequence[str], count: int) -> None:
+    """Return once so many events of each member are in the store."""
+
+    async def there() -> bool:
+        return await known(store, users, count)
+
+    await until(there)
+
+
+async def test_a_rewound_consumer_fills_an_emptied_store(
+    kafka: str, users: list[str], group: str, trends: LiveTrends
+) -> None:
+    """All members again, and what arrives meanwhile; it says so until it has caught up.
+
+    What is watched is not counted twice.
+    """
+    store = Emptied()
+    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
+    async with joined(kafka, group, store, trends) as log:
+        await filled(store, users, 1)
+        await until(lambda: not log.stale)
+        assert log.consumer.filled(store.name) == log.consumer.every_partition
+        before = trends.snapshot().scores.copy()
+        store.empty()
+        log.consumer.rewind()
+        assert log.stale
+        await until(lambda: not log.stale)
+        np.testing.assert_array_equal(trends.snapshot().scores, before)
+        await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
+        await filled(store, users, 2)
+        await until(lambda: not log.stale)
+        await until(lambda: sum(log.consumer.lag.values()) == 0)
+
+
+async def test_a_store_emptied_while_nobody_looked_is_filled(
+    kafka: str, users: list[str], group: str
+) -> None:
+    """The offsets name the store that they are of, so no memory of a process is needed."""
+    store = Emptied()
+    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
+    async with joined(kafka, group, store) as log:
+        await filled(store, users, 1)
+        await until(lambda: sum(log.consumer.lag.values()) == 0)
+    async with joined(kafka, group, store) as log:
+        await until(lambda: not log.stale and log.consumer.lag.keys() != set())
+        assert log.consumer.tally.applied == 0
+    store.empty()
+    store.away = True
+    async with joined(kafka, group, store) as log:
+        await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
+        store.away = False
+        await filled(store, users, 2)
+
+
+async def test_a_crash_after_a_rewind_leaves_no_hole(
+    kafka: str, users: list[str], group: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The beginning is committed before anything is read again: whoever is next goes on there."""
+    store = Emptied()
+    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
+    async with joined(kafka, group, store) as log:
+        await filled(store, users, 1)
+        await until(lambda: sum(log.consumer.lag.values()) == 0)
+        store.empty()
+
+        async def never() -> None:
+            """No commit after this: the process is as good as dead."""
+
+        monkeypatch.setattr(log.consumer, "_commit", never)
+        log.consumer.rewind()
+        await filled(store, users, 1)
+    store.memory = MemoryContextStore()  # the same epoch: what was filled halfway is lost
+    monkeypatch.undo()
+    async with joined(kafka, group, store):
+        await filled(store, users, 1)
+
+
+async def test_partitions_of_a_replica_that_never_noticed_are_read_again(
+    kafka: str, users: list[str], group: str
+) -> None:
+    """One of two ends with the store's loss; the other takes over its partitions and fills."""
+    store = Emptied()
+    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
+    async with joined(kafka, group, store) as one:
+        async with joined(kafka, group, store) as two:
+            await until(lambda: len(one.consumer.partitions) == 8 and one.state == "ok")
+            await filled(store, users, 1)
+            await until(lambda: not one.stale and not two.stale)
+        await until(lambda: len(one.consumer.partitions) == 16 and not one.stale)
+        async with joined(kafka, group, store) as two:
+            await until(lambda: len(one.consumer.partitions) == 8 and not one.stale)
+            store.empty()
+            one.consumer.rewind()
+            await until(lambda: not one.stale)
+            assert not await known(store, users, 1)
+            assert two.state == "ok"
+        await filled(store, users, 1)
