@@ -15,7 +15,6 @@ from genpage.errors import (
     OverloadedError,
     UnavailableError,
 )
-from genpage.grammar import DecodedRow
 from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
 from runtime.decoder import Decoder
@@ -124,7 +123,7 @@ def test_deciding_counts_into_the_time_of_the_row_and_the_page(
     """The clock is read when a row leaves, so that the whole is what its listener waited for."""
     clock, take = FakeClock(), Decoder.take
 
-    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[DecodedRow, ...]:
+    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[Written, ...]:
         clock.now += 1.0
         return take(decoder, scores)
 
