@@ -22,6 +22,7 @@ from runtime.engine import Engine
 from runtime.fake import FakeBackend, FakeHead, FakeModel
 from runtime.limits import Limits
 from runtime.output import Output, PageFailed, RowDecoded, Timing
+from runtime.writer import Written
 
 CATALOG = library()
 
