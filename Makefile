@@ -60,6 +60,8 @@ bench: setup setup-services ## the benchmarks that need no trained model
 	$(BIN)/genpage bench prompts
 	$(BIN)/genpage bench engine
 	$(BIN)/genpage bench overhead
+	$(BIN)/genpage bench context-store
+	$(BIN)/genpage bench freshness
 
 lock: setup ## resolve pyproject.toml into requirements/*.txt
 	scripts/lock

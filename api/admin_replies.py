@@ -56,6 +56,8 @@ class StatusReply(Reply):
     retryable: bool | None
     active: NamedReply | None
     previous: NamedReply | None
+    canary: NamedReply | None = Field(description="on trial with a share of the members")
+    shadow: NamedReply | None = Field(description="compared with what is active")
     swap_s: float | None
 
 

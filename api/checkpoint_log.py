@@ -22,8 +22,10 @@ class CheckpointLog:
         self._rollout = rollout
         read = reader(model, Announcement.parse)
         self.follower = event_log.follow(CHECKPOINTS, read, self._apply)
-        self.reports = StatusReports(event_log.producer, rollout.settings.replica, log)
-        rollout.listeners.append(lambda status: self.reports.put(status.document()))
+        self.reports = StatusReports(event_log.beside(), rollout.settings.replica, log)
+        rollout.listeners.append(
+            lambda status: self.reports.put({**status.document(), "model": model})
+        )
 
     async def __aenter__(self) -> Self:
         await self.reports.__aenter__()

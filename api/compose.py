@@ -4,6 +4,7 @@ Without configuration everything is embedded: stores in memory, no broker. Takes
 bundle is checked and tried out; nothing is served before.
 """
 
+import hashlib
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,10 +23,13 @@ from genpage.errors import BundleError, UsageError
 from genpage.rules import Rules
 from rollout.active import ActiveBundle
 from rollout.bringer import Settings as RolloutSettings
+from rollout.fetch import Fetcher
+from rollout.refusal import RefusedError
 from rollout.rollout import Rollout
 from rollout.source import Sources
 from runtime.engine import Engine
 from runtime.limits import Limits
+from runtime.manifest import MANIFEST
 from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
 from runtime.sessions import SessionSettings
@@ -39,6 +43,7 @@ from streaming.ports import ContextStore, Vocabularies
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_directory import RedisDirectory
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
@@ -83,16 +88,24 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
     worker = Worker(Engine(settings.limits))
-    stores = _stores(settings, model, _vocabularies(models), log)
+    trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
+    stores = _stores(settings, model, trends, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
     catalog = LiveCatalog(models, log)
+
+    async def adopt(loaded: LoadedModel) -> LoadedModel:
+        adopted = await catalog.adopt(loaded)
+        if trends.untouched:  # the first bundle, and no event yet
+            trends.seed(loaded.trends, loaded.created_at, loaded.catalog)
+        return adopted
+
     rollout = Rollout(
         _rollout_settings(settings),
         models,
         worker,
         log,
         remembered=remembered,
-        adopt=catalog.adopt,
+        adopt=adopt,
         trends=lambda model: stores.trends(None, model.catalog),
         autoregressive=settings.options.autoregressive,
     )
@@ -116,7 +129,7 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
     temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
     kept = settings.state_dir
     return RolloutSettings(
-        staging=temporary if kept is None else kept / "bundles",
+        staging=temporary if kept is None else _fetched(kept),
         replica=settings.replica,
         state_dir=kept,
         sources=Sources(settings.checkpoint_sources),
@@ -130,25 +143,51 @@ def _loading(settings: Settings) -> LoadSettings:
     return LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
 
 
+def _fetched(state_dir: Path) -> Path:
+    """Where bundles of our own lie."""
+    return state_dir.resolve() / "fetched"
+
+
 def _model(
     settings: Settings, log: FilteringBoundLogger
 ) -> tuple[LoadedModel | None, ActiveBundle | None]:
     """The bundle to begin with, and what is remembered of it."""
     model, active = _remembered(settings, log)
     if model is None and settings.bundle is not None:
-        model = LoadedModel.load(settings.bundle, _loading(settings))
-        active = ActiveBundle(model.version, model.digest, str(settings.bundle.resolve()))
+        handled = None if active is None else active.handled
+        folder, uri = _own_copy(settings.bundle, settings, log), settings.bundle.resolve().as_uri()
+        model = LoadedModel.load(folder, _loading(settings))
+        active = ActiveBundle(
+            model.version, model.digest, str(folder.resolve()), uri, handled=handled
+        )
         if settings.state_dir is not None:
             active.remember(settings.state_dir)
     if model is not None and settings.rules is not None:
         model = model.with_rules(Rules.load(settings.rules))
-    return model, active
+    return model, None if model is None else active
+
+
+def _own_copy(bundle: Path, settings: Settings, log: FilteringBoundLogger) -> Path:
+    """A copy that a later export does not change under what is remembered; else the bundle."""
+    if settings.state_dir is None:
+        return bundle
+    fetcher = Fetcher(_fetched(settings.state_dir), Sources())
+    try:
+        found = fetcher.find(bundle.resolve().as_uri(), None)
+        return fetcher.fetch(found, lambda: True).folder
+    except (RefusedError, OSError) as error:
+        # Loading it tells what is wrong with it, if anything is.
+        log.warning("the bundle is served from where it lies", why=str(error))
+        return bundle
 
 
 def _remembered(
     settings: Settings, log: FilteringBoundLogger
 ) -> tuple[LoadedModel | None, ActiveBundle | None]:
-    """The bundle that was active last, where it is still what it was."""
+    """The bundle that was active last, else the one before, where it is still what it was.
+
+    What is remembered is there without a model too: announcements that were dealt with stay so.
+    """
     if settings.state_dir is None:
         return None, None
     if settings.state_dir.exists() and not settings.state_dir.is_dir():
@@ -156,18 +195,33 @@ def _remembered(
     active = ActiveBundle.recall(settings.state_dir, log)
     if active is None:
         return None, None
-    try:
-        model = LoadedModel.load(Path(active.folder), _loading(settings), digest=active.digest)
-    except BundleError as error:
-        log.warning("the bundle that was active is gone", version=active.version, why=str(error))
-        return None, None
-    if settings.bundle is not None and settings.bundle.resolve() != Path(active.folder):
-        log.warning(
-            "--bundle is passed over",
-            active=active.version,
-            why="the version that was active before the restart goes first",
+    for held in (active.held, active.previous):
+        if held is None:
+            continue
+        try:
+            model = LoadedModel.load(Path(held.folder), _loading(settings), digest=held.digest)
+        except BundleError as error:
+            log.warning("the bundle that was active is gone", version=held.version, why=str(error))
+            continue
+        if settings.bundle is not None and _digest_of(settings.bundle) != held.digest:
+            log.warning(
+                "--bundle is passed over",
+                active=held.version,
+                why="the version that was active before the restart goes first",
+            )
+        before = active.previous if held == active.held else None
+        uri = held.bundle_uri
+        return model, ActiveBundle(
+            held.version, held.digest, held.folder, uri, before, active.handled
         )
-    return model, active
+    return None, active
+
+
+def _digest_of(bundle: Path) -> str | None:
+    try:
+        return hashlib.sha256((bundle / MANIFEST).read_bytes()).hexdigest()
+    except OSError:
+        return None
 
 
 def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:
@@ -178,13 +232,13 @@ def _vocabularies(models: Registry[LoadedModel]) -> Vocabularies:
 def _stores(
     settings: Settings,
     model: LoadedModel | None,
+    trends: LiveTrends,
     vocabularies: Vocabularies,
     log: FilteringBoundLogger,
 ) -> Stores:
     prompts = MemoryPromptCache()
     memory = MemoryContextStore(prompts=prompts, vocabularies=vocabularies)
     catalog = Catalog.build([], []) if model is None else model.catalog
-    trends = LiveTrends(catalog)
     filled = Filled(0, 0, None)
     if settings.data is not None:
         filled = fill(DataFolder(settings.data), memory, trends, catalog)
@@ -201,6 +255,11 @@ def _stores(
         trends.seed(model.trends, model.created_at)
     if settings.redis_url is not None:
         return _redis_stores(settings, vocabularies, memory, trends, filled.newest, log)
+
+    async def near(user_id: str, at: float | None) -> None:
+        await memory.erase(user_id, at)
+        await prompts.erase(user_id)
+
     return Stores(
         contexts=memory,
         prompts=prompts,
@@ -209,6 +268,7 @@ def _stores(
         directory=memory,
         newest=filled.newest,
         event_log=_event_log(settings.kafka, memory, trends, log),
+        near=near,
     )
 
 
@@ -222,24 +282,35 @@ def _redis_stores(
 ) -> Stores:
     """The stores in Redis, filled with the ``data`` where nothing was ever in it."""
 
-    def changed(available: bool) -> None:
+    def changed(available: bool, why: str) -> None:
         if available:
             log.info("the context store is there")
         else:
-            log.warning("the context store is away", hint="pages say degraded meanwhile")
+            hint = "pages say degraded meanwhile"
+            log.warning("the context store is away", why=why, hint=hint)
 
-    client, recent = RedisClient(settings.redis_url or "", when_changed=changed), Recent()
+    def refused(why: str) -> None:
+        log.warning("the context store refuses", why=why)
+
+    recent = Recent()
+    client = RedisClient(settings.redis_url or "", when_changed=changed, when_refused=refused)
     contexts = RedisContextStore(client, recent, vocabularies=vocabularies)
     epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+
+    async def near(user_id: str, _: float | None) -> None:
+        recent.erase(user_id)
+
     return Stores(
         contexts=contexts,
         prompts=RedisPromptCache(client),
         sink=DirectSink(contexts, trends),
         trends=trends.snapshot,
+        directory=RedisDirectory(client, contexts),
         newest=newest,
         event_log=_event_log(settings.kafka, contexts, trends, log, epoch),
         members=RedisMembers(client, contexts, recent, whole=lambda: epoch.whole),
         connection=FilledRedis(client, contexts, data.held(), epoch, erasures, log),
+        near=near,
     )
 
 
@@ -253,8 +324,14 @@ def _event_log(
     if broker is None:
         return None
 
+    mine = uuid.uuid4().hex
+
+    async def of_this_process() -> str:
+        """What a store in memory has is gone with it, and is read again by whoever is next."""
+        return mine
+
     def log_of(forget: Forget, tracing: Tracing) -> EventLog:
-        begin = None if epoch is None else epoch.begin
+        begin = of_this_process if epoch is None else epoch.begin
         made = EventLog(broker, store, trends, log, forget=forget, epoch=begin, tracing=tracing)
         if epoch is not None:
             epoch.feed = made.consumer

@@ -2,8 +2,12 @@
 
 import threading
 import time
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import gettempdir
+from typing import Any
 
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
@@ -15,12 +19,15 @@ from genpage.entity import Entity
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
+from rollout.bringer import Settings
+from rollout.rollout import Rollout
 from runtime.arrays import FloatArray, IntArray
 from runtime.backend import Head
 from runtime.chunk import Chunk
 from runtime.engine import Clock, Engine
 from runtime.fake import FakeBackend, FakeHead
 from runtime.limits import Limits
+from runtime.registry import Registry
 from runtime.worker import Worker
 from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache
@@ -224,14 +231,16 @@ class FakeServer:
             contexts, prompts, DirectSink(contexts, trends), trends.snapshot, directory=contexts
         )
         models = FakeModels(served)
+        worker = Worker(engine or Engine(limits or Limits(batch=4, queue=8), clock=clock))
         server = Server(
             models,
-            Worker(engine or Engine(limits or Limits(batch=4, queue=8), clock=clock)),
+            worker,
             stores,
             options or Options(console=True),
             log or logbook.logger(),
             tracing=tracing,
             catalog=LiveCatalog(models, log or logbook.logger()),
+            rollout=_rollout(served, worker, log or logbook.logger()),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
 
@@ -240,3 +249,12 @@ class FakeServer:
         stats = await self.server.worker.stats()
         slots = {0, self.backend.slots}  # 0: none was ever used
         return stats.live == stats.waiting == 0 and stats.free_slots in slots
+
+
+def _rollout(served: FakeServed, worker: Worker, log: FilteringBoundLogger) -> Rollout:
+    """A rollout beside the fake models: it refuses what it is given, which are no fakes."""
+    registry = Registry[Any]()  # Any: a fake in the place of a loaded bundle
+    registry.add(served)
+    registry.activate(served.version)
+    staging = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
+    return Rollout(Settings(staging, stagger_s=0.0), registry, worker, log)

@@ -79,6 +79,8 @@ class LivePage:
         self.problem: Problem | None = None
         # Somebody asked for its end: what the engine gives up is then not taken up again.
         self.stopped = False
+        # Called when the last listener leaves a page that is not running any more.
+        self.when_left: Callable[[LivePage], None] | None = None
         self._cards = cards
         self._when_deserted = when_deserted
         self._start = orjson.dumps(plan.start_document())
@@ -86,6 +88,8 @@ class LivePage:
         self._frames = [self._frame("page.start", self._start)]
         self._end: dict[str, object] | None = None
         self._watchers = 0
+        # Events that were handed on to a client, the start included.
+        self._sent = 0
         self._changed = asyncio.Event()
 
     @property
@@ -112,6 +116,11 @@ class LivePage:
     def events(self) -> int:
         """How many events were said so far; the next one's number."""
         return len(self._frames)
+
+    @property
+    def rows_sent(self) -> int:
+        """How many of the rows went out to a client that follows the page."""
+        return min(len(self.rows), max(0, self._sent - 1))
 
     @property
     def nbytes(self) -> int:
@@ -187,6 +196,10 @@ class LivePage:
         """The events said so far behind ``number``."""
         return self._frames[number + 1 :]
 
+    def note_sent(self, events: int) -> None:
+        """The first ``events`` events were handed on to a client."""
+        self._sent = max(self._sent, events)
+
     async def changed(self) -> None:
         """Returns when something was said, or the state changed, after this call."""
         await self._changed.wait()
@@ -194,8 +207,12 @@ class LivePage:
     def leave(self) -> None:
         """A listener is gone."""
         self._watchers -= 1
-        if not self._watchers and self.state == "running":
+        if self._watchers:
+            return
+        if self.state == "running":
             self._when_deserted(self)
+        elif self.when_left is not None:
+            self.when_left(self)
 
     def _say(self, event: str, document: bytes) -> None:
         self._frames.append(self._frame(event, document))
@@ -233,6 +250,7 @@ class Watch:
             said += news
             if said:
                 yield b"".join(said)
+                self._page.note_sent(self._seen + 1)
                 said = []
                 continue  # what was said while these were sent
             if self._page.over:

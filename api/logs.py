@@ -32,6 +32,8 @@ def configure(level: Level = "info", stream: TextIO = sys.stderr) -> FilteringBo
     logging.getLogger("uvicorn.access").disabled = True
     # It repeats itself several times a second while a broker is away; `streaming` says it once.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # A collector that is away: once a batch that is given up, not once a try.
+    logging.getLogger("opentelemetry").setLevel(logging.ERROR)
     logger: FilteringBoundLogger = structlog.wrap_logger(
         structlog.WriteLogger(stream),
         processors=[*shared, structlog.processors.JSONRenderer()],

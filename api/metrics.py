@@ -88,12 +88,18 @@ class Metrics:
         for part in plan.degraded:
             self._degraded.labels(part).inc()
 
+    def first_row(self, page: LivePage, since_ms: float) -> None:
+        """A page's first row that goes out was decoded, so long after submission."""
+        self._observe(self._first_row, page, since_ms)
+
     def row(self, page: LivePage, interval_ms: float) -> None:
-        """A row was decoded, so long after the one before, or after submission."""
-        histogram = self._first_row if len(page.rows) == 1 else self._interval
+        """A row was decoded, so long after the one before it that goes out."""
+        self._observe(self._interval, page, interval_ms)
+
+    def _observe(self, histogram: Histogram, page: LivePage, ms: float) -> None:
         version = page.plan.model.version
         self._use(version)
-        histogram.labels(version).observe(interval_ms / 1000)
+        histogram.labels(version).observe(ms / 1000)
 
     def carried(self, page: LivePage, output: PageFinished) -> None:
         """The engine let go of a page."""

@@ -23,14 +23,13 @@ class PageTrace:
         self._tracing = tracing
         self._begun = time.time_ns()
         self._rows: list[float] = []
-        about: dict[str, str | int] = {
+        self._about: dict[str, str | int] = {
             "genpage.page_id": page.page_id,
             "genpage.model.version": plan.model.version,
             "genpage.catalog.version": plan.model.catalog.version,
             "genpage.prompt_tokens": len(plan.tokens),
             "genpage.degraded": ",".join(plan.degraded),
         }
-        self._span: Span = tracing.begin("page", about, self._begun)
 
     def row(self, at_ms: float) -> None:
         """A row came, so long after the submission."""
@@ -39,14 +38,17 @@ class PageTrace:
     def finished(self, output: PageFinished) -> None:
         """It ended, as planned or cut short."""
         timing = output.timing
+        # It was submitted a moment before this was made: nothing of it lies ahead of now.
+        self._begun = min(self._begun, time.time_ns() - round(timing.total_ms * _NS_PER_MS))
+        span = self._tracing.begin("page", self._about, self._begun)
         decoding_ms = timing.queue_ms + timing.prefill_ms
-        self._part("queue", 0.0, timing.queue_ms)
-        self._part("prefill", timing.queue_ms, decoding_ms)
+        self._part(span, "queue", 0.0, timing.queue_ms)
+        self._part(span, "prefill", timing.queue_ms, decoding_ms)
         before_ms = decoding_ms
         for index, at_ms in enumerate(self._rows):
-            self._part("row", before_ms, at_ms, {"genpage.row": index})
+            self._part(span, "row", before_ms, at_ms, {"genpage.row": index})
             before_ms = at_ms
-        self._span.set_attributes(
+        span.set_attributes(
             {
                 "genpage.finish_reason": output.reason,
                 "genpage.rows": len(self._rows),
@@ -54,19 +56,24 @@ class PageTrace:
                 "genpage.forward_passes": output.forward_passes,
             }
         )
-        self._span.end(self._at(timing.total_ms))
+        span.end(self._at(timing.total_ms))
 
     def failed(self, code: str) -> None:
         """It ended by an error of that code."""
-        self._span.set_status(Status(StatusCode.ERROR, code))
-        self._span.end()
+        span = self._tracing.begin("page", self._about, self._begun)
+        span.set_status(Status(StatusCode.ERROR, code))
+        span.end()
 
     def _part(
-        self, name: str, from_ms: float, to_ms: float, about: dict[str, int] | None = None
+        self,
+        page: Span,
+        name: str,
+        from_ms: float,
+        to_ms: float,
+        about: dict[str, int] | None = None,
     ) -> None:
-        self._tracing.record(
-            name, self._at(from_ms), self._at(to_ms), about or {}, parent=self._span
-        )
+        begun, ended = self._at(from_ms), self._at(to_ms)
+        self._tracing.record(name, begun, ended, about or {}, parent=page)
 
     def _at(self, ms: float) -> int:
         return self._begun + round(ms * _NS_PER_MS)

@@ -144,6 +144,7 @@ class Pages:
             for page in self.store.of_member(user_id):
                 await self.stop(page)
                 self.store.drop(page)
+                page.when_left = None
             await self._worker.forget(user_id)
 
     async def drain(self, grace_s: float) -> None:
@@ -230,14 +231,18 @@ class Pages:
     async def _carry(self, page: LivePage, stream: PageStream) -> bool:
         """Carry one submission's outputs into the page; whether to submit it again."""
         before_ms = page.spent.total_ms
-        last_ms = 0.0
+        # Of a page that is taken up again the first row has waited for a slot and for its prompt.
+        last_ms: float | None = None
         trace = trace_of(self._tracing, page)
         async for output in stream:
             match output:
                 case RowDecoded(at_ms=at_ms):
                     if self._add_row(page, output, before_ms + at_ms):
-                        self._metrics.row(page, at_ms - last_ms)
-                    last_ms = at_ms
+                        if len(page.rows) == 1:
+                            self._metrics.first_row(page, before_ms + at_ms)
+                        elif last_ms is not None:
+                            self._metrics.row(page, at_ms - last_ms)
+                        last_ms = at_ms
                     trace.row(at_ms)
                 case PageFinished():
                     trace.finished(output)

@@ -56,6 +56,8 @@ class Plan:
     earlier: tuple[DecodedRow, ...] = ()
     degraded: tuple[str, ...] = ()
     deadline_s: float | None = None
+    # The page that this one goes on from.
+    continued_from: str | None = None
 
     @property
     def nbytes(self) -> int:

@@ -76,6 +76,7 @@ class _Ground:
             tokens=prompt.tokens,
             degraded=self.degraded,
             deadline_s=self.ask.deadline_s,
+            continued_from=self.ask.continue_from,
         )
 
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -14,14 +14,17 @@ from api.checkpoint_log import CheckpointLog
 from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
+from api.page_listener import PageListener
+from api.page_publisher import PagePublisher
 from api.page_store import Keeping, PageStore
 from api.pages import LAST_STEP_S, Pages
 from api.planner import Planner, TrendSource
 from api.prompting import Prompting
+from api.rollout_metrics import RolloutMetrics
 from api.served import Models
 from api.state_metrics import StateMetrics
 from api.trial_listener import TrialListener
-from genpage.catalog_changes import CatalogChanges
+from genpage.catalog_changes import CatalogChanges, Change
 from genpage.errors import UsageError
 from rollout.rollout import Rollout
 from runtime.worker import Worker
@@ -32,6 +35,9 @@ from streaming.event_log import EventLog
 from streaming.ports import ContextStore, Directory, EventSink, Members, PromptCache
 from streaming.topics import CATALOG
 from streaming.tracing import OFF, Tracing
+
+if TYPE_CHECKING:
+    from streaming.follower import Follower
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Connection(AbstractAsyncContextManager["Connection"], Protocol):
         """Whether it answered lately."""
         ...
 
+    @property
+    def state(self) -> str:
+        """``ok``, ``away``, ``stale`` while it is filled again, ``ended`` for a bug of ours."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Stores:
@@ -83,6 +94,8 @@ class Stores:
     event_log: Callable[[Forget, Tracing], EventLog] | None = None
     members: Members | None = None
     connection: Connection | None = None
+    # Forgets a member in what this process alone remembers of the stores.
+    near: Forget | None = None
 
 
 class Server:
@@ -104,6 +117,9 @@ class Server:
         self.catalog = catalog
         self.rollout = rollout
         self.checkpoint_log: CheckpointLog | None = None
+        self._catalog_follower: Follower[Change] | None = None
+        # How often the catalog had been changed by what was on the topic at the start.
+        self._catalog_said: int | None = None
         self.worker = worker
         self.stores = stores
         self.options = options
@@ -111,14 +127,18 @@ class Server:
         self.tracing = tracing
         self.metrics = Metrics()
         self.metrics.registry.register(StateMetrics(self))
+        if rollout is not None:
+            self.metrics.registry.register(RolloutMetrics(rollout))
+            rollout.when_swapped.append(self.metrics.swap.observe)
         self.event_log = (
             None if stores.event_log is None else stores.event_log(self.forget, tracing)
         )
         self.sink = stores.sink if self.event_log is None else self.event_log.sink
         if self.event_log is not None:
             self.metrics.registry.register(LogMetrics(self.event_log))
+            self.event_log.hear_erasures(self.forget_here)
             if catalog is not None:
-                self.event_log.follow(CATALOG, read_change, catalog.apply)
+                self._catalog_follower = self.event_log.follow(CATALOG, read_change, catalog.apply)
             if rollout is not None:
                 self.checkpoint_log = CheckpointLog(
                     rollout, self.event_log, options.model_name, log
@@ -140,10 +160,18 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
-            listeners=() if rollout is None else (TrialListener(rollout),),
+            listeners=self._listeners(),
             tracing=tracing,
             changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
+
+    def _listeners(self) -> list[PageListener]:
+        listeners: list[PageListener] = []
+        if self.rollout is not None:
+            listeners.append(TrialListener(self.rollout))
+        if self.event_log is not None:
+            listeners.append(PagePublisher(self.event_log.pages))
+        return listeners
 
     async def __aenter__(self) -> Self:
         self.worker.start()
@@ -182,10 +210,18 @@ class Server:
             "bundle": "none" if self.models.active is None else "ok",
             "engine": "ok" if self.worker.alive else "dead",
             "admission": "draining" if self.draining else "ok",
-            "context-store": "ok" if connection is None or connection.available else "away",
+            "context-store": "ok" if connection is None else connection.state,
             "events": "ok" if self.event_log is None else self.event_log.state,
             "catalog": self.catalog_state,
+            "checkpoints": self.checkpoints_state,
         }
+
+    @property
+    def checkpoints_state(self) -> str:
+        """How announced bundles are taken up: ``ok`` where there is nothing to follow."""
+        if self.rollout is not None and self.rollout.state != "ok":
+            return self.rollout.state
+        return "ok" if self.checkpoint_log is None else self.checkpoint_log.follower.state
 
     @property
     def draining(self) -> bool:
@@ -197,7 +233,7 @@ class Server:
         away = []
         if self.event_log is not None and self.event_log.stale:
             away.append("events")
-        if self.catalog_state in {"ended", "stale"}:
+        if self.catalog_state in {"ended", "stale"} or not self._catalog_whole:
             away.append("catalog")
         return tuple(away)
 
@@ -205,13 +241,29 @@ class Server:
     def catalog_state(self) -> str:
         """How the catalog's changes arrive: a follower's state, or ``stale`` where none is built.
 
-        ``ok`` too without a broker, since nothing changes then.
+        ``stale`` too while what was on the topic at the start is not in the snapshots yet; ``ok``
+        without a broker, since nothing changes then.
         """
         if self.catalog is not None and self.catalog.failed:
             return "stale"
-        log = self.event_log
-        followers = [] if log is None else [f for f in log.followers if f.topic is CATALOG]
-        return followers[0].state if followers else "ok"
+        follower = self._catalog_follower
+        state = "ok" if follower is None else follower.state
+        return "stale" if state == "ok" and not self._catalog_whole else state
+
+    @property
+    def _catalog_whole(self) -> bool:
+        """Whether pages are made with all that was on the topic at the start.
+
+        Before, they may show what was withdrawn long ago.
+        """
+        follower, catalog = self._catalog_follower, self.catalog
+        if follower is None or catalog is None:
+            return True
+        if self._catalog_said is None:
+            if not follower.caught_up.is_set():
+                return False
+            self._catalog_said = catalog.said
+        return catalog.covered >= self._catalog_said
 
     async def drain(self) -> None:
         """Take on nothing new; returns when every page has ended or been cut short."""
@@ -228,4 +280,13 @@ class Server:
         """Forget a member here; ``at`` is when the event log says so, and what is newer stays."""
         await self.stores.contexts.erase(user_id, at)
         await self.stores.prompts.erase(user_id)
+        await self.forget_here(user_id, at)
+
+    async def forget_here(self, user_id: str, at: float | None = None) -> None:
+        """Forget a member in this process, whether or not the stores are there."""
+        if self.stores.near is not None:
+            await self.stores.near(user_id, at)
         await self.pages.erase(user_id)
+        if self.event_log is not None:
+            # Last, since pages that were stopped for it are told too.
+            self.event_log.pages.forget(user_id)

@@ -28,10 +28,6 @@ class StateMetrics(Collector):
     def __init__(self, server: Observed) -> None:
         self._server = server
 
-    def describe(self) -> list[Metric]:
-        """Nothing: to be told the names, a registry would collect from a server half made."""
-        return []
-
     def collect(self) -> Iterator[Metric]:
         """The numbers of this moment."""
         parts = GaugeMetricFamily("genpage_part_up", "Whether a part is well", labels=["part"])
@@ -44,6 +40,17 @@ class StateMetrics(Collector):
             yield CounterMetricFamily(
                 "genpage_catalog_snapshots", "Catalog snapshots swapped in", catalog.snapshots
             )
+            built = catalog.built
+            if built is not None:
+                yield GaugeMetricFamily(
+                    "genpage_catalog_snapshot_seconds", "Building the latest took", built.seconds
+                )
+                yield GaugeMetricFamily(
+                    "genpage_catalog_snapshot_timestamp_seconds", "When it was swapped in", built.at
+                )
+                yield GaugeMetricFamily(
+                    "genpage_catalog_entities", "Titles in the latest snapshot", built.entities
+                )
 
     def _bundles(self) -> Metric:
         models = self._server.models

@@ -86,9 +86,10 @@ def exporting(exporter: "SpanExporter", *, queue: int = QUEUE) -> Tracing:
                 loop.call_soon_threadsafe(done.set)
 
         threading.Thread(target=send, name="last-spans", daemon=True).start()
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(LAST_S):
                 await done.wait()
-        exporter.shutdown()
+        except TimeoutError:
+            exporter.shutdown()  # ends what is still under way
 
     return Tracing(provider.get_tracer("genpage", version("genpage")), close=close)

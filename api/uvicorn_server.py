@@ -29,6 +29,7 @@ class HttpServer(uvicorn.Server):
         host: str = "127.0.0.1",
         port: int = 0,
         when_listening: Callable[[list[str]], None] | None = None,
+        when_draining: Callable[[], None] | None = None,
     ) -> None:
         """Without a socket given to `run`, it listens on ``host`` and ``port``."""
         config = uvicorn.Config(
@@ -43,6 +44,7 @@ class HttpServer(uvicorn.Server):
         super().__init__(config)
         self._server = server
         self._when_listening = when_listening
+        self._when_draining = when_draining
         self._told = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending = asyncio.Event()
@@ -78,5 +80,7 @@ class HttpServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         await self._ending.wait()
+        if self._when_draining is not None:
+            self._when_draining()
         await self._server.drain()
         self.should_exit = True

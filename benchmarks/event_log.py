@@ -1,54 +1,40 @@
-"""How fast the event log is caught up with, and how soon an event is applied, on a real broker.
+"""What the event log guarantees, and what that costs: whole lists, partitions that move.
 
-    PYTHONPATH=scripts python benchmarks/event_log.py [--events 100000] [--rate 1000] [--json]
-
-Starts a broker of its own. *Catching up*: events of 5,000 members lie on the log, and a new group
-applies them to the store in memory; beside it stands the ceiling, a plain client of the same
-library that reads them and does nothing. *Freshness*: events are published one by one at a rate;
-the time runs from the acknowledgement to the context that has it (0 where that was sooner).
+*Lists*: what posting one takes in a transaction, beside the same messages without. *Rebalances*:
+events are published one by one while a second replica joins and leaves; the longest time from an
+acknowledgement to the store, beside that of a group at rest. Ceilings of the same run, not bounds.
 """
 
-import argparse
 import asyncio
-import json
+import logging
 import tempfile
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
-from aiokafka import AIOKafkaConsumer
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.report import Report
 from deploy.services import KafkaBroker
+from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming.broker import Broker
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
-from streaming.messages import of_event
+from streaming.messages import Message, of_event
 from streaming.producer import Producer
 
-MEMBERS = 5_000
-BOUND = 10_000
 LOG = structlog.wrap_logger(
     structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Figures:
-    """What was measured: events a second, and milliseconds."""
-
-    events: int
-    catching_up_per_s: float
-    reading_alone_per_s: float
-    bound_per_s: int
-    rate_per_s: int
-    applied_p50_ms: float
-    applied_p99_ms: float
+# Lists posted at once, and events of each: clients that send what they gathered.
+CLIENTS, LIST = 16, 20
+MEMBERS = 50
+PAUSE_S = 0.005
+AROUND_S = 1.0
 
 
 class Watched(MemoryContextStore):
@@ -67,106 +53,128 @@ class Watched(MemoryContextStore):
 
 
 def event(number: int) -> Event:
-    """An event as a client would send it."""
-    user = f"member-{number * 7919 % MEMBERS}"
-    return Event(uuid.uuid4().hex, user, f"film-{number % 3000}", "play", float(number), 1800.0)
+    """An event of one of some members."""
+    return Event(uuid.uuid4().hex, f"member-{number % MEMBERS}", "film-1", "play", 1.0)
 
 
-def log_of(bootstrap: str, store: MemoryContextStore) -> EventLog:
-    """A log read by a group of its own."""
+def log_of(bootstrap: str, group: str, store: MemoryContextStore) -> EventLog:
+    """A replica's log."""
 
     async def forget(user_id: str, at: float | None) -> None:
         await store.erase(user_id, at)
 
-    return EventLog(Broker(bootstrap, uuid.uuid4().hex), store, None, LOG, forget=forget)
+    async def epoch() -> str:
+        return "benchmark"
+
+    return EventLog(Broker(bootstrap, group), store, None, LOG, forget=forget, epoch=epoch)
 
 
-async def write(bootstrap: str, events: int) -> None:
-    """Put events on the log."""
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait for what another replica brings about."""
+    while not condition():  # noqa: ASYNC110 - there is no event to wait for
+        await asyncio.sleep(0.01)
+
+
+async def lists(bootstrap: str, rounds: int) -> dict[str, dict[str, float]]:
+    """Milliseconds of a list posted alone, and events a second of many at once."""
+    found = {}
     async with Producer(Broker(bootstrap), LOG) as producer:
         await producer.until_up()
-        for begin in range(0, events, 1_000):
-            batch = [of_event(event(number)) for number in range(begin, begin + 1_000)]
-            await producer.send(batch, within_s=30.0)
+        ready = False
+        while not ready:
+            await asyncio.sleep(0.05)
+            with suppress(UnavailableError):
+                await producer.send_whole([of_event(event(0))])
+                ready = True
+        for name, send in (("apart", producer.send), ("whole", producer.send_whole)):
+            found[name] = await _lists(send, rounds)
+    return found
 
 
-async def read_alone(bootstrap: str, events: int) -> float:
-    """Events a second of a client that does nothing with them."""
-    async with AIOKafkaConsumer(
-        "genpage.events",
-        bootstrap_servers=bootstrap,
-        group_id=uuid.uuid4().hex,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-    ) as consumer:
-        begun, read = time.perf_counter(), 0
-        while read < events:
-            read += sum(len(each) for each in (await consumer.getmany(timeout_ms=200)).values())
-        return events / (time.perf_counter() - begun)
-
-
-async def catch_up(bootstrap: str, events: int) -> float:
-    """Events a second from the assignment to the last one applied."""
-    async with log_of(bootstrap, MemoryContextStore()) as log:
-        while log.state != "ok":  # noqa: ASYNC110 - there is no event to wait for
-            await asyncio.sleep(0)
+async def _lists(
+    send: Callable[[Sequence[Message]], Awaitable[None]], rounds: int
+) -> dict[str, float]:
+    times = []
+    for _ in range(rounds):
+        messages = [of_event(event(number)) for number in range(LIST)]
         begun = time.perf_counter()
-        while log.consumer.tally.applied < events:  # noqa: ASYNC110 - the same
-            await asyncio.sleep(0.005)
-        return events / (time.perf_counter() - begun)
+        await send(messages)
+        times.append((time.perf_counter() - begun) * 1000)
+
+    async def client() -> None:
+        for _ in range(rounds // 4):
+            await send([of_event(event(number)) for number in range(LIST)])
+
+    begun = time.perf_counter()
+    async with asyncio.TaskGroup() as group:
+        for _ in range(CLIENTS):
+            group.create_task(client())
+    rate = CLIENTS * (rounds // 4) * LIST / (time.perf_counter() - begun)
+    times.sort()
+    cuts = (times[len(times) // 2], times[int(len(times) * 0.99)])
+    return {"p50_ms": round(cuts[0], 1), "p99_ms": round(cuts[1], 1), "events_per_s": round(rate)}
 
 
-async def freshness(bootstrap: str, rate: int, seconds: float = 10.0) -> list[float]:
-    """Milliseconds from the acknowledgement to the store, sorted."""
-    store, waits = Watched(), []
-    async with log_of(bootstrap, store) as log:
-        while sum(log.consumer.lag.values()) or log.consumer.tally.applied == 0:  # noqa: ASYNC110
-            await asyncio.sleep(0.1)
-        acknowledged: dict[str, float] = {}
+async def rebalances(bootstrap: str, rounds: int) -> dict[str, float]:
+    """The longest milliseconds from acknowledged to applied: at rest, at a join, at a leave."""
+    group, store = uuid.uuid4().hex, Watched()
+    acknowledged: dict[str, float] = {}
+    longest = {"rest": 0.0, "join": 0.0, "leave": 0.0}
 
-        async def publish(one: Event) -> None:
-            await log.sink.publish([one])
-            acknowledged[one.event_id] = time.perf_counter()
+    def note(what: str, since: float) -> None:
+        waits = [
+            store.at[i] - at for i, at in acknowledged.items() if at >= since and i in store.at
+        ]
+        longest[what] = max(longest[what], round(max(waits) * 1000, 1))
 
-        begun, count = time.perf_counter(), int(rate * seconds)
-        async with asyncio.TaskGroup() as group:
-            for number in range(count):
-                group.create_task(publish(event(10_000_000 + number)))
-                await asyncio.sleep(max(0.0, begun + number / rate - time.perf_counter()))
-        while not acknowledged.keys() <= store.at.keys():  # noqa: ASYNC110 - the same
-            await asyncio.sleep(0.01)
-        waits = [max(0.0, store.at[name] - at) * 1000 for name, at in acknowledged.items()]
-    return sorted(waits)
+    async with log_of(bootstrap, group, store) as one:
+        await until(lambda: one.state == "ok" and not one.stale)
+
+        async def publish() -> None:
+            while True:
+                sent = event(len(acknowledged))
+                await one.sink.publish([sent])
+                acknowledged[sent.event_id] = time.perf_counter()
+                await asyncio.sleep(PAUSE_S)
+
+        publishing = asyncio.create_task(publish())
+        for _ in range(rounds):
+            begun = time.perf_counter()
+            await asyncio.sleep(2 * AROUND_S)
+            note("rest", begun)
+            begun = time.perf_counter()
+            async with log_of(bootstrap, group, store) as two:
+                await until(lambda: len(one.consumer.partitions) == len(two.consumer.partitions))
+                await until(lambda: not one.stale and not two.stale)
+                await asyncio.sleep(AROUND_S)
+                note("join", begun)
+                begun = time.perf_counter()
+            await until(lambda: one.consumer.partitions == one.consumer.every_partition)
+            await until(lambda: not one.stale)
+            await asyncio.sleep(AROUND_S)
+            note("leave", begun)
+        publishing.cancel()
+        await asyncio.wait([publishing])
+    return longest
 
 
-async def measure(events: int, rate: int) -> Figures:
-    """All of it, on a broker of its own."""
+async def measure(
+    bootstrap: str, rounds: int
+) -> tuple[dict[str, dict[str, float]], dict[str, float]]:
+    """Both."""
+    return await lists(bootstrap, rounds), await rebalances(bootstrap, max(1, rounds // 40))
+
+
+def report(*, rounds: int = 160) -> Report:
+    """On a broker of its own."""
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder, KafkaBroker(Path(folder)) as broker:
-        await write(broker.bootstrap, events)
-        alone = await read_alone(broker.bootstrap, events)
-        applied = await catch_up(broker.bootstrap, events)
-        waits = await freshness(broker.bootstrap, rate)
-        p50, p99 = (waits[int(len(waits) * share)] for share in (0.5, 0.99))
-        return Figures(
-            events, round(applied), round(alone), BOUND, rate, round(p50, 2), round(p99, 2)
-        )
-
-
-def main() -> None:
-    """Measure, print a table and one line of JSON."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=100_000)
-    parser.add_argument("--rate", type=int, default=1_000)
-    parser.add_argument("--json", action="store_true", help="the document alone")
-    asked = parser.parse_args()
-    figures = asdict(asyncio.run(measure(asked.events, asked.rate)))
-    if not asked.json:
-        table = Table("what", "figure")
-        for name, value in figures.items():
-            table.add_row(name, str(value))
-        Console().print(table)
-    print(json.dumps(figures))
-
-
-if __name__ == "__main__":
-    main()
+        posted, moved = asyncio.run(measure(broker.bootstrap, rounds))
+    table = Table("what", "figure")
+    for name, figures in posted.items():
+        for figure, value in figures.items():
+            table.add_row(f"a list of {LIST} events, {name}: {figure}", f"{value:g}")
+    for name, value in moved.items():
+        table.add_row(f"longest from acknowledged to applied, {name}", f"{value:g} ms")
+    document = {"lists": posted, "rebalances_longest_ms": moved, "list": LIST, "clients": CLIENTS}
+    return Report({"log": document}, table)

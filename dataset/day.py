@@ -28,5 +28,8 @@ def day_start(day: str) -> float:
 
 
 def day_of(ts: float) -> str:
-    """The UTC day that ``ts`` (Unix seconds) falls on."""
-    return (date(1970, 1, 1) + timedelta(days=ts // SECONDS_A_DAY)).isoformat()
+    """The UTC day that ``ts`` (Unix seconds) falls on; `InputError` before year 1, after 9999."""
+    try:
+        return (date(1970, 1, 1) + timedelta(days=ts // SECONDS_A_DAY)).isoformat()
+    except (OverflowError, ValueError) as error:
+        raise InputError(f"{ts!r} is on no calendar day; times are Unix seconds") from error

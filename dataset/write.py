@@ -22,11 +22,11 @@ class FolderWriter:
 
     def entities(self, entities: Iterable[Entity]) -> None:
         """Write the catalog's entities, in the given order."""
-        self._write(ENTITIES, _frame(ENTITIES, entities), self.path / "entities.parquet")
+        self._write(ENTITIES, frame_of(ENTITIES, entities), self.path / "entities.parquet")
 
     def rows(self, rows: Iterable[Row]) -> None:
         """Write the catalog's rows; a condition that is not set is null."""
-        self._write(ROWS, _frame(ROWS, rows), self.path / "rows.parquet")
+        self._write(ROWS, frame_of(ROWS, rows), self.path / "rows.parquet")
 
     def profiles(self, profiles: pl.DataFrame) -> None:
         """Write the members."""
@@ -71,7 +71,7 @@ def new_folder(path: Path | str, *, force: bool = False) -> Iterator[FolderWrite
         yield FolderWriter(unfinished)
 
 
-def _frame(table: Table, nouns: Iterable[Entity] | Iterable[Row]) -> pl.DataFrame:
+def frame_of(table: Table, nouns: Iterable[Entity] | Iterable[Row]) -> pl.DataFrame:
     """One line a noun; polars takes lists where the nouns hold tuples."""
     schema = table.schema
     lines = [{name: _plain(getattr(noun, name)) for name in schema} for noun in nouns]

@@ -18,7 +18,7 @@ import tempfile
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn, Self
@@ -169,9 +169,24 @@ class KafkaBroker(Service):
 
     name = "kafka"
 
-    def __init__(self, folder: Path, port: int = 0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        port: int = 0,
+        *,
+        doors: Mapping[str, int] | None = None,
+        settings: Mapping[str, str] | None = None,
+        users: Sequence[str] = (),
+    ) -> None:
+        """``doors`` are further ports by security protocol, with the ``settings`` they need.
+
+        ``users`` are SCRAM's, as Kafka's storage tool takes them.
+        """
         super().__init__(folder, port)
         self._controller = free_port()
+        self._doors = dict(doors or {})
+        self._settings = dict(settings or {})
+        self._users = tuple(users)
 
     @property
     def bootstrap(self) -> str:
@@ -198,14 +213,16 @@ class KafkaBroker(Service):
         return (java, heap, quiet, "-cp", f"{kafka_jars()}/*")
 
     def _format(self) -> None:
+        doors = {"PLAINTEXT": self.port, "CONTROLLER": self._controller, **self._doors}
         settings = {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},"
-            f"CONTROLLER://127.0.0.1:{self._controller}",
+            "listeners": ",".join(f"{door}://127.0.0.1:{port}" for door, port in doors.items()),
             "controller.listener.names": "CONTROLLER",
-            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "listener.security.protocol.map": ",".join(
+                f"{door}:{'PLAINTEXT' if door == 'CONTROLLER' else door}" for door in doors
+            ),
             "log.dirs": str(self._log),
             "log.retention.hours": "24",
             "log.segment.bytes": str(64 << 20),
@@ -219,12 +236,18 @@ class KafkaBroker(Service):
             "transaction.state.log.num.partitions": "4",
             "share.coordinator.state.topic.replication.factor": "1",
             "share.coordinator.state.topic.min.isr": "1",
+            # What a killed server left open is closed soon, and its readers go on.
+            "transaction.abort.timed.out.transaction.cleanup.interval.ms": "1000",
+            **self._settings,
         }
         self._properties.write_text("".join(f"{k}={v}\n" for k, v in settings.items()))
         cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        tool = ("kafka.tools.StorageTool", "format", "-t", cluster, "-c", self._properties)
+        # With "=", since an id may begin with a hyphen.
+        words = ("kafka.tools.StorageTool", "format", f"--cluster-id={cluster}")
+        tool = (*words, "-c", self._properties)
+        users = (part for user in self._users for part in ("--add-scram", user))
         made = subprocess.run(  # noqa: S603 - our own command line
-            [*self._java("-Xmx128m"), *tool], capture_output=True, text=True, check=False
+            [*self._java("-Xmx128m"), *tool, *users], capture_output=True, text=True, check=False
         )
         if made.returncode:
             shutil.rmtree(self._log, ignore_errors=True)

@@ -107,17 +107,23 @@ class Catalog:
     @cached_property
     def by_country(self) -> Mapping[str, BoolArray]:
         """Country -> (E,) the entities that may be shown there."""
-        names = {country for entity in self.entities for country in entity.countries}
-        return {
-            name: self.everywhere | _holds(name, [e.countries for e in self.entities])
-            for name in sorted(names)
-        }
+        held = _by_name([entity.countries for entity in self.entities])
+        return {name: self.everywhere | mask for name, mask in held.items()}
 
     @cached_property
     def by_genre(self) -> Mapping[str, BoolArray]:
         """Genre -> (E,) the entities that have it."""
-        names = {genre for entity in self.entities for genre in entity.genres}
-        return {name: _holds(name, [e.genres for e in self.entities]) for name in sorted(names)}
+        return _by_name([entity.genres for entity in self.entities])
+
+    @cached_property
+    def by_language(self) -> Mapping[str, BoolArray]:
+        """Language -> (E,) the entities that are to be had in it."""
+        return _by_name([entity.languages for entity in self.entities])
+
+    @cached_property
+    def year(self) -> FloatArray:
+        """(E,) years, NaN where unknown."""
+        return _times(entity.year for entity in self.entities)
 
     @cached_property
     def genre_matrix(self) -> NDArray[np.float32]:
@@ -183,14 +189,13 @@ class Catalog:
             chosen &= np.any([self.by_genre.get(name, none) for name in where.genres_any], axis=0)
         if where.kinds:
             chosen &= np.isin(self.kind, [ENTITY_KINDS.index(kind) for kind in where.kinds])
-        years = np.array([e.year if e.year is not None else np.nan for e in self.entities])
         if where.year_from is not None:
-            chosen &= years >= where.year_from
+            chosen &= self.year >= where.year_from
         if where.year_to is not None:
-            chosen &= years <= where.year_to
+            chosen &= self.year <= where.year_to
         if where.languages:
-            wanted = set(where.languages)
-            chosen &= np.array([bool(wanted & set(e.languages)) for e in self.entities], np.bool_)
+            spoken = [self.by_language.get(name, none) for name in where.languages]
+            chosen &= np.any(spoken, axis=0)
         return chosen
 
 
@@ -206,5 +211,14 @@ def _times(values: Iterable[float | None]) -> FloatArray:
     return np.array([np.nan if value is None else value for value in values], np.float64)
 
 
-def _holds(name: str, lists: Sequence[Sequence[str]]) -> BoolArray:
-    return np.array([name in values for values in lists], np.bool_)
+def _by_name(lists: Sequence[Sequence[str]]) -> dict[str, BoolArray]:
+    """Name -> (E,) whose list has it, by name; each list is walked once."""
+    places: dict[str, list[int]] = {}
+    for place, names in enumerate(lists):
+        for name in names:
+            places.setdefault(name, []).append(place)
+    masks = {}
+    for name in sorted(places):
+        mask = masks[name] = np.zeros(len(lists), np.bool_)
+        mask[places[name]] = True
+    return masks

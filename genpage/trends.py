@@ -66,6 +66,10 @@ class DecayedCounts:
         """Have ``size`` indices, the new ones without any engagement."""
         self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts))])
 
+    def clear(self, indices: NDArray[np.int32]) -> None:
+        """Forget the engagements of some indices."""
+        self._counts[indices] = 0.0
+
     def add(self, index: int, ts: float) -> None:
         """Count one engagement at ``ts`` (Unix seconds)."""
         weight = 2.0 ** ((ts - self._referred(ts)) / self._half_life_s)

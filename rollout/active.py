@@ -1,7 +1,7 @@
 """The active bundle, remembered across restarts in ``--state-dir``."""
 
 import os
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -76,7 +76,3 @@ class ActiveBundle:
     def held(self) -> Held:
         """The active bundle alone."""
         return Held(self.version, self.digest, self.folder, self.bundle_uri)
-
-    def dealt_with(self, handled: Handled | None) -> "ActiveBundle":
-        """The same with another newest announcement."""
-        return replace(self, handled=handled)

@@ -1,5 +1,6 @@
 """One announcement on its way: what became of it so far."""
 
+import asyncio
 import uuid
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -25,8 +26,12 @@ class Attempt:
     digest: str | None = None
     why: str | None = None
     kind: Kind | None = None
-    # False once something newer was announced, or somebody decided otherwise.
+    # False once it is to stop, whatever it is at; read by threads.
     wanted: bool = True
+    # Set once something newer was announced, or somebody decided otherwise.
+    given_up: asyncio.Event = field(default_factory=asyncio.Event)
+    # Whether it will be tried again by itself.
+    coming_again: bool = False
     # How often it was tried again by itself.
     tries: int = 0
 
@@ -41,6 +46,11 @@ class Attempt:
         """It does not come to serve."""
         self.state, self.why, self.kind = "rejected", str(error), error.kind
 
+    def give_up(self) -> None:
+        """Nobody wants it any more, after a restart neither."""
+        self.wanted, self.coming_again = False, False
+        self.given_up.set()
+
     @property
     def retryable(self) -> bool | None:
         """Whether the same bytes may come to serve later; None unless rejected."""
@@ -49,6 +59,8 @@ class Attempt:
     @property
     def settled(self) -> bool:
         """Whether it need not be taken up again after a restart."""
+        if self.given_up.is_set():
+            return True
         if self.state == "rejected":
             return self.kind == "superseded" or self.retryable is False
         return self.state in {"active", "rolled back", "replaced"}

@@ -8,6 +8,8 @@ from rollout.refusal import RefusedError
 
 # An announcement further ahead has a wrong clock, and would hide all that follow. Seconds.
 AHEAD_S: Final = 300.0
+# What sets two announcements apart: exact in a float of Unix seconds.
+LATER_S: Final = 0.001
 
 
 class Orders:
@@ -29,6 +31,10 @@ class Orders:
     def is_older(self, announcement: Announcement) -> bool:
         """Whether something newer was announced before."""
         return announcement.created_at < self._newest
+
+    def after(self, now: float) -> float:
+        """A moment for the next: ``now``, or just behind the newest of a clock that goes ahead."""
+        return max(now, self._newest + LATER_S)
 
     def take(self, announcement: Announcement, now: float) -> None:
         """It is the newest from now on; `RefusedError` where it cannot be."""

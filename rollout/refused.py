@@ -1,6 +1,6 @@
 """The bundles refused for their bytes, by digest: they are not tried again.
 
-Kept in the state folder, so that a restart does not try them either.
+Kept in the state folder, so that a restart does not try them either: written aside, by the keeper.
 """
 
 import os
@@ -33,6 +33,7 @@ class Refused:
     """The refusals that last. One owner; without a folder they last as long as the process."""
 
     def __init__(self, state_dir: Path | None, log: FilteringBoundLogger) -> None:
+        self._changed = False
         self._file = None if state_dir is None else state_dir / FILE
         self._by_digest = {refusal.digest: refusal for refusal in _read(self._file, log)}
 
@@ -54,20 +55,29 @@ class Refused:
         self._by_digest[refusal.digest] = refusal
         while len(self._by_digest) > MOST:
             del self._by_digest[next(iter(self._by_digest))]
-        self._write()
+        self._changed = True
 
     def forgive(self, digest: str) -> None:
         """Let these bytes be tried again."""
         if self._by_digest.pop(digest, None) is not None:
-            self._write()
+            self._changed = True
 
-    def _write(self) -> None:
-        if self._file is None:
+    def write(self) -> None:
+        """Write what changed; may be called on another thread. `OSError` where that cannot be."""
+        if self._file is None or not self._changed:
             return
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        staged = self._file.with_name(f".{FILE}.{os.getpid()}")
-        staged.write_bytes(orjson.dumps([asdict(each) for each in self._by_digest.values()]))
-        staged.replace(self._file)
+        self._changed = False
+        try:
+            self._write(self._file)
+        except OSError:
+            self._changed = True
+            raise
+
+    def _write(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        staged = file.with_name(f".{FILE}.{os.getpid()}")
+        staged.write_bytes(orjson.dumps([asdict(each) for each in tuple(self._by_digest.values())]))
+        staged.replace(file)
 
 
 def _read(file: Path | None, log: FilteringBoundLogger) -> list[Refusal]:

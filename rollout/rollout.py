@@ -13,61 +13,50 @@ Decisions:
 
 1. The newest announcement wins: one that comes while another is loaded makes that one give up.
 2. What an operator decides here (activate, rollback) wins over what is being loaded.
-3. A rollback during a trial ends the trial; the active version stays.
+3. A rollback during a canary ends it, and the active version stays; during a shadow, which serves
+   nobody, it ends that and goes back from the active version.
 4. A source that is away, or memory that is short, is tried again by itself while nothing newer
    comes; what lies in the bundle's bytes is not.
+5. Nothing here can end more than itself: not a disk that is full, not a candidate that raises.
 """
 
 import asyncio
-import ctypes
+import math
 import shutil
 import time
-from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Final, Self
 
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import NotFoundError
 from genpage.trends import Trends
-from rollout.active import ActiveBundle, Handled, Held
+from rollout.active import ActiveBundle
 from rollout.announcement import Announcement
 from rollout.aside import Aside
-from rollout.attempt import Attempt, State
+from rollout.attempt import Attempt
+from rollout.attempts import Attempts
 from rollout.bringer import Adopt, Bringer, Settings, require
 from rollout.canary import Canary, Verdict
+from rollout.keeper import Keeper
 from rollout.orders import Orders
 from rollout.probe import Prober
 from rollout.refusal import LASTING, Kind, RefusedError
 from rollout.refused import Refusal, Refused
 from rollout.shadow import Shadow
-from rollout.status import Event, Named, Status
+from rollout.status import Named, Status
+from rollout.tasks import Tasks
+from rollout.teller import Teller
 from rollout.trial import CanaryTrial, Served, ShadowTrial, Trial
 from runtime.model import LoadedModel
 from runtime.registry import Registry
 from runtime.worker import Worker
 
-MOST_ATTEMPTS: Final = 50
-MOST_STATUSES: Final = 200
 # Until a source or memory that failed is asked again.
 RETRY_S: Final = (5.0, 30.0, 120.0, 300.0)
-RETRIED: Final[frozenset[Kind]] = frozenset({"away", "no-room"})
-
-
-@dataclass(slots=True)
-class Numbers:
-    """What is counted, for metrics; seconds. ``refused`` is by kind."""
-
-    swaps: int = 0
-    rolled_back: int = 0
-    refused: dict[Kind, int] = field(default_factory=dict)
-    # From taking an announcement up to new pages being made with it.
-    last_swap_s: float | None = None
-    # The assignment alone.
-    last_activation_s: float | None = None
+# How often what may pass by itself is tried again.
+MOST_TRIES: Final[Mapping[Kind, float]] = {"away": math.inf, "no-room": math.inf, "failed": 1}
 
 
 class Rollout:
@@ -91,14 +80,11 @@ class Rollout:
     ) -> None:
         """``remembered`` is what the registry's active model was loaded from."""
         self.settings = settings
-        self.numbers = Numbers()
-        self.listeners: list[Callable[[Status], None]] = []
         self.when_swapped: list[Callable[[float], None]] = []
-        self.statuses = deque[Status](maxlen=MOST_STATUSES)
-        self.attempts: dict[str, Attempt] = {}
         self._registry = registry
         self._log = log
         self._clock = clock
+        self._attempts = Attempts(clock)
         self._autoregressive = autoregressive
         self._trends = trends or (lambda model: model.trends)
         self._aside = Aside()
@@ -107,10 +93,19 @@ class Rollout:
         self._bringer = Bringer(
             settings, registry, self._refused, self._prober, self._aside, adopt or self._add, log
         )
-        self._held: dict[str, Held] = {}
-        if remembered is not None:
-            self._held[remembered.version] = remembered.held
-        self._remembered = remembered
+        self._keeper = Keeper(
+            settings,
+            registry,
+            self._bringer,
+            self._refused,
+            self._aside,
+            log,
+            remembered=remembered,
+        )
+        self._teller = Teller(
+            settings.replica, registry, self._keeper.named, log, clock, lambda: self._trial_of
+        )
+        self.numbers = self._teller.numbers
         self._handled = None if remembered is None else remembered.handled
         self._orders = Orders(self._handled)
         self._pending: Attempt | None = None
@@ -118,14 +113,12 @@ class Rollout:
         self._trial: Trial | None = None
         self._trial_of: Attempt | None = None
         self._news = asyncio.Event()
-        self._keeping = asyncio.Lock()
-        self._group = asyncio.TaskGroup()
+        self._tasks = Tasks(log)
         self._worker_task: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
 
     async def __aenter__(self) -> Self:
-        await self._group.__aenter__()
-        self._worker_task = self._group.create_task(self._work())
+        self._worker_task = self._tasks.start(self._work(), "rollout")
         return self
 
     async def __aexit__(self, *failure: object) -> None:
@@ -135,20 +128,34 @@ class Rollout:
         for attempt in (self._pending, self._current):
             if attempt is not None:
                 attempt.wanted = False
-        self._end_trial()
-        if self._worker_task is not None:
-            self._worker_task.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._group.__aexit__(None, None, None)
-        self._aside.close()
-        if self.settings.state_dir is None:
-            shutil.rmtree(self.settings.staging, ignore_errors=True)
+        try:
+            await self._tasks.close()
+            self._end_trial()
+        finally:
+            self._aside.close()
+            if self.settings.state_dir is None:
+                shutil.rmtree(self.settings.staging, ignore_errors=True)
 
     @property
     def state(self) -> str:
         """How it is, for probes."""
         ended = self._worker_task is None or self._worker_task.done()
         return "ended" if ended else "ok"
+
+    @property
+    def attempts(self) -> Mapping[str, Attempt]:
+        """The latest attempts by id, oldest first."""
+        return self._attempts.by_id
+
+    @property
+    def statuses(self) -> Sequence[Status]:
+        """What was said of bundles, the latest of it."""
+        return self._teller.statuses
+
+    @property
+    def listeners(self) -> list[Callable[[Status], None]]:
+        """Called with each status; to be added to."""
+        return self._teller.listeners
 
     @property
     def trial(self) -> Trial | None:
@@ -163,14 +170,13 @@ class Rollout:
         None where it is to be passed over in silence: it came before, or, ``replayed`` from a
         topic's past, is not the newest there.
         """
-        twin = next((a for a in self.attempts.values() if a.is_twin(announcement)), None)
+        twin = self._attempts.twin_of(announcement)
         if twin is not None:
             return twin
         older = self._orders.is_older(announcement)
         if self._orders.repeats(announcement) or (replayed and older):
             return None
-        attempt = Attempt(announcement, self._clock())
-        self._list(attempt)
+        attempt = self._attempts.add(announcement)
         try:
             self._orders.take(announcement, self._clock())
         except RefusedError as error:
@@ -180,6 +186,10 @@ class Rollout:
         self._pending = attempt
         self._news.set()
         return attempt
+
+    def next_moment(self) -> float:
+        """Now, Unix seconds, as ``created_at``: newer than all that was announced."""
+        return self._orders.after(self._clock())
 
     async def activate(self, version: str) -> LoadedModel:
         """Make new pages with a loaded version, at once; `NotFoundError` where it is not loaded."""
@@ -191,52 +201,52 @@ class Rollout:
         return self._must(version)
 
     async def rollback(self) -> LoadedModel:
-        """Go back, at once: from a trial to the active version, else to the one before it.
+        """Go back, at once: from a canary to the active version, else to the one before it.
+
+        A shadow ends either way.
 
         `ConflictError` where there is none.
         """
-        attempt = self._trial_of
-        if attempt is not None and self._registry.active is not None:
+        why = "asked for by an operator"
+        attempt, active = self._trial_of, self._registry.active
+        only_ends_it = self._registry.on_trial is not None or self._registry.previous is None
+        if attempt is not None and active is not None and only_ends_it:
             self._give_up("an operator decided otherwise")
-            self._ended_trial(attempt, "rolled back", "asked for by an operator")
+            self._ended_trial(attempt, why)
             await self._keep()
-            return self._registry.active
+            return active
         begun = time.perf_counter()
-        left = self._registry.active
         model = self._registry.rollback()
         self.numbers.last_activation_s = time.perf_counter() - begun
         self.numbers.rolled_back += 1
         self._give_up("an operator decided otherwise")
-        for each in self.attempts.values():
-            if left is not None and each.digest == left.digest and each.state == "active":
-                self._change(each, "rolled back", "asked for by an operator")
-        self._tell("rolled back", left, f"asked for by an operator; {model.version} serves")
-        self._settle_handled()
+        self._end_trial()
+        for each in self._attempts.those("active"):
+            if active is not None and each.digest == active.digest:
+                self._attempts.change(each, "rolled back", why)
+        self._teller.tell("rolled back", active, f"{why}; {model.version} serves")
         await self._keep()
         return model
 
     def served(self, page: Served) -> None:
-        """A member's page ended: what a trial is judged by."""
-        if self._trial is not None:
+        """A member's page ended: what a trial is judged by, and what costs that page nothing."""
+        if self._trial is None:
+            return
+        try:
             self._trial.served(page)
+        except Exception:  # noqa: BLE001 - it is not the page's fault
+            self._log.exception("a trial cannot be judged, and is ended")
+            self._end_trial()
 
     def announce_start(self) -> None:
         """Say what this replica started with."""
         if self._registry.active is not None:
-            self._tell("activated", self._registry.active, "the server started with it")
-
-    def named(self, model: LoadedModel | None) -> Named | None:
-        """A bundle by name and origin."""
-        if model is None:
-            return None
-        held = self._held.get(model.version)
-        uri = "" if held is None else held.bundle_uri or Path(held.folder).as_uri()
-        return Named(model.version, model.digest, uri)
+            self._teller.tell("activated", self._registry.active, "the server started with it")
 
     # One at a time.
 
     async def _work(self) -> None:
-        await self._bring_previous_back()
+        await self._keeper.bring_previous_back()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -257,31 +267,26 @@ class Rollout:
 
     async def _take(self, attempt: Attempt) -> None:
         begun = time.perf_counter()
-        model = await self._bringer.bring(attempt, lambda: self._touch(attempt))
+        model = await self._bringer.bring(attempt, lambda: self._attempts.touch(attempt))
         require(attempt)
         attempt.version, attempt.digest = model.version, model.digest
-        if model.version not in self._held:
-            folder = str(self.settings.staging / model.digest)
-            self._held[model.version] = Held(
-                model.version, model.digest, folder, attempt.announcement.bundle_uri
-            )
+        self._keeper.note(model, attempt.announcement.bundle_uri)
         active = self._registry.active
         strategy = attempt.announcement.rollout.strategy
         if active is not None and active.digest == model.digest and self._trial is None:
-            self._change(attempt, "active", "it was active already")
-            self._settle_handled()
+            self._attempts.change(attempt, "active", "it was active already")
             return
         self._end_trial()
         if active is None or strategy == "immediate":
             if active is None or active.digest != model.digest:
-                self._tell("loaded", model, None, attempt)
+                self._teller.tell("loaded", model, None, attempt)
             self._switch(model.version, None, attempt, begun)
         else:
             self._try_out(attempt, model)
 
     def _try_out(self, attempt: Attempt, model: LoadedModel) -> None:
         terms = attempt.announcement.rollout
-        self._change(attempt, "loaded" if terms.strategy == "manual" else "on trial")
+        self._attempts.change(attempt, "loaded" if terms.strategy == "manual" else "on trial")
         if terms.strategy != "manual":
             self._trial_of = attempt
         if terms.strategy == "canary":
@@ -291,34 +296,33 @@ class Rollout:
         elif terms.strategy == "shadow":
             self._trial = ShadowTrial(
                 Shadow(model.version, terms),
-                model,
+                lambda: self._registry.find(model.version) or model,
                 self._prober,
-                self._group,
+                self._tasks,
                 self._log,
                 trends=self._trends,
                 autoregressive=self._autoregressive,
             )
-        self._tell("loaded", model, None, attempt)
+        self._teller.tell("loaded", model, None, attempt)
 
     def _decided(self, attempt: Attempt, verdict: Verdict) -> None:
         """A canary's end, in the call that counted its last page."""
         if verdict.kind == "promote":
-            assert attempt.version is not None
+            assert attempt.version is not None, "what is on trial has a version. This is a bug."
             self._switch(attempt.version, verdict.why, attempt)
         else:
-            self._ended_trial(attempt, "rolled back", verdict.why)
-            assert attempt.digest is not None
+            assert attempt.digest is not None, "what is on trial has a digest. This is a bug."
             attempt.kind = "canary"
             self._remember_refusal(attempt.digest, "canary", verdict.why)
-            self._settle_handled()
-        self._group.create_task(self._keep())
+            self._ended_trial(attempt, verdict.why)
+        self._tasks.start(self._keep(), "keep")
 
-    def _ended_trial(self, attempt: Attempt, event: Event, why: str) -> None:
+    def _ended_trial(self, attempt: Attempt, why: str) -> None:
         model = None if attempt.version is None else self._registry.find(attempt.version)
+        self._attempts.change(attempt, "rolled back", why)
         self._end_trial()
         self.numbers.rolled_back += 1
-        self._change(attempt, "rolled back", why)
-        self._tell(event, model, why, attempt)
+        self._teller.tell("rolled back", model, why, attempt)
 
     def _switch(
         self,
@@ -337,52 +341,58 @@ class Rollout:
         for told in self.when_swapped:
             told(numbers.last_swap_s)
         self._end_trial()
-        for each in self.attempts.values():
-            if each.state == "active" and each is not attempt:
-                self._change(each, "replaced")
-            elif each.version == version and each.state in {"loaded", "on trial"}:
+        for each in self._attempts.those("active"):
+            if each is not attempt:
+                self._attempts.change(each, "replaced")
+        for each in self._attempts.those("loaded", "on trial"):
+            if each.version == version:
                 attempt = attempt or each
         if attempt is not None:
-            self._change(attempt, "active", why)
-        self._settle_handled()
-        self._tell("activated", model, why, attempt)
+            self._attempts.change(attempt, "active", why)
+        self._teller.tell("activated", model, why, attempt)
 
     def _end_trial(self) -> None:
         self._registry.end_trial()
         if self._trial is not None:
             self._trial.end()
         if self._trial_of is not None and self._trial_of.state == "on trial":
-            self._change(self._trial_of, "replaced")
+            self._attempts.change(self._trial_of, "replaced")
         self._trial = self._trial_of = None
 
     def _give_up(self, why: str) -> None:
-        """What waits or is being loaded is not wanted any more."""
+        """What waits, comes again or is being loaded is not wanted any more."""
         if self._retry is not None:
             self._retry.cancel()
             self._retry = None
+        for again in self._attempts.coming_again():
+            again.give_up()
         if self._pending is not None:
+            self._pending.give_up()
             self._refuse(self._pending, RefusedError("superseded", why))
             self._pending = None
         if self._current is not None:
-            self._current.wanted = False
+            self._current.give_up()
 
     def _refuse(self, attempt: Attempt, error: RefusedError) -> None:
+        """It does not come to serve. Raises nothing: it is called where errors are handled."""
         attempt.refuse(error)
-        self._touch(attempt)
+        self._attempts.touch(attempt)
         self.numbers.refused[error.kind] = self.numbers.refused.get(error.kind, 0) + 1
         if error.kind in LASTING and attempt.digest is not None:
             self._remember_refusal(attempt.digest, error.kind, str(error))
-            self._settle_handled()
         named = Named(attempt.version or "", attempt.digest or "", attempt.announcement.bundle_uri)
-        self._tell("rejected", named, str(error), attempt)
-        if error.kind in RETRIED and attempt.wanted:
+        self._teller.tell("rejected", named, str(error), attempt)
+        tries = MOST_TRIES.get(error.kind)
+        if attempt.wanted and tries is not None and attempt.tries < tries:
             self._later(attempt)
 
     def _later(self, attempt: Attempt) -> None:
         wait_s = RETRY_S[min(attempt.tries, len(RETRY_S) - 1)]
         attempt.tries += 1
+        attempt.coming_again = True
 
         def again() -> None:
+            attempt.coming_again = False
             attempt.state, attempt.why, attempt.kind = "waiting", None, None
             self._pending = attempt
             self._news.set()
@@ -395,80 +405,21 @@ class Rollout:
             self._refused.check(digest)
             self._refused.add(Refusal(digest, kind, why, self._clock()))
 
-    def _settle_handled(self) -> None:
-        """What was announced so far was dealt with."""
-        over = [a for a in self.attempts.values() if a.settled]
-        newest = max(over, key=lambda a: a.announcement.created_at, default=None)
-        if newest is not None and (
-            self._handled is None or newest.announcement.created_at > self._handled.at
-        ):
-            self._handled = Handled(newest.announcement.created_at, newest.announcement.digest)
-
-    # After a change: nothing here delays a page.
-
-    async def _bring_previous_back(self) -> None:
-        """After a restart, load what a rollback would give."""
-        held = None if self._remembered is None else self._remembered.previous
-        if held is None or self._registry.previous is not None:
-            return
-        try:
-            model = await self._aside.run(
-                LoadedModel.load, Path(held.folder), self.settings.loading, digest=held.digest
-            )
-            if self.settings.rules is not None:
-                model = model.with_rules(self.settings.rules)
-            await self._bringer.adopt(model)
-            self._held[model.version] = held
-            if self._registry.previous is None:
-                self._registry.remember(model.version)
-        except Exception as error:  # noqa: BLE001 - a rollback is then not there; pages are
-            self._log.warning("the earlier bundle is gone", version=held.version, why=str(error))
-
     async def _keep(self) -> None:
-        """Remember what stands, and let go of what nobody needs."""
-        async with self._keeping:
-            loaded = [
-                a.version for a in self.attempts.values() if a.state in {"loaded", "on trial"}
-            ]
-            manual = [version for version in loaded[-1:] if version is not None]
-            released = self._registry.retain(manual)
-            for model in released:
-                self._held.pop(model.version, None)
-            for attempt in self.attempts.values():
-                gone = attempt.version is not None and self._registry.find(attempt.version) is None
-                if attempt.state in {"loaded", "on trial"} and gone:
-                    self._change(attempt, "replaced")
-            kept = {model.digest for model in self._registry.loaded}
-            current = self._current
-            if current is not None and current.digest is not None:
-                kept |= {current.digest, f"{current.digest}.part"}
-            kept |= {f"{a.digest}.part" for a in self.attempts.values() if a.kind in RETRIED}
-            standing = self._standing()
-            try:
-                await self._aside.run(self._tidy, released, kept, standing)
-            except OSError as error:
-                self._log.error("what stands cannot be remembered", why=str(error))
+        """Remember what stands, and let go of what nobody needs: after a change, delaying none."""
+        waiting = [a.version for a in self._attempts.those("loaded", "on trial") if a.version]
+        released = self._registry.retain(waiting[-1:])
+        for attempt in self._attempts.those("loaded", "on trial"):
+            if attempt.version is not None and self._registry.find(attempt.version) is None:
+                self._attempts.change(attempt, "replaced")
+        # Whatever was decided, what was announced before does not undo it after a restart.
+        self._handled = self._attempts.handled(self._handled)
+        await self._keeper.keep(released, self._arriving, self._handled)
 
-    def _standing(self) -> ActiveBundle | None:
-        active, previous = self._registry.active, self._registry.previous
-        held = None if active is None else self._held.get(active.version)
-        if held is None:
-            return None
-        before = None if previous is None else self._held.get(previous.version)
-        return ActiveBundle(
-            held.version, held.digest, held.folder, held.bundle_uri, before, self._handled
-        )
-
-    def _tidy(
-        self, released: list[LoadedModel], kept: set[str], standing: ActiveBundle | None
-    ) -> None:
-        if standing is not None and self.settings.state_dir is not None:
-            standing.remember(self.settings.state_dir)
-        self._bringer.fetcher.keep_only(kept)
-        freed = bool(released)
-        released.clear()
-        if freed:
-            give_memory_back()
+    def _arriving(self) -> set[str]:
+        """The digests of what is being fetched, or will be again. Called on another thread."""
+        attempts = [self._current, self._pending, *self._attempts.coming_again()]
+        return {each.digest for each in attempts if each is not None and each.digest}
 
     async def _add(self, model: LoadedModel) -> LoadedModel:
         self._registry.add(model)
@@ -476,53 +427,5 @@ class Rollout:
 
     def _must(self, version: str) -> LoadedModel:
         model = self._registry.find(version)
-        assert model is not None
+        assert model is not None, f"{version} was loaded a moment ago. This is a bug."
         return model
-
-    def _list(self, attempt: Attempt) -> None:
-        self.attempts[attempt.id] = attempt
-        while len(self.attempts) > MOST_ATTEMPTS:
-            del self.attempts[next(iter(self.attempts))]
-
-    def _touch(self, attempt: Attempt) -> None:
-        attempt.at = self._clock()
-
-    def _change(self, attempt: Attempt, state: State, why: str | None = None) -> None:
-        attempt.state, attempt.why = state, why
-        self._touch(attempt)
-
-    def _tell(
-        self,
-        event: Event,
-        model: LoadedModel | Named | None,
-        why: str | None,
-        attempt: Attempt | None = None,
-    ) -> None:
-        named = model if isinstance(model, Named) else self.named(model)
-        swapped = event == "activated" and attempt is not None
-        status = Status(
-            replica=self.settings.replica,
-            event=event,
-            version=None if named is None else named.version or None,
-            digest=None if named is None else named.digest or None,
-            bundle_uri=None if named is None else named.bundle_uri or None,
-            at=self._clock(),
-            strategy=None if attempt is None else attempt.announcement.rollout.strategy,
-            why=why,
-            kind=None if attempt is None else attempt.kind,
-            retryable=None if attempt is None else attempt.retryable,
-            active=self.named(self._registry.active),
-            previous=self.named(self._registry.previous),
-            swap_s=self.numbers.last_swap_s if swapped else None,
-        )
-        self.statuses.append(status)
-        say = self._log.warning if event in {"rejected", "rolled back"} else self._log.info
-        say(f"bundle {event}", version=status.version, digest=status.digest, why=why)
-        for listener in self.listeners:
-            listener(status)
-
-
-def give_memory_back() -> None:
-    """Have the C library return what was freed to the machine: glibc keeps it otherwise."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

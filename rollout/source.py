@@ -118,58 +118,66 @@ class LocalFolder:
                 raise TransferError(f"{path}: {error.strerror}") from error
 
 
-@dataclass(frozen=True, slots=True)
 class RemoteFolder:
     """A folder that fsspec reads."""
 
-    uri: str
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+        self._over_http = _scheme_of(uri) in {"http", "https"}
+        # Any: it ships no types. Made when first needed, since what it needs may not be installed.
+        self._files: Any = None
 
     def pieces(self, name: str, start: int, size: int) -> Iterator[bytes]:
         """See `Source`."""
-        url = f"{self.uri}/{name}"
-        scheme = _scheme_of(self.uri)
+        url = f"{self._uri}/{name}"
         try:
-            if scheme in {"http", "https"}:
-                yield from _over_http(url, scheme, start, size)
-            else:
-                yield from _by_ranges(url, scheme, start)
+            if self._files is None:
+                self._files = self._file_system()
+            yield from self._stream(url, start, size) if self._over_http else self._read(url, start)
         except RefusedError:
             raise
         except FileNotFoundError as error:
             raise RefusedError("gone", f"{url} is not there") from error
-        except ImportError as error:
-            raise RefusedError("not-allowed", f"{url}: {error}") from error
+        except (ImportError, ValueError) as error:
+            raise RefusedError("not-allowed", f"{url} cannot be read here: {error}") from error
         except Exception as error:  # each file system has its own, with no common base
             raise TransferError(f"{url}: {error!r}") from error
 
+    # Any: see above.
+    def _file_system(self) -> Any:  # noqa: ANN401
+        options: dict[str, Any] = {}
+        if self._over_http:
+            import aiohttp  # noqa: PLC0415 - fsspec's HTTP needs it, and nothing else here
 
-def _over_http(url: str, scheme: str, start: int, size: int) -> Iterator[bytes]:
-    import aiohttp  # noqa: PLC0415 - fsspec's HTTP needs it, and nothing else here
+            patience = aiohttp.ClientTimeout(
+                total=None, sock_connect=_CONNECT_S, sock_read=_QUIET_S
+            )
+            options["client_kwargs"] = {"timeout": patience, "trust_env": True}
+        return fsspec.filesystem(_scheme_of(self._uri), skip_instance_cache=True, **options)
 
-    patience = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_S, sock_read=_QUIET_S)
-    files = fsspec.filesystem(
-        scheme, skip_instance_cache=True, client_kwargs={"timeout": patience, "trust_env": True}
-    )
-    ranged = {"headers": {"Range": f"bytes={start}-"}} if start else {}
-    with files.open(url, block_size=0, size=max(size, 1), allow_redirects=False, **ranged) as file:
-        status = file.r.status
-        if status not in {_OK, _PARTIAL}:
-            raise TransferError(f"{url}: HTTP status {status}")
-        # A server that knows no ranges sends all of it again.
-        skip = start if status == _OK else 0
-        while piece := file.read(PIECE):
-            yield piece[skip:]
-            skip = max(0, skip - len(piece))
+    def _stream(self, url: str, start: int, size: int) -> Iterator[bytes]:
+        """One request for all that is missing."""
+        ranged = {"headers": {"Range": f"bytes={start}-"}} if start else {}
+        with self._files.open(
+            url, block_size=0, size=max(size, 1), allow_redirects=False, **ranged
+        ) as file:
+            status = file.r.status
+            if status not in {_OK, _PARTIAL}:
+                raise TransferError(f"{url}: HTTP status {status}")
+            # A server that knows no ranges sends all of it again.
+            skip = start if status == _OK else 0
+            while piece := file.read(PIECE):
+                yield piece[skip:]
+                skip = max(0, skip - len(piece))
 
-
-def _by_ranges(url: str, scheme: str, start: int) -> Iterator[bytes]:
-    files: Any = fsspec.filesystem(scheme, skip_instance_cache=True)  # Any: ships no types
-    with files.open(url, "rb", block_size=PIECE, cache_type="none") as file:
-        if start >= file.size:
-            return
-        file.seek(start)
-        while piece := file.read(PIECE):
-            yield piece
+    def _read(self, url: str, start: int) -> Iterator[bytes]:
+        """A request a piece."""
+        with self._files.open(url, "rb", block_size=PIECE, cache_type="none") as file:
+            if start >= file.size:
+                return
+            file.seek(start)
+            while piece := file.read(PIECE):
+                yield piece
 
 
 def _scheme_of(uri: str) -> str:

@@ -22,8 +22,8 @@ class Named:
 class Status:
     """Something happened to a bundle on ``replica`` at ``at`` (Unix seconds).
 
-    ``active`` and ``previous`` are what stands afterwards. ``kind`` sorts the reasons of
-    rejections; ``retryable`` ones do not lie in the bundle's bytes.
+    ``active`` and ``previous`` are what stands afterwards, ``canary`` or ``shadow`` what is tried.
+    ``kind`` sorts the reasons of rejections; ``retryable`` ones do not lie in the bundle's bytes.
     """
 
     replica: str
@@ -38,6 +38,8 @@ class Status:
     retryable: bool | None = None
     active: Named | None = None
     previous: Named | None = None
+    canary: Named | None = None
+    shadow: Named | None = None
     swap_s: float | None = None
 
     # Any: JSON.

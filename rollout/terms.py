@@ -6,7 +6,6 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 Strategy = Literal["immediate", "canary", "shadow", "manual"]
-STRATEGIES: tuple[Strategy, ...] = ("immediate", "canary", "shadow", "manual")
 
 _Ratio = Annotated[float, Field(ge=1.0, le=1_000.0)]
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]

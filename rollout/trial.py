@@ -17,6 +17,7 @@ from genpage.trends import Trends
 from rollout.canary import Canary, Sample, Verdict
 from rollout.probe import Prober
 from rollout.shadow import WAITING, Shadow
+from rollout.tasks import Tasks
 from runtime.job import PageJob
 from runtime.model import LoadedModel
 from runtime.prefix import PrefixKey
@@ -72,14 +73,15 @@ class ShadowTrial:
     def __init__(
         self,
         shadow: Shadow,
-        model: LoadedModel,
+        model: Callable[[], LoadedModel],
         prober: Prober,
-        group: asyncio.TaskGroup,
+        tasks: Tasks,
         log: FilteringBoundLogger,
         *,
         trends: Callable[[LoadedModel], Trends],
         autoregressive: int,
     ) -> None:
+        """``model`` gives the candidate as it stands: a live catalog replaces it."""
         self.shadow = shadow
         self._model = model
         self._prober = prober
@@ -87,7 +89,7 @@ class ShadowTrial:
         self._trends = trends
         self._autoregressive = autoregressive
         self._pages = asyncio.Queue[Served](WAITING)
-        self._task = group.create_task(self._compare())
+        self._task = tasks.start(self._compare(), "shadow")
 
     def served(self, page: Served) -> None:
         """A page ended; a first page that is whole is compared, where there is room."""
@@ -112,15 +114,18 @@ class ShadowTrial:
             page = await self._pages.get()
             await self._prober.until_idle()
             try:
-                own = await self._prober.rows(self._job(page), self._model)
+                model = self._model()
+                own = await self._prober.rows(self._job(page, model), model)
+                self.shadow.record(page.rows, own)
             except GenPageError as error:
                 self.shadow.failed += 1
                 self._log.warning("a shadow page failed", why=str(error))
-                continue
-            self.shadow.record(page.rows, own)
+            except Exception:  # noqa: BLE001 - a candidate's fault must not end the comparison
+                self.shadow.failed += 1
+                self._log.exception("a shadow page failed")
 
-    def _job(self, page: Served) -> PageJob:
-        model, request = self._model, page.request
+    def _job(self, page: Served, model: LoadedModel) -> PageJob:
+        request = page.request
         trends = self._trends(model)
         injection = inject(model.catalog, trends, request.at)
         return PageJob(

@@ -91,4 +91,5 @@ class Lexicon:
             content: FloatArray = self.encoder.encode([entity])[0]
         except InputError:
             return np.zeros(self.encoder.dim, np.float32)
-        return content
+        # One NaN here is a NaN among the scores of every page that may show the title.
+        return content if np.isfinite(content).all() else np.zeros_like(content)

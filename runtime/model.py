@@ -1,5 +1,6 @@
 """A loaded bundle with a catalog snapshot, ready to serve."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from genpage.trends import Trends
 from runtime import golden
 from runtime.arrays import IntArray
 from runtime.bundle import Bundle, Contents
+from runtime.cases import GoldenCase
 from runtime.head import CatalogHead
 from runtime.manifest import Manifest
 from runtime.sessions import SessionSettings
@@ -59,14 +61,26 @@ class LoadedModel:
         `BundleError` where a file, a shape or a golden page differs from what the manifest
         promises, or where the bundle is not the one that ``digest`` names.
         """
+        model, cases = cls.read(folder, settings, digest=digest)
+        model.try_out(cases)
+        return model
+
+    @classmethod
+    def read(
+        cls, folder: Path, settings: LoadSettings | None = None, *, digest: str | None = None
+    ) -> tuple["LoadedModel", tuple[GoldenCase, ...]]:
+        """Read and check a bundle; it may not serve before it passed `try_out` with the cases."""
         bundle = Bundle.open(folder)
         if digest is not None and bundle.digest != digest:
             raise BundleError(f"{folder} has the digest {bundle.digest}, not {digest} as asked.")
         model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
-        manifest = bundle.manifest
+        return model, bundle.golden
+
+    def try_out(self, cases: Sequence[GoldenCase]) -> None:
+        """Replay the golden pages; `BundleError` where one differs. Nobody else uses it yet."""
+        manifest = self.manifest
         exact = golden.recorded_alike(manifest.made_with)
-        golden.check(model, bundle.golden, manifest.gate, random=manifest.random, exact=exact)
-        return model
+        golden.check(self, cases, manifest.gate, random=manifest.random, exact=exact)
 
     @classmethod
     def assemble(
@@ -136,6 +150,23 @@ class LoadedModel:
     def entity_tokens(self) -> IntArray:
         """(E,) the token of each entity, in catalog order."""
         return self.snapshot.entity_tokens
+
+    def sharing(self, other: "LoadedModel") -> "LoadedModel":
+        """The same model, freshly loaded, holding once what it and ``other`` have alike.
+
+        The catalog and the vocabulary outlive their model, in pages that are over and kept.
+        """
+        model = self
+        if model.bundled.version == other.bundled.version and model.catalog is model.bundled:
+            snapshot = replace(model.snapshot, catalog=other.bundled)
+            model = replace(model, bundled=other.bundled, snapshot=snapshot)
+        mine, theirs = model.vocabulary, other.vocabulary
+        if (mine.digest, mine.lineage) == (theirs.digest, theirs.lineage):
+            lexicon = replace(model.snapshot.lexicon, vocabulary=theirs)
+            encoder = replace(model.encoder, vocabulary=theirs)
+            snapshot = replace(model.snapshot, lexicon=lexicon)
+            model = replace(model, snapshot=snapshot, encoder=encoder)
+        return model
 
     def with_rules(self, rules: Rules) -> "LoadedModel":
         """The same model under other rules; `RulesError` where they do not fit the catalog."""

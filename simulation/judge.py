@@ -68,7 +68,7 @@ class Judge:
     def expectation(self, showings: Sequence[Showing]) -> Expectation:
         """What each page leads to on average, place by place; pages are padded to the largest."""
         visits = Visits(
-            np.array([self._member(showing.user_id) for showing in showings], np.int32),
+            np.array([self.member(showing.user_id) for showing in showings], np.int32),
             np.array([showing.at for showing in showings], np.float64),
             np.array([DEVICES.index(showing.device) for showing in showings], np.int32),
         )
@@ -77,16 +77,17 @@ class Judge:
         entities = np.full((len(showings), rows, max(widths, default=0)), -1, np.int32)
         known = np.zeros_like(entities)
         for index, showing in enumerate(showings):
-            states = self._states(showing)
+            states = self.states(showing)
             for place, row in enumerate(showing.page.rows):
                 width = len(row.entity_ids)
                 entities[index, place, :width] = [self._entity(e) for e in row.entity_ids]
                 known[index, place, :width] = [states.get(e, NEW) for e in row.entity_ids]
         return expect(self.truth.behaviour, weigh(self.truth, visits, entities, known))
 
-    def _states(self, showing: Showing) -> dict[str, int]:
+    def states(self, showing: Showing) -> dict[str, int]:
+        """What the member knows at that time: entity id -> `simulation.familiarity` state."""
         if showing.history is not None:
-            return self._fold(
+            return self.fold(
                 (event.entity_id, event.action, event.duration_s)
                 for event in showing.history
                 if event.ts < showing.at
@@ -95,11 +96,15 @@ class Judge:
         if lines is None:
             return {}
         before = lines.filter(pl.col("ts") < showing.at)
-        return self._fold(before.select("entity_id", "action", "duration_s").iter_rows())
+        return self.fold(before.select("entity_id", "action", "duration_s").iter_rows())
 
-    def _fold(self, engagements: Iterable[tuple[str, Action, float | None]]) -> dict[str, int]:
-        """Entity id -> `simulation.familiarity` state."""
-        states: dict[str, int] = {}
+    def fold(
+        self,
+        engagements: Iterable[tuple[str, Action, float | None]],
+        states: dict[str, int] | None = None,
+    ) -> dict[str, int]:
+        """The states, ``states`` changed in place, after what was done and how long."""
+        states = {} if states is None else states
         for entity, action, watched_s in engagements:
             index = self._entities.get(entity)
             if index is not None:
@@ -109,11 +114,16 @@ class Judge:
                 )
         return states
 
-    def _member(self, user_id: str) -> int:
+    def member(self, user_id: str) -> int:
+        """A member's number; `NotFoundError` for anybody else."""
         try:
             return self._members[user_id]
         except KeyError:
             raise NotFoundError(f"the simulated service has no member {user_id!r}") from None
+
+    def entities(self, entity_ids: Iterable[str]) -> list[int]:
+        """Their numbers, -1 for those that came after the simulation."""
+        return [self._entities.get(entity_id, -1) for entity_id in entity_ids]
 
     def _entity(self, entity_id: str) -> int:
         try:

@@ -11,12 +11,21 @@ from streaming.trending import LiveTrends
 
 # Forgets a member in every store, cache and memory of this server, as of a time (Unix seconds).
 Forget = Callable[[str, float | None], Awaitable[None]]
+Tell = Callable[[Erasure], Awaitable[None]]
 
 
 class Applier:
     """May be asked for a step again: every store knows what it has applied."""
 
-    def __init__(self, store: ContextStore, trends: LiveTrends | None, forget: Forget) -> None:
+    def __init__(
+        self,
+        store: ContextStore,
+        trends: LiveTrends | None,
+        forget: Forget,
+        tell: Tell | None = None,
+    ) -> None:
+        """``tell`` has all replicas hear of an erasure that they do not read of."""
+        self._tell = tell
         self._store = store
         self._trends = trends
         self._forget = forget
@@ -29,6 +38,8 @@ class Applier:
         """
         if isinstance(step.what, Erasure):
             await self._forget(step.what.user_id, step.what.at)
+            if self._tell is not None and not step.what.told:
+                await self._tell(step.what)
             return
         events = tuple(each for each in step.what if isinstance(each, Event))
         if events:

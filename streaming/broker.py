@@ -9,6 +9,9 @@ from streaming.broker_security import Security
 # Longer than a session, since a broker holds the answer to a join back for as long.
 REQUEST_S = 20.0
 SESSION_S = 10.0
+# By its heartbeats a replica learns that another came or left: until then nobody reads the
+# partitions of the one that left.
+HEARTBEAT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,5 +52,5 @@ class Broker:
         return {
             "group_id": self.group,
             "session_timeout_ms": round(self.session_s * 1000),
-            "heartbeat_interval_ms": round(self.session_s * 1000 / 4),
+            "heartbeat_interval_ms": round(min(HEARTBEAT_S, self.session_s / 4) * 1000),
         }

@@ -23,6 +23,8 @@ WITHDRAWN: Final = "genpage.catalog.withdrawn"
 ID_LIMIT: Final = 256
 MOST_MATURITY: Final = 120
 MOST_YEAR: Final = 9_999
+# Of a title's own vector, each number; its length counts for nothing, and float32 squares this.
+MOST_IN_VECTOR: Final = 1e9
 
 
 def read_change(message: Message) -> Change:
@@ -40,6 +42,8 @@ def read_change(message: Message) -> Change:
     if isinstance(read, Entity):
         _bounded("maturity", read.maturity, 0, MOST_MATURITY)
         _bounded("year", read.year or 0, -MOST_YEAR, MOST_YEAR)
+        for number in read.vector or ():
+            _bounded("vector", number, -MOST_IN_VECTOR, MOST_IN_VECTOR)
     elif read.where is not None:
         _bounded("where.year_from", read.where.year_from or 0, -MOST_YEAR, MOST_YEAR)
         _bounded("where.year_to", read.where.year_to or 0, -MOST_YEAR, MOST_YEAR)
@@ -57,10 +61,10 @@ def of_change(change: Change, now: float) -> Message:
     return Message(CATALOG.name, key, orjson.dumps(dump(change)), about)
 
 
-def _bounded(name: str, value: int, least: int, most: int) -> None:
+def _bounded(name: str, value: float, least: float, most: float) -> None:
     """A number that no column could hold would cost the whole snapshot, not its own title."""
     if not least <= value <= most:
-        raise PoisonError("invalid", f"{name}: must lie between {least} and {most}")
+        raise PoisonError("invalid", f"{name}: must lie between {least:g} and {most:g}")
 
 
 def _key(message: Message) -> tuple[str, str]:

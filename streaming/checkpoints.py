@@ -3,29 +3,26 @@
 This room knows messages, not what stands in them: the rollout parses its own documents.
 """
 
-import asyncio
 import time
 import uuid
-from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Final, Self, TypeVar
+from typing import Final, TypeVar
 
 import orjson
 from structlog.typing import FilteringBoundLogger
 
 from genpage.documents import Document
-from genpage.errors import InputError, PoisonError, UnavailableError
+from genpage.errors import InputError, PoisonError
 from streaming.cloud_event import headers
 from streaming.messages import Message, document_of
-from streaming.producer import Producer
+from streaming.outbox import Outbox
+from streaming.side_producer import Sender
 from streaming.topics import CHECKPOINTS, STATUS
 
 ANNOUNCED: Final = "genpage.checkpoint.announced"
 REPORTED: Final = "genpage.checkpoint.reported"
-# Statuses that wait for a broker that is away; beyond it the oldest are dropped.
-MOST_WAITING: Final = 1_000
-AGAIN_S: Final = 0.5
+# Of statuses that wait for a broker that is away; one takes less than a kilobyte.
+MOST_BYTES: Final = 1 << 20
 T = TypeVar("T")
 
 
@@ -62,49 +59,23 @@ def reader(model: str, parse: Callable[[Document], T]) -> Callable[[Message], T 
     return read
 
 
-class StatusReports:
-    """Sends what a replica says, in order, and again until the log has it."""
+class StatusReports(Outbox):
+    """Sends what a replica says, in order; beyond its bound the oldest is lost.
 
-    def __init__(self, producer: Producer, replica: str, log: FilteringBoundLogger) -> None:
-        self.dropped = 0
-        self._producer = producer
+    What waits at the end is lost too; after the next start the replica says anew what it serves.
+    """
+
+    def __init__(
+        self,
+        sender: Sender,
+        replica: str,
+        log: FilteringBoundLogger,
+        *,
+        most_bytes: int = MOST_BYTES,
+    ) -> None:
+        super().__init__("statuses", sender, log, most_bytes=most_bytes, full="drop old")
         self._replica = replica
-        self._log = log
-        self._waiting = deque[Message]()
-        self._news = asyncio.Event()
-        self._sender: asyncio.Task[None] | None = None
-
-    async def __aenter__(self) -> Self:
-        self._sender = asyncio.create_task(self._send(), name="checkpoint-status")
-        return self
-
-    async def __aexit__(self, *failure: object) -> None:
-        """What waits is lost; after the next start the replica says anew what it serves."""
-        assert self._sender is not None
-        self._sender.cancel()
-        await asyncio.wait([self._sender])
 
     def put(self, document: Document) -> None:
         """Say something; returns at once."""
-        if len(self._waiting) >= MOST_WAITING:
-            self._waiting.popleft()
-            self.dropped += 1
-        self._waiting.append(of_status(self._replica, document))
-        self._news.set()
-
-    async def _send(self) -> None:
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            while self._waiting:
-                await self._producer.until_up()
-                message = self._waiting[0]
-                try:
-                    await self._producer.send([message])
-                except UnavailableError:
-                    await asyncio.sleep(AGAIN_S)
-                    continue
-                except InputError as error:
-                    self._log.warning("a status is too long for the log", why=str(error))
-                with suppress(ValueError):  # it was dropped meanwhile
-                    self._waiting.remove(message)
+        self.add(of_status(self._replica, document))

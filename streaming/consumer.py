@@ -14,6 +14,8 @@ times, and then the consumer has ended and says so. Decisions:
    it is committed with that store's epoch, and whoever is assigned a partition whose epoch is not
    the store's reads it again from the beginning. That holds for a replica that was away while the
    store was emptied, and for one that takes over another's partitions.
+5. Lanes are for partitions that stock was taken of, in this assignment, so that what is in flight
+   is always of the epoch that it is committed with. What was read before is put back.
 """
 
 import asyncio
@@ -30,6 +32,8 @@ from genpage.errors import UnavailableError
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.dead_letters import Tally
+from streaming.ending import ended
+from streaming.growth import Growth
 from streaming.lane import Lane
 from streaming.leaving import leave
 from streaming.producer import Producer
@@ -61,8 +65,8 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         producer: Producer,
         log: FilteringBoundLogger,
         *,
+        epoch: Epoch,
         topics: Iterable[Topic] = (EVENTS, PROFILES),
-        epoch: Epoch | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.tally = Tally()
@@ -84,7 +88,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._epochs: dict[TopicPartition, str] = {}
         self._positions: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
+        self._growth = Growth()
         self._stocked = False
+        # Counts the times that partitions came or went: stock taken across one is worth nothing.
+        self._generation = 0
         self._rewinds = 0
         self._rewound = 0
         self._closing = asyncio.Event()
@@ -105,7 +112,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._joined and self._producer.up:
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
-        await asyncio.wait([self._supervisor])
+        await ended([self._supervisor], 2 * CLOSE_S, self._log)
         if self._ending:
             await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
@@ -150,9 +157,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
     def catching_up(self) -> bool:
         """Whether messages wait that were there when it began to read, or to read again.
 
-        Those too that the store fails on, until it is known whether the fault is theirs.
+        Those too that the store fails on, until it is known whether the fault is theirs, and those
+        that wait for it to answer: it may answer pages again before them.
         """
-        held = any(lane.held for lane in self._lanes.values())
+        held = any(lane.held or lane.books.blocked for lane in self._lanes.values())
         return held or self._rewinds > self._rewound or bool(self._ends)
 
     @property
@@ -162,7 +170,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         if self._client is None:
             return lag
         for place in self._client.assignment():
-            end = self._client.highwater(place) or self._ends.get(place, 0)
+            end = max(self._growth.end(self._client, place), self._ends.get(place, 0))
             position = self._position(place)
             if position is not None:
                 lag[place.topic] += max(0, end - position)
@@ -210,10 +218,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         try:
             await client.start()
             async with asyncio.TaskGroup() as self._group:
-                committer = self._group.create_task(self._commit_now_and_then())
+                beside = [
+                    self._group.create_task(self._commit_now_and_then()),
+                    self._group.create_task(self._growth.watch(client, lambda: self._stocked)),
+                ]
                 await self._read(client)
                 await self._settle()
-                committer.cancel()
+                for task in beside:
+                    task.cancel()
         finally:
             self._joined, self._group, self._client = False, None, None
             self._forget_stock()
@@ -227,40 +239,41 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             if not self._stocked:
                 await self._take_stock(client)
             records = await client.getmany(timeout_ms=POLL_MS, max_records=_MOST_RECORDS)
+            if not self._stocked:
+                for place, taken in records.items():
+                    client.seek(place, taken[0].offset)
+                continue
             for place, taken in records.items():
                 self._lane(self._group, place).take(taken)
-            if self._stocked:
-                self._flow(client)
-                await self._note(client)
+            self._flow(client)
+            await self._note(client)
 
     async def _take_stock(self, client: AIOKafkaConsumer) -> None:
         """Go back to the beginning where the store has not what the offset says; note the ends.
 
         Nothing is read before, and nothing committed. The new offsets are committed at once: after
-        a crash they hold.
+        a crash they hold. Taken in vain where partitions come or go meanwhile.
         """
-        places, rewinds = client.assignment(), self._rewinds
-        if not places:
+        places, rewinds, generation = client.assignment(), self._rewinds, self._generation
+        if not places or not self._joined:
             return
-        if rewinds > self._rewound:
-            await self._give_up(client, places)
+        await self._give_up(client, places)
         try:
-            epoch = "" if self._epoch is None else await self._epoch()
+            epoch = await self._epoch()
         except UnavailableError:
-            client.pause(*places)
+            if self._generation == generation:
+                client.pause(*places)
             return
-        if rewinds > self._rewound and self._epoch is None:
-            outdated = set(places)
-        else:
-            outdated = await self._outdated(client, places, epoch)
+        outdated = await self._outdated(client, places, epoch)
         starts: Mapping[TopicPartition, int] = {}
         if outdated:
             self._log.warning("partitions are read again", partitions=len(outdated))
-            await self._settle()
             starts = await client.beginning_offsets(outdated)
+            if self._generation != generation:
+                return
             await client.commit({place: (start, epoch) for place, start in starts.items()})
         ends = await client.end_offsets(places)
-        if client.assignment() != places:
+        if self._generation != generation:
             return
         for place, start in starts.items():
             client.seek(place, start)
@@ -274,8 +287,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self, client: AIOKafkaConsumer, places: Iterable[TopicPartition], epoch: str
     ) -> set[TopicPartition]:
         """Those whose offset is worth nothing, since it is of what is no longer in the store."""
-        if self._epoch is None:
-            return set()
         if self._epochs.keys() >= set(places):
             return {place for place in places if self._epochs[place] != epoch}
         # The consumer's own `committed` leaves out what was committed with the offset.
@@ -308,7 +319,9 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     def _forget_stock(self) -> None:
         self._stocked = False
+        self._generation += 1
         self._epochs, self._positions, self._ends = {}, {}, {}
+        self._growth.forget()
 
     def _lane(self, group: asyncio.TaskGroup, place: TopicPartition) -> Lane:
         lane = self._lanes.get(place)
@@ -322,7 +335,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 self._trials,
                 self._log,
             )
-            self._workers[place] = group.create_task(lane.work())
+            self._workers[place] = group.create_task(lane.work(), name=f"lane {place.topic}")
         return lane
 
     def _flow(self, client: AIOKafkaConsumer) -> None:
@@ -373,14 +386,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         workers = list(self._workers.values())
         for worker in workers:
             worker.cancel()
-        if workers:
-            await asyncio.wait(workers)
+        await ended(workers, CLOSE_S, self._log)
         self._lanes.clear()
         self._workers.clear()
 
     async def _stop(self, client: AIOKafkaConsumer) -> None:
         """Leave the group; what takes long ends in the background."""
-        ending = asyncio.create_task(leave(client, CLOSE_S))
+        within_s = CLOSE_S if self._producer.up else 0.0
+        ending = asyncio.create_task(leave(client, within_s))
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
-        await asyncio.wait([ending], timeout=CLOSE_S if self._producer.up else 0)
+        await asyncio.wait([ending], timeout=within_s)

@@ -31,6 +31,7 @@ from genpage.profile import PROFILE_TYPES, Profile
 
 _SCHEMA = b"GPC2"
 _HEAD = struct.Struct("<4sddd9I")
+HEAD_BYTES = _HEAD.size
 _MARK = 4
 # What may stand in each field of an event's line.
 _Types = frozenset[type]
@@ -162,6 +163,15 @@ def decode(value: bytes, user_id: str, before: Decoded | None = None) -> Context
         return None
     updated = None if math.isnan(head.updated) else head.updated
     return Context(user_id, who, events, head.dropped, revision, updated)
+
+
+def events_of(head: bytes) -> int:
+    """How many events the member of a value ever had, by its first `HEAD_BYTES`; 0 for no value."""
+    try:
+        known = _Head._make(_HEAD.unpack_from(head))
+    except struct.error:
+        return 0
+    return known.dropped + known.kept if known.schema == _SCHEMA else 0
 
 
 def schema_of(value: bytes) -> bytes:

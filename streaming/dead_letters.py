@@ -1,10 +1,15 @@
 """Where messages go that can never be applied, and the count of what was done with all others."""
 
+from typing import Final, get_args
+
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import InputError, PoisonError
-from streaming.messages import Message, to_dead_letters
+from streaming.messages import Message, Poison, to_dead_letters
 from streaming.producer import Producer
+
+# Every kind of poison: of a message's own, of one that a store refuses, of one that breaks us.
+KINDS: Final = (*get_args(Poison), "refused", "unreadable")
 
 
 class Tally:

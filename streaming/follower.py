@@ -21,6 +21,7 @@ from genpage.errors import PoisonError, UnavailableError
 from streaming.broker import Broker
 from streaming.consumer import AGAIN_S, CLOSE_S, POLL_MS, TRIES, State
 from streaming.dead_letters import DeadLetters, Tally
+from streaming.ending import ended
 from streaming.leaving import leave
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
@@ -30,6 +31,8 @@ from streaming.supervision import insist, supervise
 from streaming.topics import Topic
 
 MOST_RECORDS: Final = 1_000
+# At the end, for a session that is cancelled: its client may take `CLOSE_S`, and is then cut off.
+LAST_S: Final = CLOSE_S + 3.0
 Noun = TypeVar("Noun")
 
 
@@ -48,7 +51,11 @@ class Follower(Generic[Noun]):
         read: Callable[[Message], Noun],
         apply: Callable[[Sequence[Noun]], Awaitable[None]],
         log: FilteringBoundLogger,
+        *,
+        from_end: bool = False,
     ) -> None:
+        """``from_end`` passes over what was on the topic when it was first reached."""
+        self._from_end = from_end
         self.topic = topic
         self.tally = Tally()
         # Set once all is applied that was on the topic when it was first reached.
@@ -81,7 +88,7 @@ class Follower(Generic[Noun]):
         if self._joined and self._producer.up:
             await asyncio.wait([self._supervisor], timeout=CLOSE_S)
         self._supervisor.cancel()
-        await asyncio.wait([self._supervisor])
+        await ended([self._supervisor], LAST_S, self._log)
 
     @property
     def alive(self) -> bool:
@@ -128,7 +135,7 @@ class Follower(Generic[Noun]):
                     await self._finish(place, records)
         finally:
             self._joined, self._client = False, None
-            await leave(client, CLOSE_S)
+            await leave(client, CLOSE_S if self._producer.up else 0.0)
 
     async def _take_up(self, client: AIOKafkaConsumer) -> None:
         """Go on where the last session ended; note where the topic ends."""
@@ -137,6 +144,9 @@ class Follower(Generic[Noun]):
                 client.seek(place, self._positions[place])
         if self._first_ends is None:
             self._first_ends = await client.end_offsets(client.assignment())
+            if self._from_end:
+                for place, end in self._first_ends.items():
+                    client.seek(place, end)
 
     async def _note(self, client: AIOKafkaConsumer) -> None:
         """Note how far it is: past what compaction and transactions left no message of, too."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 
 from genpage.errors import InputError
 from genpage.event import Event
-from streaming.messages import VALUE_LIMIT, of_erasure, of_event
+from streaming.messages import VALUE_LIMIT, Erasure, of_erasure, of_event, of_told
 from streaming.producer import Producer
 
 
@@ -34,3 +34,7 @@ class KafkaSink:
     async def erase(self, user_id: str) -> None:
         """Write the member's tombstones, on all topics or none."""
         await self._producer.send_whole(of_erasure(user_id, self._clock()))
+
+    async def tell(self, erasure: Erasure) -> None:
+        """Have all replicas hear of an erasure that stands on ``genpage.events`` alone."""
+        await self._producer.send([of_told(erasure)])

@@ -4,23 +4,26 @@ import asyncio
 from collections import deque
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import chain, repeat
+from itertools import chain, islice, repeat
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import PoisonError, UnavailableError
+from streaming.ahead import Ahead
 from streaming.applier import Applier
 from streaming.dead_letters import DeadLetters, Tally
 from streaming.partition import Partition
 from streaming.producer import Producer
-from streaming.record import Record, message_of
+from streaming.record import Record, message_of, size_of
 from streaming.refusal import MOST_FAILED, Failed, Trials
 from streaming.run import Poisoned, Step, read_run
 from streaming.supervision import insist
 
 # Messages applied at once: a run of events is one call of the store.
 RUN: Final = 250
+# Their bytes, where there is more than one.
+RUN_BYTES: Final = 1 << 20
 # Seconds until messages that are held are tried again.
 _AGAIN_S: Final = (0.1, 0.2, 0.5, 1.0)
 
@@ -51,6 +54,7 @@ class Lane:
         self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
         # Of the run that is applied, how many messages were applied before, by this process.
         self._counted = 0
+        self._ahead = Ahead()
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
         self._idle = asyncio.Event()
@@ -63,7 +67,7 @@ class Lane:
 
     def take(self, records: Sequence[Record]) -> None:
         """Put messages behind those that wait."""
-        self.books.take([record.offset for record in records])
+        self.books.take([record.offset for record in records], map(size_of, records))
         self._waiting.extend(records)
         self._idle.clear()
         self._arrived.set()
@@ -76,11 +80,13 @@ class Lane:
         """Apply what was taken, in order, for ever; an error that meets all messages ends it."""
         waits: Iterator[float] = iter(_AGAIN_S)
         applied = 0
-        while True:
+        me = asyncio.current_task()
+        # Asked, since a store's client may swallow the cancellation: nothing is begun after it.
+        while me is None or not me.cancelling():
             await self._arrived.wait()
             if not self.held:
                 waits, applied = chain(_AGAIN_S, repeat(_AGAIN_S[-1])), self._trials.applied
-            records = [self._waiting[i] for i in range(min(RUN, len(self._waiting)))]
+            records = self._next()
             self.held = not await self._finish(records, since=applied)
             if self.held:
                 await asyncio.sleep(next(waits))
@@ -93,11 +99,21 @@ class Lane:
                 self._idle.set()
             await asyncio.sleep(0)  # pages are served by the same loop
 
+    def _next(self) -> list[Record]:
+        """The run that is applied next: the first of those that wait, and no more than may be."""
+        size, run = 0, list[Record]()
+        for record in islice(self._waiting, RUN):
+            size += size_of(record)
+            if run and size > RUN_BYTES:
+                break
+            run.append(record)
+        return run
+
     async def _finish(self, records: Sequence[Record], *, since: int) -> bool:
         """Whether all was applied or buried; False to try again (see `streaming.refusal`)."""
         messages = [message_of(self._topic, record) for record in records]
         with self._tracing.applying(self._topic, (message.headers for message in messages)):
-            run = read_run(self._topic, messages)
+            run = read_run(self._topic, messages, self._ahead)
             failed: list[Failed] = []
             reached = self._trials.reached.get(self._place, 0)
             self._counted = sum(record.offset < reached for record in records)
@@ -115,6 +131,7 @@ class Lane:
                 message, offset = messages[poisoned.index], records[poisoned.index].offset
                 bury = partial(self._dead_letters.bury, message, offset, poisoned.error)
                 await insist(bury, self._waits)
+        self._ahead.add(run.ahead, records[-1].timestamp / 1000)
         self._trials.reached[self._place] = max(reached, records[-1].offset + 1)
         self._tally.applied += len(records) - len(poison)
         return True

@@ -4,9 +4,12 @@ Pure: no broker is spoken to. Decisions where PROTOCOLS is silent:
 
 1. A message without a key is taken, since a plain client may send none; a key that names another
    member is poison, for it would lie on the wrong partition and escape that member's erasure.
-2. ``ts`` more than five minutes ahead is poison, as over HTTP: it would hide all that follows.
+2. What HTTP refuses of an event is poison: ids, places and times beyond its limits, and ``ts`` more
+   than five minutes ahead, which would hide all that follows. A member's context is read at every
+   page, so nobody may make it large.
 3. Erasing a member sends a null to ``genpage.profiles`` as well, marked by its type, because a
-   compacted topic never ages out. A null there without the mark is poison.
+   compacted topic never ages out, and all replicas read it there. A null there without the mark is
+   poison; for a null that a plain client wrote to ``genpage.events`` whoever reads it writes both.
 4. CloudEvents' structured mode is poison; its content type says so.
 """
 
@@ -30,11 +33,17 @@ Poison = Literal[
 ]
 # An event takes some 200 bytes; what a producer adds is let through up to here.
 VALUE_LIMIT: Final = 256 * 1024
-USER_ID_LIMIT: Final = 128
+ID_LIMIT: Final = 128
+PLACE_LIMIT: Final = 10_000
+LONGEST_S: Final = 30 * 86_400.0
+# The year 10000, beyond which there is no date.
+_LAST_TS: Final = 253_402_300_800.0
 AHEAD_S: Final = 300.0
 ENGAGED: Final = "genpage.engagement"
 PROFILED: Final = "genpage.profile"
 ERASED: Final = "genpage.member.erased"
+# A CloudEvents extension: "true" on what nobody did, but a simulation.
+SIMULATED: Final = "ce_simulated"
 
 Noun = TypeVar("Noun", Event, Profile)
 Clock = Callable[[], float]
@@ -44,7 +53,8 @@ Clock = Callable[[], float]
 class Message:
     """One message, on its way in or out. ``value`` None is Kafka's deletion marker.
 
-    ``ts`` is when it was written (Unix seconds), known of those that come in.
+    ``ts`` is when it was written (Unix seconds), known of those that come in; one that goes out is
+    dated so.
     """
 
     topic: str
@@ -56,15 +66,21 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Erasure:
-    """A member is to be forgotten, as of ``at`` (Unix seconds): what is newer may stay."""
+    """A member is to be forgotten, as of ``at`` (Unix seconds): what is newer may stay.
+
+    ``told``: all replicas read of it, since it stands on ``genpage.profiles`` as well.
+    """
 
     user_id: str
     at: float | None = None
+    told: bool = False
 
 
-def of_event(event: Event) -> Message:
+def of_event(event: Event, *, simulated: bool = False) -> Message:
     """An event, keyed by its member."""
     about = headers(ENGAGED, event.event_id, event.ts)
+    if simulated:
+        about = (*about, (SIMULATED, b"true"))
     return Message(EVENTS.name, event.user_id.encode(), orjson.dumps(dump(event)), about)
 
 
@@ -80,14 +96,32 @@ def of_erasure(user_id: str, now: float) -> tuple[Message, Message]:
     return Message(EVENTS.name, key, None, about), Message(PROFILES.name, key, None, about)
 
 
+def of_told(erasure: Erasure) -> Message:
+    """What tells all replicas of an erasure that a plain client wrote, as of its time."""
+    at = time.time() if erasure.at is None else erasure.at
+    about = headers(ERASED, uuid.uuid4().hex, at, data=False)
+    return Message(PROFILES.name, erasure.user_id.encode(), None, about, at)
+
+
+def read_told(message: Message) -> Erasure | None:
+    """The erasure that a message on ``genpage.profiles`` tells of; None for any other message."""
+    try:
+        read = None if message.value is not None else read_profile(message)
+    except PoisonError:
+        return None  # whoever reads the partition has it buried
+    return read if isinstance(read, Erasure) else None
+
+
 def read_event(message: Message, *, clock: Clock = time.time) -> Event | Erasure:
     """What a message on ``genpage.events`` says; `PoisonError` where it can never be applied."""
     if message.value is None:
-        return Erasure(_user_id(_key(message)), message.ts)
+        told = attribute(message.headers, "ce_type") == ERASED
+        return Erasure(_user_id(_key(message)), message.ts, told)
     document = document_of(message)
     if document.get("action") not in ACTIONS:
         raise _poison("unknown-action", f"event: action: must be one of {', '.join(ACTIONS)}")
     event = _noun(Event, document, message)
+    _check(event)
     if event.ts > clock() + AHEAD_S:
         raise _poison("ahead", "event: ts: lies more than 5 minutes ahead; it is Unix seconds")
     return event
@@ -98,8 +132,11 @@ def read_profile(message: Message) -> Profile | Erasure:
     if message.value is None:
         if attribute(message.headers, "ce_type") != ERASED:
             raise _poison("null", f"{message.topic} takes no null; erase on {EVENTS.name}")
-        return Erasure(_user_id(_key(message)), message.ts)
-    return _noun(Profile, document_of(message), message)
+        return Erasure(_user_id(_key(message)), message.ts, told=True)
+    profile = _noun(Profile, document_of(message), message)
+    for name in ("language", "country"):
+        _name(name, getattr(profile, name))
+    return profile
 
 
 def to_dead_letters(
@@ -143,6 +180,8 @@ def _noun(noun: type[Noun], document: Document, message: Message) -> Noun:
     except InputError as error:
         raise _poison("invalid", str(error)) from error
     _user_id(read.user_id)
+    if not 0 <= read.ts < _LAST_TS:
+        raise _poison("invalid", "ts: must be Unix seconds, from 1970 to the year 9999")
     if message.key is not None and message.key != read.user_id.encode():
         raise _poison("key", f"the key is not the member's, {read.user_id!r}")
     return read
@@ -157,10 +196,25 @@ def _key(message: Message) -> str:
         raise _poison("key", "the key is not UTF-8") from error
 
 
+def _check(event: Event) -> None:
+    for name in ("event_id", "entity_id", "page_id", "row_id"):
+        _name(name, getattr(event, name))
+    for name in ("row_pos", "col_pos"):
+        place = getattr(event, name)
+        if place is not None and not 0 <= place <= PLACE_LIMIT:
+            raise _poison("invalid", f"{name}: must be 0 to {PLACE_LIMIT}")
+    if event.duration_s is not None and not 0 <= event.duration_s <= LONGEST_S:
+        raise _poison("invalid", f"duration_s: must be 0 to {LONGEST_S:.0f} seconds")
+
+
 def _user_id(user_id: str) -> str:
-    if not 1 <= len(user_id) <= USER_ID_LIMIT or not user_id.isprintable():
-        raise _poison("invalid", f"user_id: must be 1-{USER_ID_LIMIT} printable characters")
+    _name("user_id", user_id)
     return user_id
+
+
+def _name(field: str, value: str | None) -> None:
+    if value is not None and (not 1 <= len(value) <= ID_LIMIT or not value.isprintable()):
+        raise _poison("invalid", f"{field}: must be 1-{ID_LIMIT} printable characters")
 
 
 def _poison(kind: Poison, why: str) -> PoisonError:

@@ -20,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
 from streaming.cloud_event import Headers
+from streaming.ending import ended
 from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
@@ -35,6 +36,7 @@ ANSWER_S: Final = 0.6
 CONNECT_S: Final = 5.0
 AGAIN_S: Final = 0.5
 LAST_S: Final = 2.0
+_AWAY: Final = "The event log is away and nothing was taken; send it again."
 # Above it there is no batch, only the one message.
 _REQUEST_BYTES: Final = DEAD_LETTER_BYTES - 1024
 
@@ -64,7 +66,7 @@ class Producer:
         """End within seconds, whether the broker answers or not."""
         assert self._keeper is not None
         self._keeper.cancel()
-        await asyncio.wait([self._keeper])
+        await ended([self._keeper], LAST_S, self._log)
         if self._ending:
             await asyncio.wait(self._ending, timeout=LAST_S)
 
@@ -88,6 +90,8 @@ class Producer:
         `UnavailableError` where that is not known: they see all of them then, or none.
         """
         with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            if self._producer is None:
+                raise UnavailableError(_AWAY)
             origin = self.tracing.headers()
             traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
             await self._bounded(self._transactions.send(traced), within_s)
@@ -105,14 +109,20 @@ class Producer:
     async def _send(self, messages: Sequence[Message], within_s: float) -> None:
         producer = self._producer
         if producer is None:
-            raise UnavailableError("The event log is away and nothing was taken; send it again.")
+            raise UnavailableError(_AWAY)
         origin = self.tracing.headers()
         limit = asyncio.timeout(within_s)
         self._sending.add(limit)
         try:
             async with limit:
                 sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=_from(m, origin))
+                    await producer.send(
+                        m.topic,
+                        m.value,
+                        m.key,
+                        headers=_from(m, origin),
+                        timestamp_ms=None if m.ts is None else round(m.ts * 1000),
+                    )
                     for m in messages
                 ]
                 await asyncio.gather(*sent)

@@ -20,3 +20,8 @@ def message_of(topic: str, record: Record) -> Message:
     """The message that a record of ``topic`` is."""
     ts = record.timestamp / 1000
     return Message(topic, record.key, record.value, tuple(record.headers), ts)
+
+
+def size_of(record: Record) -> int:
+    """The bytes of its key and value."""
+    return len(record.key or b"") + len(record.value or b"")

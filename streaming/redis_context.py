@@ -5,10 +5,8 @@ import contextlib
 import random
 import struct
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import UnavailableError
@@ -17,7 +15,7 @@ from genpage.profile import Profile
 from streaming import context_value, event_tokens, redis_keys
 from streaming.ports import Vocabularies, no_vocabularies
 from streaming.recent import Recent
-from streaming.redis_client import Commands, RedisClient
+from streaming.redis_client import RedisClient
 from streaming.redis_script import Script, Value
 from tokenizer.buckets import AGES, GAP_EDGES, anchor_of
 
@@ -28,7 +26,7 @@ JITTER = 0.1
 # How long replayed events stay forgotten: the topics must not keep them longer. Seconds.
 ERASED_S = 90 * 86_400
 
-# Commands at a time, where each has a connection of its own.
+# Calls at a time, where each has a connection of its own.
 _TOGETHER = 16
 
 # Pages of a hundred replicas, and their caches, hear of an erasure on it.
@@ -39,6 +37,12 @@ ERASURES = "genpage:erased"
 _MEMBER = struct.Struct("<II")
 _EVENT = struct.Struct("<IddH")
 
+# A context from a data folder, for a member who is neither there nor was erased.
+_LOAD = """
+if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
+  redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2])
+end
+"""
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
 
 
@@ -61,6 +65,9 @@ class RedisContextStore:
         self._vocabularies = vocabularies
         # What is in the store; events that come while it is something else are not taken. Any: "".
         self.epoch = ""
+        # Whether a data folder is still to be taken in: what happens now comes after it, or would
+        # stand in its place.
+        self.filling = False
         self._history = history
         self._kept_s = kept_s
         self._erased_s = erased_s
@@ -69,6 +76,7 @@ class RedisContextStore:
         self._profile = Script.named("profile")
         self._erase = Script.named("erase")
         self._drop = Script(_DROP)
+        self._load = Script(_LOAD)
 
     async def get(self, user_id: str) -> Context | None:
         """What is held of a member, None for one nobody knows."""
@@ -103,6 +111,7 @@ class RedisContextStore:
 
         On one server all together or not at all; a cluster takes each member's apart.
         """
+        self._filled()
         members: dict[str, list[int]] = {}
         for number, event in enumerate(events):
             members.setdefault(event.user_id, []).append(number)
@@ -116,12 +125,14 @@ class RedisContextStore:
                 for user_id, numbers in members.items()
             ]
             for first in range(0, len(calls), _TOGETHER):
-                several = partial(self._each, calls=calls[first : first + _TOGETHER])
-                answers += await self._client.call(several)
+                several = [self._one(*call) for call in calls[first : first + _TOGETHER]]
+                answers += await asyncio.gather(*several)
         else:
             every = {user_id: [events[n] for n in numbers] for user_id, numbers in members.items()}
             call = self._call(vocabularies, every)
-            answers = await self._client.call(lambda redis: self._apply.run(redis, *call))
+            answers = await self._client.call(
+                lambda redis: self._apply.run(redis, *call), judged=True
+            )
         if answers is None:
             raise UnavailableError("The store lost what it had and is filled again; try again.")
         changed = sorted(
@@ -132,27 +143,26 @@ class RedisContextStore:
         return [events[number] for number in changed]
 
     async def fill(self, contexts: Sequence[Context]) -> bool:
-        """Take contexts that were folded elsewhere, into a store that nothing was ever in.
+        """Take contexts that were folded elsewhere, into a store that never took any to the end.
 
-        False where something was: then nothing is taken. Nobody's context is overwritten.
+        False where it did: then nothing is taken. Nobody's context is overwritten, nobody who was
+        erased comes back; after an error, fill again.
         """
-        if (await self._client.values(redis_keys.EPOCH))[0] is not None:
+        if (await self._client.values(redis_keys.LOADED))[0] is not None:
             return False
         first = int(self._clock() * 1e6)  # as in lua/context.lua, "newcomer"
         for chunk in range(0, len(contexts), _TOGETHER):
-            values = {
-                redis_keys.context(context.user_id): context_value.encode(
-                    replace(context, revision=first + context.revision)
-                )
+            several = [
+                self._set_new(replace(context, revision=first + context.revision))
                 for context in contexts[chunk : chunk + _TOGETHER]
-            }
-            await self._client.call(partial(self._set_new, values=values))
-        epoch = uuid.uuid4().hex
-        await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, epoch, nx=True))
+            ]
+            await asyncio.gather(*several)
+        await self._client.call(lambda redis: redis.set(redis_keys.LOADED, b"1"))
         return True
 
     async def put_profile(self, profile: Profile) -> None:
         """Fold a profile in."""
+        self._filled()
         user_id = profile.user_id
         arguments: list[Value] = [
             context_value.user_text(user_id),
@@ -162,7 +172,9 @@ class RedisContextStore:
             redis_keys.prompt(user_id, ""),
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
-        await self._client.call(lambda redis: self._profile.run(redis, keys, arguments))
+        await self._client.call(
+            lambda redis: self._profile.run(redis, keys, arguments), judged=True
+        )
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member, the encoded prompts included; whether there was anything to forget."""
@@ -178,19 +190,26 @@ class RedisContextStore:
         ]
         keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
         self._recent.erase(user_id)
-        there = await self._client.call(lambda redis: self._erase.run(redis, keys, arguments))
+        there = await self._client.call(
+            lambda redis: self._erase.run(redis, keys, arguments), judged=True
+        )
         self._recent.erase(user_id)
         return bool(there)
 
-    async def _set_new(self, redis: Commands, values: Mapping[str, bytes]) -> None:
-        every = (redis.set(key, value, nx=True, ex=self._ttl()) for key, value in values.items())
-        await asyncio.gather(*every)
+    async def _set_new(self, context: Context) -> None:
+        keys = self._keys(context.user_id)
+        arguments: list[Value] = [context_value.encode(context), self._ttl()]
+        await self._client.call(lambda redis: self._load.run(redis, keys, arguments))
 
-    async def _each(
-        self, redis: Commands, calls: Sequence[tuple[Sequence[str], Sequence[Value]]]
-    ) -> Sequence[Sequence[int]]:
-        every = (self._apply.run(redis, keys, arguments) for keys, arguments in calls)
-        return [answers[0] for answers in await asyncio.gather(*every)]
+    def _filled(self) -> None:
+        if self.filling:
+            raise UnavailableError("The store is being filled from the data folder; try again.")
+
+    async def _one(self, keys: Sequence[str], arguments: Sequence[Value]) -> Sequence[int]:
+        answers: list[Sequence[int]] = await self._client.call(
+            lambda redis: self._apply.run(redis, keys, arguments), judged=True
+        )
+        return answers[0]
 
     def _call(
         self,

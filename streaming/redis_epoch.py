@@ -1,26 +1,45 @@
-"""What is in Redis has a name, its epoch: one that was emptied has none, and is filled again.
+"""What is in Redis has a name, its epoch: another one as soon as something may have been lost.
 
-Whoever finds none gives one. A replica whose consumer fed another epoch has it read the log again
-(`streaming.consumer`, decision 4); which partitions are filled in, all replicas note in Redis, so
-that each of them knows when everybody's context is whole. A cluster keeps the epoch on one of its
-servers: the loss of another one without its replicas is not noticed.
+That is so where there is none, and where other server processes hold the data than those that the
+epoch was given for: a Redis that was restarted came back with what its file had, which may be
+minutes old, and a replica that took over has what had reached it. Neither can tell what is missing,
+and the offsets past it are committed. So the log is read again; that changes nothing where all is
+there, since events are known by their ids. A server's process is known by its ``run_id``, and a
+cluster's by those of all its masters.
+
+Whoever finds none that holds gives one. A replica whose consumer fed another epoch has it read the
+log again (`streaming.consumer`, decision 4); which partitions are filled in, all replicas note in
+Redis, so that each of them knows when everybody's context is whole.
 """
 
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Collection
-from typing import Protocol, cast
+from collections.abc import Collection, Mapping
+from typing import Any, Final, Protocol, cast
 
+from redis.asyncio import RedisCluster
+from redis.exceptions import NoPermissionError
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import UnavailableError
 from streaming import redis_keys
-from streaming.redis_client import RedisClient
+from streaming.redis_client import Commands, RedisClient
 from streaming.redis_context import RedisContextStore
+from streaming.redis_script import Script
 
 Place = tuple[str, int]
 LOOK_S = 0.25
+# Of a server's run id, of which many stand beside a committed offset. Characters.
+_TOLD: Final = 12
+# Names what is held anew, unless somebody else has: the same replica of ours may be twice as slow.
+_NAME = """
+local held = redis.pcall('GET', KEYS[1])
+if type(held) ~= 'string' then held = '' end
+if held ~= ARGV[1] then return held end
+redis.call('SET', KEYS[1], ARGV[2])
+return ARGV[2]
+"""
 
 
 class Feed(Protocol):
@@ -53,11 +72,14 @@ class RedisEpoch:
         self._log = log
         self._seen: str | None = None
         self._whole = False
+        self._name = Script(_NAME)
+        self._blind = False
 
     @property
     def whole(self) -> bool:
-        """Whether the store has what the log has, as far as that can be had again."""
-        return self._whole or self.feed is None
+        """Whether the store has what it should: it takes writes, and has what the log has."""
+        there = not self._client.refusing and not self._contexts.filling
+        return there and (self._whole or self.feed is None)
 
     async def begin(self) -> str:
         """The epoch that is fed from now on: what is applied for another one is refused."""
@@ -76,7 +98,11 @@ class RedisEpoch:
         if epoch != self._seen:
             before, self._seen, self._whole = self._seen, epoch, False
             if before is not None:
-                self._log.warning("the context store lost what it had", fed=self.feed is not None)
+                self._log.warning(
+                    "the context store may have lost something",
+                    why="Redis was emptied, restarted or failed over",
+                    fed=self.feed is not None,
+                )
                 if self.feed is not None:
                     self.feed.rewind()
         if self.feed is not None and not self._whole:
@@ -101,9 +127,37 @@ class RedisEpoch:
         return bool(every) and every <= there
 
     async def _current(self) -> str:
-        held = (await self._client.values(redis_keys.EPOCH))[0]
-        while held is None:
-            made = uuid.uuid4().hex
-            await self._client.call(lambda redis: redis.set(redis_keys.EPOCH, made, nx=True))  # noqa: B023 - awaited
-            held = (await self._client.values(redis_keys.EPOCH))[0]
-        return held.decode("ascii", "replace")
+        while True:
+            value = (await self._client.values(redis_keys.EPOCH))[0]
+            held = "" if value is None else value.decode("ascii", "replace")
+            servers = await self._servers()
+            if held.partition(".")[2] == servers and held:
+                return held
+            names = [held, f"{uuid.uuid4().hex}.{servers}"]
+            await self._client.call(
+                lambda redis: self._name.run(redis, [redis_keys.EPOCH], names)  # noqa: B023 - awaited
+            )
+
+    async def _servers(self) -> str:
+        """Which server processes hold the data; "" where we may not ask."""
+        try:
+            ids = await self._client.call(_run_ids)
+        except UnavailableError as error:
+            if not isinstance(error.__cause__, NoPermissionError):
+                raise
+            if not self._blind:
+                hint = "grant +info; until then what a restart or a failover loses is not noticed"
+                self._log.warning("Redis does not say which server it is", hint=hint)
+            self._blind = True
+            return ""
+        self._blind = False
+        return ",".join(sorted(one[:_TOLD] for one in ids))
+
+
+async def _run_ids(redis: Commands) -> list[str]:
+    clustered = isinstance(redis, RedisCluster)
+    where = {"target_nodes": RedisCluster.PRIMARIES} if clustered else {}
+    asked: Any = redis  # redis-py's own type of it is none
+    told = await asked.execute_command("INFO", "server", **where)
+    each: list[Mapping[str, object]] = [told] if "run_id" in told else list(told.values())
+    return [str(one["run_id"]) for one in each]

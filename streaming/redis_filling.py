@@ -5,8 +5,8 @@ other replicas did are heard of.
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -16,6 +16,9 @@ from streaming.redis_client import RedisClient
 from streaming.redis_context import RedisContextStore
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import Forgets, RedisErasures
+
+# Until what goes on beside is begun again, after an error that nobody foresaw. Seconds.
+AGAIN_S: Final = 1.0
 
 
 class FilledRedis:
@@ -37,28 +40,26 @@ class FilledRedis:
         self._erasures = erasures
         self._log = log
         self._beside: list[asyncio.Task[None]] = []
+        self._filling: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
-        """Returns once the store is filled, or at once where it was not empty or is away."""
+        """Returns at once; until the store is filled, what happens waits and pages are marked."""
         await self._client.__aenter__()
-        try:
-            filled = await self._store.fill(self._contexts)
-        except UnavailableError:
-            self._log.warning("the context store is away", lost=len(self._contexts))
-        else:
-            self._log.info("the context store is there", filled=filled)
-        self._contexts = ()
+        self._store.filling = bool(self._contexts)
+        if self._contexts:
+            self._filling = asyncio.create_task(self._fill(), name="redis-filling")
         self._beside = [
-            asyncio.create_task(self._epoch.watch(), name="redis-epoch"),
-            asyncio.create_task(self._erasures.listen(), name="redis-erasures"),
+            asyncio.create_task(self._keep(self._epoch.watch), name="redis-epoch"),
+            asyncio.create_task(self._keep(self._erasures.listen), name="redis-erasures"),
         ]
         return self
 
     async def __aexit__(self, *failure: object) -> None:
-        for task in self._beside:
+        tasks = [*self._beside, *([self._filling] if self._filling else [])]
+        for task in tasks:
             task.cancel()
-        if self._beside:
-            await asyncio.wait(self._beside)
+        if tasks:
+            await asyncio.wait(tasks)
         await self._client.__aexit__(*failure)
 
     @property
@@ -71,6 +72,31 @@ class FilledRedis:
         self._erasures.forget = forget
 
     @property
-    def alive(self) -> bool:
-        """Whether what goes on beside goes on."""
-        return not any(task.done() for task in self._beside)
+    def state(self) -> str:
+        """``ended`` where what goes on beside does not go on."""
+        unfilled = self._filling is not None and self._filling.done() and self._store.filling
+        if unfilled or any(task.done() for task in self._beside):
+            return "ended"
+        if not self.available:
+            return "away"
+        return "ok" if self._epoch.whole else "stale"
+
+    async def _fill(self) -> None:
+        """Take the data in, from the beginning again whatever comes between."""
+        while self._store.filling:
+            try:
+                filled = await self._store.fill(self._contexts)
+            except UnavailableError:
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self._log.info("the context store has the data folder", filled=filled)
+                self._contexts, self._store.filling = (), False
+
+    async def _keep(self, beside: Callable[[], Awaitable[None]]) -> None:
+        """Begin it again whatever ends it: pages and erasures depend on it."""
+        while True:
+            try:
+                await beside()
+            except Exception:  # noqa: BLE001 - it is told, and begun again
+                self._log.exception("what goes on beside Redis failed", again_s=AGAIN_S)
+            await asyncio.sleep(AGAIN_S)

@@ -6,8 +6,13 @@ together. A user id with a brace in it ends the tag early, for all of its keys a
 
 # Set once a store is in use: its absence tells an emptied one.
 EPOCH = "genpage:epoch"
+# Set once a data folder was taken in whole.
+LOADED = "genpage:loaded"
 # Which partitions of the log an epoch has all of; on the epoch's slot.
 FILLED = "genpage:{genpage:epoch}:filled"
+
+# Written to see whether writes work again.
+PROBE = "genpage:probe"
 
 
 def context(user_id: str) -> str:

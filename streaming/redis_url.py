@@ -16,18 +16,21 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster, Sentinel
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import SentinelConnectionPool
 from redis.backoff import NoBackoff
 
 from genpage.errors import UsageError
 
 _PORT = 6379
 _SENTINEL_PORT = 26379
+# Connections beside those of the calls: the heartbeat's, a channel's, those to learn a cluster by.
+_BESIDE = 4
 _ONE = {"redis", "rediss", "unix"}
 
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How long to wait for what, in seconds, and over how many connections."""
+    """How long to wait for what, in seconds, and over how many connections: a call's is its own."""
 
     connect_s: float = 0.5
     command_s: float = 0.25
@@ -42,6 +45,14 @@ def connect(url: str, waiting: Waiting) -> Redis | RedisCluster:
         raise UsageError(
             f"--redis-url: {error}; give one such as redis://127.0.0.1:6379/0"
         ) from error
+
+
+async def close(redis: Redis | RedisCluster) -> None:
+    """Close all connections: those to the Sentinels too, which redis-py leaves open."""
+    await redis.aclose()
+    if isinstance(redis, Redis) and isinstance(redis.connection_pool, SentinelConnectionPool):
+        for sentinel in redis.connection_pool.sentinel_manager.sentinels:
+            await sentinel.aclose()
 
 
 def check(url: str) -> None:
@@ -60,7 +71,10 @@ def _connect(url: str, split: SplitResult, waiting: Waiting) -> Redis | RedisClu
     }
     if split.scheme in _ONE:
         pool = BlockingConnectionPool.from_url(
-            url, timeout=waiting.command_s, max_connections=waiting.connections, **settings
+            url,
+            timeout=waiting.command_s,
+            max_connections=waiting.connections + _BESIDE,
+            **settings,
         )
         return Redis.from_pool(pool)
     if kind not in {"redis", "rediss"} or how not in {"sentinel", "cluster"}:
@@ -72,7 +86,7 @@ def _connect(url: str, split: SplitResult, waiting: Waiting) -> Redis | RedisClu
         "username": _text(split.username),
         "password": _text(split.password),
         "ssl": kind == "rediss",
-        "max_connections": waiting.connections,
+        "max_connections": waiting.connections + _BESIDE,
     }
     if how == "cluster":
         nodes = [ClusterNode(host, port) for host, port in _hosts(split, _PORT)]

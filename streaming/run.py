@@ -1,16 +1,17 @@
 """A run: consecutive messages of one partition, read as the fewest steps that apply them. Pure.
 
 The order of one member's messages is that of the partition, so a run keeps it: events are gathered
-until an erasure stands between them.
+until an erasure stands between them. An erasure reaches all that lies before it (`Ahead`).
 """
 
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from genpage.errors import PoisonError
 from genpage.event import Event
 from genpage.profile import Profile
+from streaming.ahead import Ahead
 from streaming.messages import Clock, Erasure, Message, read_event, read_profile
 from streaming.topics import EVENTS
 
@@ -44,14 +45,28 @@ class Poisoned:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Steps in order, and what is left out of them."""
+    """Steps in order, and what is left out of them.
+
+    ``ahead`` is for `Ahead.add`, once the run is applied: it may be read again before.
+    """
 
     steps: tuple[Step, ...]
     poison: tuple[Poisoned, ...]
+    ahead: Mapping[str, float]
 
 
-def read_run(topic: str, messages: Sequence[Message], *, clock: Clock = time.time) -> Run:
-    """What the messages of ``topic`` come to; no message makes it fail."""
+def read_run(
+    topic: str,
+    messages: Sequence[Message],
+    before: Ahead | None = None,
+    *,
+    clock: Clock = time.time,
+) -> Run:
+    """What the messages of ``topic`` come to; no message makes it fail.
+
+    ``before`` is of those that lie before them on the partition.
+    """
+    ahead: dict[str, float] = {}
     steps: list[Step] = []
     poison: list[Poisoned] = []
     gathered: list[Event | Profile] = []
@@ -74,9 +89,15 @@ def read_run(topic: str, messages: Sequence[Message], *, clock: Clock = time.tim
         else:
             if isinstance(read, Erasure):
                 gather()
+                if read.at is not None:
+                    at = max(read.at, ahead.pop(read.user_id, read.at))
+                    at = at if before is None else before.get(read.user_id, at)
+                    read = replace(read, at=at)
                 steps.append(Step(read, (index,)))
             else:
+                if message.ts is not None and read.ts > message.ts:
+                    ahead[read.user_id] = max(read.ts, ahead.get(read.user_id, read.ts))
                 gathered.append(read)
                 indices.append(index)
     gather()
-    return Run(tuple(steps), tuple(poison))
+    return Run(tuple(steps), tuple(poison), ahead)

@@ -58,11 +58,17 @@ async def supervise(
 async def insist(
     do: Callable[[], Awaitable[None]], blocked: Callable[[UnavailableError | None], None]
 ) -> None:
-    """Do it, again and again while something is away; ``blocked`` is told why, and None after."""
+    """Do it, again and again while something is away; ``blocked`` is told why, and None after.
+
+    Ends where the task is cancelled, also where a client made a failure of its own of that.
+    """
     for again_s in chain(_AGAIN_S, repeat(_AGAIN_S[-1])):
         try:
             await do()
         except UnavailableError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise asyncio.CancelledError from error
             blocked(error)
             await asyncio.sleep(again_s)
         else:

@@ -46,15 +46,13 @@ class Transactions:
         self._id = f"{broker.group}-{uuid.uuid4().hex}"
         self._waiting: deque[_List] = deque()
         self._arrived = asyncio.Event()
-        self._ready = False
 
     async def send(self, messages: Sequence[Message]) -> None:
         """Return once all messages are committed; `UnavailableError` where that is not known.
 
-        Readers then see all of them or none. Whoever stops waiting has not asked.
+        Readers then see all of them or none. Whoever stops waiting has not asked; that may be
+        before the first producer is there.
         """
-        if not self._ready:
-            raise UnavailableError("The event log is away and nothing was taken; send it again.")
         asked = _List(messages)
         self._waiting.append(asked)
         self._arrived.set()
@@ -71,6 +69,8 @@ class Transactions:
                 if why != said:
                     self._log.warning("lists of events are refused", why=why, retry_s=AGAIN_S)
                 said = why
+            except Exception:  # noqa: BLE001 - whatever it is, lists are asked for again
+                self._log.exception("lists of events are refused")
             await asyncio.sleep(AGAIN_S)
 
     async def _on_one_producer(self) -> None:
@@ -83,12 +83,10 @@ class Transactions:
         try:
             async with asyncio.timeout(START_S):
                 await producer.start()
-            self._ready = True
             while True:
                 await self._arrived.wait()
                 await self._commit(producer, self._taken())
         finally:
-            self._ready = False
             self._refuse(self._waiting)
             self._waiting.clear()
             await give_up(producer)

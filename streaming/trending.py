@@ -18,6 +18,10 @@ from genpage.trends import DecayedCounts, Trends
 RECENT: Final = 10_000
 # The most titles that are counted though no catalog has them; others wait for their document.
 UNHEARD: Final = 50_000
+# One of those whose count is less, and not among the newest engagements, makes room: a single play
+# is as little after ten days. Looked for where there is no room, once in so many seconds of events.
+NEGLIGIBLE: Final = 0.01
+LOOK_S: Final = 3_600.0
 # Catalogs whose places are remembered: those of the versions that pages are made with.
 _CATALOGS: Final = 4
 
@@ -31,6 +35,10 @@ class LiveTrends:
         self._unheard = unheard
         # Every entity that was ever heard of has an index of its own here.
         self._places: dict[str, int] = {}
+        # Those of them that no catalog had so far, and places that such ones left.
+        self._strangers: set[str] = set()
+        self._free: list[int] = []
+        self._looked = -math.inf
         self._by_catalog: list[tuple[Catalog, NDArray[np.int32]]] = []
         self._counts = DecayedCounts()
         # Everything that is no longer among the newest.
@@ -45,10 +53,19 @@ class LiveTrends:
         self._snapshots: list[tuple[Catalog, Trends]] = []
         self._in_catalog(catalog)
 
-    def seed(self, trends: Trends, ts: float) -> None:
-        """Start from counts known at ``ts`` (Unix seconds); only before the first event."""
-        scores = np.zeros(len(self._places), np.float32)
-        scores[self._in_catalog(self._catalog)] = trends.scores
+    @property
+    def untouched(self) -> bool:
+        """Whether nothing was counted or seeded yet."""
+        return max(self._newest, self._base_newest) == -math.inf
+
+    def seed(self, trends: Trends, ts: float, catalog: Catalog | None = None) -> None:
+        """Start from counts known at ``ts`` (Unix seconds), by the catalog's indices.
+
+        Only before the first event.
+        """
+        places = self._in_catalog(self._catalog if catalog is None else catalog)
+        scores = np.zeros(self._counts.size, np.float32)
+        scores[places] = trends.scores
         for counts in (self._counts, self._base):
             counts.seed(scores, ts)
         self._base_newest = ts
@@ -63,9 +80,9 @@ class LiveTrends:
         for entity_id, ts in engagements:
             index = self._places.get(entity_id)
             if index is None:
-                if self._unheard == 0:
+                if len(self._strangers) >= self._unheard and not self._make_room(ts):
                     continue
-                self._unheard -= 1
+                self._strangers.add(entity_id)
                 index = self._place(entity_id)
             self._counts.add(index, ts)
             self._newest = max(self._newest, ts)
@@ -100,17 +117,41 @@ class LiveTrends:
             if known is catalog:
                 return places
         places = np.array([self._place(entity.id) for entity in catalog.entities], np.int32)
+        if self._strangers:
+            self._strangers.difference_update(entity.id for entity in catalog.entities)
         self._by_catalog = [*self._by_catalog[1 - _CATALOGS :], (catalog, places)]
         return places
 
     def _place(self, entity_id: str) -> int:
-        """An entity's index; a new one where there is none."""
-        index = self._places.setdefault(entity_id, len(self._places))
+        """An entity's index; a new one, or one that was left, where there is none."""
+        index = self._places.get(entity_id)
+        if index is None:
+            index = self._free.pop() if self._free else len(self._places)
+            self._places[entity_id] = index
         if index >= self._counts.size:
             size = max(1_024, 2 * len(self._places))
             self._counts.grow(size)
             self._base.grow(size)
         return index
+
+    def _make_room(self, ts: float) -> bool:
+        """Forget titles that no catalog ever had and that hardly anybody watched lately."""
+        if ts < self._looked + LOOK_S:
+            return False
+        self._looked = ts
+        counts = self._counts.scores()
+        recent = set(self._indices[: min(self._counted, len(self._indices))].tolist())
+        forgotten = [
+            entity_id
+            for entity_id in self._strangers
+            if counts[index := self._places[entity_id]] < NEGLIGIBLE and index not in recent
+        ]
+        left = [self._places.pop(entity_id) for entity_id in forgotten]
+        self._strangers.difference_update(forgotten)
+        self._free += left
+        for each in (self._counts, self._base):
+            each.clear(np.array(left, np.int32))
+        return bool(left)
 
     def _let_go(self, place: int) -> None:
         ts = float(self._times[place])

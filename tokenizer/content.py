@@ -169,7 +169,7 @@ class VectorContentEncoder:
                     f"entity {entity.id!r} has a vector of {len(entity.vector)} numbers; the model "
                     f"was trained with {self.width}"
                 )
-            row[: self.width] = _unit(np.array(entity.vector, np.float32))
+            row[: self.width] = _unit(np.array(entity.vector, np.float64))
         return vectors
 
     def to_arrays(self) -> Arrays:
@@ -203,9 +203,18 @@ def _several(values: Iterable[str], known: Sequence[str], slots: int) -> Float32
     return _unit(vector)
 
 
-def _unit(vector: Float32Array) -> Float32Array:
-    length = np.float32(np.sqrt(np.sum(vector * vector)))
-    return vector / length if length else vector
+def _unit(vector: NDArray[np.floating[Any]]) -> Float32Array:
+    """Of unit length; zeros stay zeros, and what is not finite in all its numbers becomes zeros.
+
+    A title's own vector may hold what float32 cannot square, or cannot hold at all.
+    """
+    wide = vector.astype(np.float64)
+    most = np.max(np.abs(wide), initial=0.0)
+    if most == 0.0 or not np.isfinite(most):
+        return np.zeros(len(vector), np.float32)
+    wide /= most
+    unit: Float32Array = (wide / np.sqrt(np.sum(wide * wide))).astype(np.float32)
+    return unit
 
 
 def _packed(strings: Sequence[str]) -> NDArray[np.uint8]:

@@ -1,6 +1,5 @@
 """Checkpoints, for operators: load a bundle, activate it, go back, see how it goes."""
 
-import time
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Path, Response
@@ -37,7 +36,7 @@ async def load(
 ) -> AttemptReply:
     """Fetch, check, try out and bring to serve, as its ``rollout`` says; follow it by its id."""
     rollout = _rollout(server)
-    attempt = rollout.announce(body.announcement(time.time()))
+    attempt = rollout.announce(body.announcement(rollout.next_moment()))
     assert attempt is not None  # only what is replayed is passed over
     response.headers["Location"] = f"{router.prefix}/{attempt.id}"
     return AttemptReply.model_validate(attempt.document())
@@ -85,7 +84,7 @@ async def attempt(attempt_id: str, server: Running) -> AttemptReply:
 
 @router.post("/rollback", summary="Go back", responses=problems(401, 404, 409, 413, 415))
 async def rollback(server: Running) -> SwitchReply:
-    """To the version before, at once; out of a trial, to the active version."""
+    """To the version before, at once; out of a canary, to the active version."""
     return _switched(server, (await _rollout(server).rollback()).version)
 
 

@@ -50,10 +50,21 @@ ENTRIES = (
         ("evaluate", "pages"), "pages", "EvaluatePages", "audit served pages, compare precisions"
     ),
     Entry(("serve",), "serve", "Serve", "serve a bundle over HTTP"),
+    Entry(("collect",), "collect", "Collect", "served pages and events -> a day's impressions"),
+    Entry(("checkpoints", "publish"), "checkpoints", "Publish", "announce a bundle to replicas"),
+    Entry(("checkpoints", "list"), "checkpoints", "List", "what was announced"),
+    Entry(("checkpoints", "activate"), "checkpoints", "Activate", "make pages with a version"),
+    Entry(("checkpoints", "rollback"), "checkpoints", "Rollback", "go back to the version before"),
+    Entry(("checkpoints", "status"), "checkpoints", "Status", "who serves what, and why"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),
     Entry(("bench", "prompts"), "bench", "BenchPrompts", "encoding a member's prompt"),
+    Entry(("bench", "freshness"), "bench", "BenchFreshness", "from an event to the page"),
+    Entry(("bench", "swap"), "bench", "BenchSwap", "what a new bundle costs pages meanwhile"),
+    Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
+    Entry(("bench", "log"), "bench", "BenchLog", "what the event log's guarantees cost"),
+    Entry(("bench", "catalog"), "bench", "BenchCatalog", "a title arrives while pages are made"),
     Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2

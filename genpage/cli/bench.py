@@ -88,3 +88,68 @@ class BenchTrunk(Benchmark):
 
         settings = SessionSettings(self.threads, self.spinning)
         return trunk.report(self.bundles, settings=settings, past=self.past, rounds=self.rounds)
+
+
+class BenchFreshness(Benchmark):
+    """How soon what a member does changes their next page, on a Redis and a Kafka of its own."""
+
+    bundle: Path | None = Field(default=None, description="the bundle that serves; else a fake one")
+    events: int = Field(default=100_000, ge=1_000, description="that an outage leaves behind")
+    rate: int = Field(default=1_000, ge=1, description="events a second")
+    rounds: int = Field(default=100, ge=2, description="events that a page is waited for after")
+
+    def report(self) -> "Report":
+        """The table of bounds, and what holds."""
+        from benchmarks import freshness
+
+        return freshness.report(self.bundle, events=self.events, rate=self.rate, rounds=self.rounds)
+
+
+class BenchLog(Benchmark):
+    """What the event log's guarantees cost: whole lists, and partitions that move."""
+
+    rounds: int = Field(default=160, ge=40, description="lists of each kind")
+
+    def report(self) -> "Report":
+        """On a Kafka of its own."""
+        from benchmarks import event_log
+
+        return event_log.report(rounds=self.rounds)
+
+
+class BenchContextStore(Benchmark):
+    """What Redis costs a page and an event."""
+
+    redis_url: str | None = Field(default=None, description="in place of one of its own")
+
+    def report(self) -> "Report":
+        """By what is read, and by length of the history."""
+        from benchmarks import context_store
+
+        return context_store.report(self.redis_url)
+
+
+class BenchCatalog(Benchmark):
+    """What a catalog snapshot costs the pages that are made meanwhile."""
+
+    bundle: Path = Field(description="the bundle that serves")
+
+    def report(self) -> "Report":
+        """While a title arrives every moment, and without."""
+        from benchmarks import catalog
+
+        return catalog.report(self.bundle)
+
+
+class BenchSwap(Benchmark):
+    """What swapping bundles costs the pages that are asked for meanwhile, on a Kafka of its own."""
+
+    bundle: Path | None = Field(default=None, description="the bundle to swap; else a small one")
+    swaps: int = Field(default=20, ge=4, description="versions that follow each other")
+    threads: int = Field(default=1, ge=0, le=1024, description="of the model; 0: one a core")
+
+    def report(self) -> "Report":
+        """The table of bounds, and what holds."""
+        from benchmarks import swap
+
+        return swap.report(self.bundle, swaps=self.swaps, threads=self.threads)

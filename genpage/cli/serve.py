@@ -4,6 +4,7 @@ import gc
 import os
 import socket
 from contextlib import ExitStack
+from functools import partial
 from ipaddress import ip_address
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from rich.text import Text
 
-from genpage.cli.command import Command
+from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 Switch = Literal["on", "off"]
 
 
-class Serve(Command):
+class Serve(KafkaCommand):
     """Serve pages over HTTP, and the homepage to a browser.
 
     Keys are best given by environment or file: other users of a machine can read a command line.
@@ -42,9 +43,6 @@ class Serve(Command):
         "redis+sentinel://, redis+cluster://",
         repr=False,
     )
-    kafka: str | None = Field(
-        default=None, description="the broker of the event log, HOST:PORT; several by commas"
-    )
     kafka_group: str = Field(
         default="genpage", min_length=1, description="consumer group that the replicas share"
     )
@@ -55,22 +53,6 @@ class Serve(Command):
         description="seconds without a sign of life after which a "
         "replica's partitions go to the others; the broker has bounds of its own",
     )
-    kafka_security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
-        default="plaintext", description="TLS, SASL or both"
-    )
-    kafka_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
-        default="SCRAM-SHA-512", description="how SASL says the password"
-    )
-    kafka_username: str | None = Field(default=None, description="for SASL")
-    kafka_password: str | None = Field(default=None, description="for SASL", repr=False)
-    kafka_password_file: Path | None = Field(default=None, description="the password's file")
-    kafka_ca: Path | None = Field(
-        default=None, description="certificates to trust (PEM) in place of the system's"
-    )
-    kafka_certificate: Path | None = Field(
-        default=None, description="of this server (PEM), where the cluster asks for one"
-    )
-    kafka_key: Path | None = Field(default=None, description="the certificate's key (PEM)")
     otlp_endpoint: str | None = Field(
         default=None,
         description="collector that traces go to, such as http://127.0.0.1:4318; "
@@ -116,6 +98,7 @@ class Serve(Command):
     def run(self) -> None:
         """Serve until SIGTERM or SIGINT; whatever is wrong with the settings is said before."""
         from api.compose import compose
+        from api.last_resort import LAST_S, end_within
         from api.logs import configure
         from api.uvicorn_server import HttpServer
 
@@ -123,11 +106,16 @@ class Serve(Command):
         with ExitStack() as sockets:
             ports = [self.port] if self.admin_port is None else [self.port, self.admin_port]
             listeners = [sockets.enter_context(listening_socket(self.host, port)) for port in ports]
-            server = compose(settings, configure(self.log_level))
+            log = configure(self.log_level)
+            server = compose(settings, log)
             # What was loaded stays: the garbage collector need not walk over it time and again.
             gc.collect()
             gc.freeze()
-            HttpServer(server, when_listening=self._announce).run(listeners)
+            HttpServer(
+                server,
+                when_listening=self._announce,
+                when_draining=partial(end_within, self.grace + LAST_S, log),
+            ).run(listeners)
 
     def settings(self) -> "Settings":
         """The settings of the composition root; `UsageError` for a combination that is unsafe."""
@@ -178,21 +166,11 @@ class Serve(Command):
 
     def _broker(self) -> "Broker | None":
         from streaming.broker import Broker
-        from streaming.broker_security import Security
 
         if self.kafka is None:
             return None
-        security = Security(
-            self.kafka_security,
-            self.kafka_mechanism,
-            self.kafka_username,
-            read_password(self.kafka_password, self.kafka_password_file),
-            self.kafka_ca,
-            self.kafka_certificate,
-            self.kafka_key,
-        )
         session = self.kafka_session
-        return Broker(self.kafka, self.kafka_group, security=security, session_s=session)
+        return Broker(self.kafka, self.kafka_group, security=self.security(), session_s=session)
 
     def _keys(self) -> "Keys":
         from api.auth import Keys
@@ -221,18 +199,6 @@ def read_keys(listed: str, file: Path | None) -> list[str]:
             raise UsageError(f"{file} holds no key; write one a line")
         keys += found
     return [key for key in keys if key]
-
-
-def read_password(given: str | None, file: Path | None) -> str | None:
-    """The password as given, or the first line of a file."""
-    if given is not None and file is not None:
-        raise UsageError("give either --kafka-password or --kafka-password-file")
-    if file is None:
-        return given
-    try:
-        return file.read_text("utf-8").split("\n", 1)[0].rstrip("\r")
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the password in {file}: {error}") from error
 
 
 def is_loopback(host: str) -> bool:

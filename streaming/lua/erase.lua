@@ -43,7 +43,7 @@ else
   else
     redis.call('DEL', KEYS[1])
   end
-  for _, vocabulary in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
+  for _, vocabulary in ipairs(vocabularies_of(KEYS[3])) do
     redis.call('DEL', ARGV[6] .. vocabulary)
   end
   redis.call('DEL', KEYS[3])

@@ -8,7 +8,7 @@ local context = read(KEYS[1], user) or newcomer(KEYS[1], user, floor)
 local held = time_of(profile_of(context))
 if context.profile == profile or (held and ts < held) then return 0 end
 local keys = {}
-for n, vocabulary in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
+for n, vocabulary in ipairs(vocabularies_of(KEYS[3])) do
   keys[n] = ARGV[5] .. vocabulary
 end
 local prompts = prompts_of(keys, context)

@@ -14,10 +14,11 @@ if type(head) == 'string' and #head == PROMPT_HEAD then
     return 0
   end
 end
+vocabularies_of(KEYS[2])
 redis.call('LREM', KEYS[2], 0, ARGV[1])
 redis.call('LPUSH', KEYS[2], ARGV[1])
-for _, old in ipairs(redis.call('LRANGE', KEYS[2], 2, -1)) do
-  redis.call('DEL', ARGV[5] .. old)
+for number, old in ipairs(vocabularies_of(KEYS[2])) do
+  if number > 2 then redis.call('DEL', ARGV[5] .. old) end
 end
 redis.call('LTRIM', KEYS[2], 0, 1)
 redis.call('EXPIRE', KEYS[2], ARGV[3])

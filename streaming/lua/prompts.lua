@@ -13,6 +13,15 @@ local function prompt_of(key, context)
   return { key = key, size = size, anchor = anchor, oldest = oldest, last = last, tail = {} }
 end
 
+-- The vocabularies that a member's prompt is held for. What stands there and is no list goes: an
+-- error would come back for as long as the key is there, and with it the log would wait.
+local function vocabularies_of(key)
+  local listed = redis.pcall('LRANGE', key, 0, -1)
+  if not listed.err then return listed end
+  redis.call('DEL', key)
+  return {}
+end
+
 -- The prompts of a member for each vocabulary, by its number.
 local function prompts_of(keys, context)
   local prompts = {}

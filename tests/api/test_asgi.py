@@ -275,6 +275,27 @@ async def test_a_page_taken_up_again_is_the_page_uninterrupted(
     assert ids == [f"id: {call.page_id}:{n}" for n in range(6)]
 
 
+async def test_a_resumption_counts_no_wait_as_an_interval(
+    app: FastAPI, fake: FakeServer, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first row after it waited for a slot and a prompt; it is no page's first either."""
+    told: list[str] = []
+    for name in ("first_row", "row"):
+        monkeypatch.setattr(fake.server.metrics, name, lambda *_, name=name: told.append(name))
+    fake.backend.hold()
+    call = ask(app)
+    fake.backend.let(5)
+    await eventually(lambda: call.body.count(b"event: row") == 1)
+    call.leave()
+    await call.task
+    fake.backend.open()
+    fake.backend.let(1_000)
+    again = Call(app, "GET", f"/v1/pages/{call.page_id}/events")
+    await again.task
+    assert len(again.rows) == 4
+    assert told == ["first_row", "row", "row"]
+
+
 async def test_two_clients_read_the_same_bytes(
     app: FastAPI, fake: FakeServer, eventually: Eventually
 ) -> None:

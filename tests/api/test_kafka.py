@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
@@ -29,9 +29,11 @@ def bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def serving(bootstrap: str) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
+async def serving(
+    bootstrap: str, group: str | None = None
+) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
     """A server on that broker, and a client of it without a socket."""
-    broker = Broker(bootstrap, uuid.uuid4().hex)
+    broker = Broker(bootstrap, group or uuid.uuid4().hex)
     server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
     app = create_app(server)
     transport = httpx.ASGITransport(app)
@@ -107,7 +109,7 @@ async def test_pages_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
         async def away() -> bool:
             return await degraded() == ["events"]
 
-        assert await degraded() == ["events"]
+        assert await degraded() == ["events", "catalog"]  # the catalog's topic was never read
         assert await state(client) == (200, "away")
         try:
             await asyncio.to_thread(broker.start)
@@ -123,6 +125,126 @@ async def test_pages_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
             assert await state(client) == (200, "away")
         finally:
             broker.kill()
+
+
+async def test_thirty_seconds_without_kafka_under_load(tmp_path: Path) -> None:
+    """Every page is served, every event refused or kept; afterwards all that was kept is there."""
+    page = {"rows": 1, "entities_per_row": 2}
+    prefix, acknowledged, pages, answers = uuid.uuid4().hex, list[tuple[str, str]](), [], set()
+    with KafkaBroker(tmp_path) as broker:
+        async with serving(broker.bootstrap) as (_, client):
+
+            async def load() -> None:
+                number = 0
+                while True:
+                    number += 1
+                    user, event_id = f"{prefix}-{number % 20}", f"{prefix}-{number}"
+                    event = {"event_id": event_id, "user_id": user, "entity_id": "e2"}
+                    posted = await client.post("/v1/events", json={**event, "action": "play"})
+                    answers.add(posted.status_code)
+                    if posted.status_code == 202:
+                        acknowledged.append((user, event_id))
+                    else:
+                        assert int(posted.headers["retry-after"]) >= 1
+                    made = await client.post("/v1/pages", json={"user_id": user, **page})
+                    pages.append((made.status_code, made.json()["degraded"]))
+
+            async def whole() -> bool:
+                made = await client.post("/v1/pages", json={"user_id": prefix, **page})
+                return bool(made.json()["degraded"] == [])
+
+            await until(whole)
+            loading = asyncio.create_task(load())
+            await until(lambda: len(acknowledged) > 50)
+            await asyncio.to_thread(broker.kill)
+            before = len(pages)
+            await asyncio.sleep(30)  # the outage itself
+            during = len(pages)
+            assert during > before + 100
+            await asyncio.to_thread(broker.start)
+            async with asyncio.timeout(5):
+                await until(whole)
+            kept = len(acknowledged)
+            await until(lambda: len(acknowledged) > kept + 50)
+            loading.cancel()
+            with suppress(asyncio.CancelledError):
+                await loading
+
+            async def all_there() -> bool:
+                held = set[str]()
+                for user in {user for user, _ in acknowledged}:
+                    context = (await client.get(f"/v1/users/{user}/context")).json()
+                    held |= {event["event_id"] for event in context["events"]}
+                return {event_id for _, event_id in acknowledged} <= held
+
+            await until(all_there)
+    assert answers == {202, 503}
+    assert {status for status, _ in pages} == {200}
+    assert all(degraded == ["events"] for _, degraded in pages[before + 100 : during])
+
+
+async def is_ok(client: httpx.AsyncClient) -> bool:
+    """Whether it reads the log, and has what was on it."""
+    page = {"user_id": uuid.uuid4().hex, "rows": 1, "entities_per_row": 2}
+    made = (await client.post("/v1/pages", json=page)).json()
+    return await state(client) == (200, "ok") and made["degraded"] == []
+
+
+@pytest.mark.parametrize("by", ["http", "kafka"])
+async def test_an_erasure_reaches_what_other_replicas_remember(kafka: str, by: str) -> None:
+    """Pages and KV are with the replica that made them, whoever reads the member's partition."""
+    user, group = uuid.uuid4().hex, uuid.uuid4().hex
+    page = {"user_id": user, "rows": 1, "entities_per_row": 2}
+    async with serving(kafka, group) as (one, first), serving(kafka, group) as (two, second):
+        for client in (first, second):
+
+            async def joined(client: httpx.AsyncClient = client) -> bool:
+                return await is_ok(client)
+
+            await until(joined)
+        shares = [each.event_log.consumer for each in (one, two) if each.event_log is not None]
+        await until(lambda: [len(share.partitions) for share in shares] == [8, 8])
+        places = [
+            (c, (await c.post("/v1/pages", json=page)).json()["page_id"]) for c in (first, second)
+        ]
+        for client, page_id in places:
+            assert (await client.get(f"/v1/pages/{page_id}")).status_code == 200
+        if by == "http":
+
+            async def erased() -> bool:
+                return (await first.delete(f"/v1/users/{user}/context")).status_code == 204
+
+            await until(erased)  # 503 as long as there is no transaction yet
+        else:
+            await produce(kafka, [(user.encode(), None)])
+
+        async def gone() -> bool:
+            found = [(await c.get(f"/v1/pages/{page_id}")).status_code for c, page_id in places]
+            return found == [404, 404]
+
+        async with asyncio.timeout(10):
+            await until(gone)
+
+
+async def test_a_store_in_memory_is_filled_from_the_log_at_a_restart(kafka: str) -> None:
+    """Its group had read on; but what was read is gone with the process."""
+    user, group = uuid.uuid4().hex, uuid.uuid4().hex
+    for began in ("first", "again"):
+        async with serving(kafka, group) as (_, client):
+
+            async def joined(client: httpx.AsyncClient = client) -> bool:
+                return await is_ok(client)
+
+            await until(joined)
+            if began == "first":
+                await produce(kafka, [raw(event_id="once", user_id=user)])
+
+            async def known(client: httpx.AsyncClient = client) -> bool:
+                return (await version(client, user))[1]
+
+            await until(known)
+            answer = await client.get(f"/v1/users/{user}/context")
+            assert [event["event_id"] for event in answer.json()["events"]] == ["once"]
 
 
 async def test_a_consumer_that_ended_is_not_ready(

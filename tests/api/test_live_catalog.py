@@ -1,22 +1,29 @@
 """The catalog changes while pages are made: what begins after sees it, what is under way keeps."""
 
 import asyncio
+import sys
+import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import httpx
 import orjson
 import pytest
 from kafka_clients import Raw, produce, until
+from prometheus_client.parser import text_string_to_metric_families
 
 from api import live_catalog
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
+from api.live_catalog import LiveCatalog
 from api.server import Server
+from genpage.catalog import Catalog
 from genpage.catalog_changes import Withdrawal
 from genpage.context import Context
 from genpage.documents import dump
@@ -24,7 +31,9 @@ from genpage.entity import Entity
 from genpage.injection import Injection
 from genpage.request import PageRequest
 from genpage.row import Row
+from genpage.trends import Trends
 from runtime.model import LoadedModel
+from runtime.registry import Registry
 from streaming.broker import Broker
 from tokenizer.prompt import Prompt, PromptEncoder
 
@@ -97,6 +106,30 @@ async def test_what_is_withdrawn_leaves_the_rows_not_yet_sent(
     assert answer["finish_reason"] == "complete"
     again = shown(await client.post("/v1/pages", json=PAGE))
     assert not {titles[0][1], titles[1][2]} & set(again)
+
+
+async def test_the_first_row_is_measured_where_the_one_before_it_was_withdrawn(
+    fake: FakeServer, client: httpx.AsyncClient, eventually: Eventually
+) -> None:
+    """From submission to what the member sees first."""
+    whole = (await client.post("/v1/pages", json=PAGE)).json()["rows"]
+    fake.backend.hold()
+    asked = asyncio.create_task(client.post("/v1/pages", json=PAGE))
+    await eventually(lambda: fake.server.pages.store.running() != [])
+    await changed(fake, Withdrawal("row", whole[0]["row"]["id"]))
+    fake.backend.open()
+    rows = (await asked).json()["rows"]
+    assert [row["row"]["id"] for row in rows] == [row["row"]["id"] for row in whole[1:]]
+    text = (await client.get("/metrics")).text
+    told = {
+        sample.name: sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+    assert told["genpage_time_to_first_row_seconds_count"] == 2
+    firsts = [each[0]["timing"]["at_ms"] / 1000 for each in (whole, rows)]
+    assert told["genpage_time_to_first_row_seconds_sum"] == pytest.approx(sum(firsts), abs=1e-5)
+    assert told["genpage_row_interval_seconds_count"] == 3
 
 
 async def test_an_arrival_costs_those_alone_whose_history_it_is_in(
@@ -200,6 +233,100 @@ async def test_a_bundle_loaded_later_begins_with_all_that_changed(fake: FakeServ
     assert await catalog.adopt(adopted) is adopted
 
 
+class Slow:
+    """Has fitted models wait until they may go on; remembers when each was begun and done."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.go = threading.Event()
+        self.spans: list[tuple[float, float]] = []
+        self.inside = self.most = 0
+        fit = FakeServed.with_catalog
+
+        def slowly(model: FakeServed, catalog: Catalog, trends: Trends) -> FakeServed:
+            begun = time.monotonic()
+            self.inside += 1
+            self.most = max(self.most, self.inside)
+            assert self.go.wait(30.0)
+            fitted = fit(model, catalog, trends)
+            self.inside -= 1
+            self.spans.append((begun, time.monotonic()))
+            return fitted
+
+        patch.setattr(FakeServed, "with_catalog", slowly)
+
+
+async def test_a_bundle_that_nobody_waits_for_any_more_is_not_taken_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its thread goes on; nothing else is built beside it, and turns are as long as before."""
+    usual = sys.getswitchinterval()
+    slow, models = Slow(monkeypatch), Registry[FakeServed]()
+    async with LiveCatalog(models, Logbook().logger()) as catalog:
+        await catalog.apply([NEW])
+        await until(lambda: not catalog.pending)
+        first = asyncio.create_task(catalog.adopt(FakeServed.of(fake_catalog(50, 5))))
+        await until(lambda: slow.inside == 1)
+        first.cancel()
+        await asyncio.wait([first])
+        second = replace(FakeServed.of(fake_catalog(40, 4)), version="fake-2")
+        adopting = asyncio.create_task(catalog.adopt(second))
+        await asyncio.sleep(0)
+        assert catalog.pending
+        slow.go.set()
+        adopted = await adopting
+        assert (slow.most, len(slow.spans)) == (1, 2)
+        assert models.loaded == (adopted,)
+    await until(lambda: sys.getswitchinterval() == pytest.approx(usual))
+
+
+async def test_a_bundle_that_cannot_be_fitted_keeps_no_other_from_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each is tried on its own; that not all have the change is told."""
+    models = Registry[FakeServed]()
+    for version in ("bad", "good"):
+        models.add(replace(FakeServed.of(fake_catalog(50, 5)), version=version))
+    fit = FakeServed.with_catalog
+
+    def some(model: FakeServed, catalog: Catalog, trends: Trends) -> FakeServed:
+        if model.version == "bad":
+            raise MemoryError("no room")
+        return fit(model, catalog, trends)
+
+    monkeypatch.setattr(FakeServed, "with_catalog", some)
+    async with LiveCatalog(models, Logbook().logger()) as catalog:
+        await catalog.apply([NEW])
+        await until(lambda: catalog.snapshots == 1 and catalog.failed)
+        assert [m.catalog.entity_index("n1") is not None for m in models.loaded] == [False, True]
+
+
+async def test_changes_without_a_pause_leave_the_processor_to_pages(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Between snapshots there are as many seconds as they cost, twice."""
+    monkeypatch.setattr(live_catalog, "LONGEST_S", 0.01)
+    slow, models = Slow(monkeypatch), Registry[FakeServed]()
+    models.add(FakeServed.of(fake_catalog(50, 5)))
+    slow.go.set()
+    async with LiveCatalog(models, Logbook().logger()) as catalog:
+        number = 0
+        while len(slow.spans) < 4:
+            number += 1
+            await catalog.apply([replace(NEW, title=f"{number}")])
+            await asyncio.sleep(0.001)
+    for (begun, done), (after, _) in pairwise(slow.spans):
+        assert after - done >= live_catalog.REST * (done - begun)
+
+
+async def test_while_the_catalog_was_never_read_pages_say_so(served: FakeServed) -> None:
+    """They may show what was withdrawn long ago."""
+    assert served.version
+    async with serving("127.0.0.1:1") as (_, client):
+        page = (await client.post("/v1/pages", json=PAGE)).json()
+        assert page["rows"]
+        assert page["degraded"] == ["events", "catalog"]
+
+
 async def test_trends_follow_the_catalog(fake: FakeServer, client: httpx.AsyncClient) -> None:
     """What was watched before its document was there trends once it is."""
     for number in range(5):
@@ -263,7 +390,19 @@ async def test_any_kafka_client_changes_the_catalog_of_every_replica(
             assert (await first.get("/readyz")).json()["parts"]["catalog"] == "ok"
             assert (await first.get("/v1/entities/e1")).status_code == 404
             async with serving(kafka) as (_, second):
+                # From its first page on: with all that was on the topic, or it says that it lacks.
+                for _ in range(20):
+                    page = await second.post("/v1/pages", json=PAGE)
+                    degraded = page.json()["degraded"]
+                    assert shown(page)[0] == name or "catalog" in degraded
+                    assert "e1" not in shown(page) or "catalog" in degraded
                 await until(lambda: followed(second))
+
+                async def whole() -> bool:
+                    page = await second.post("/v1/pages", json=PAGE)
+                    return "catalog" not in page.json()["degraded"]
+
+                await until(whole)
                 assert (await second.get("/version")).json()["catalog_version"] == version
             assert one.event_log is not None
             tally = one.event_log.followers[0].tally

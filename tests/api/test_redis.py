@@ -7,7 +7,9 @@ from pathlib import Path
 
 import httpx
 import pytest
+from kafka_clients import until
 from redis.asyncio import Redis
+from slow_proxy import SlowProxy
 
 from api.app import create_app
 from api.compose import Settings, compose
@@ -132,6 +134,49 @@ async def test_one_that_hangs_delays_no_page_past_its_wait(
             assert context_of(await page(client))["known"] is True
 
 
+async def test_a_slow_redis_delays_no_page_for_long(redis: Callable[[], RedisServer]) -> None:
+    """Replies 500 ms late: pages come quickly, of what is known, and marked; then it heals."""
+    late_s = 0.0
+    with redis() as store:
+        async with SlowProxy(store.port, lambda: late_s) as proxy:
+            url = f"redis://127.0.0.1:{proxy.port}/0"
+            async with serving(url) as (server, client):
+                await client.post("/v1/events", json=EVENT)
+                whole = await page(client)
+                late_s = 0.5
+                loop = asyncio.get_running_loop()
+                for _ in range(5):
+                    begun = loop.time()
+                    made = await page(client)
+                    assert loop.time() - begun < LOSS_S
+                    assert made["degraded"] == ["context-store"]
+                    assert titles(made) == titles(whole)
+                connection = server.stores.connection
+                assert connection is not None
+                assert not connection.available
+                late_s = 0.0
+                assert await until_whole(client) < RETURN_S
+                assert titles(await page(client)) == titles(whole)
+
+
+async def test_another_server_forgets_an_erased_member(redis: Callable[[], RedisServer]) -> None:
+    """In its memory too: once Redis is away, no page of its is made from what was erased."""
+    with redis() as store:
+        async with serving(store.url) as (_, one), serving(store.url) as (server, two):
+            await one.post("/v1/events", json=EVENT)
+            kept = str((await page(two))["page_id"])
+
+            async def erased() -> bool:
+                return (await one.delete("/v1/users/ada/context")).status_code == 204
+
+            await until(erased)
+            await until(lambda: not server.pages.store.of_member("ada"))
+            assert (await two.get(f"/v1/pages/{kept}")).status_code == 404
+            store.kill()
+            made = await page(two)
+            assert (made["degraded"], context_of(made)["known"]) == (["context-store"], False)
+
+
 async def test_a_server_starts_without_redis(redis: Callable[[], RedisServer]) -> None:
     """It says so, serves, and uses Redis once it is there."""
     store = redis()
@@ -159,6 +204,30 @@ async def test_a_restarted_server_knows_its_members_and_their_prompts(
             assert await server.stores.prompts.get("ada", digest) is not None
             again = await page(client)
             assert context_of(again)["version"] == context_of(first)["version"]
+
+
+async def test_an_event_is_in_the_encoded_prompt_before_a_page_asks(
+    redis: Callable[[], RedisServer],
+) -> None:
+    """The prompt in Redis stands for the newest context, and the page made of it sees the event."""
+    with redis() as store:
+        async with serving(store.url) as (server, client):
+            model = server.models.active
+            assert model is not None
+            asked = {key: value for key, value in PAGE.items() if key != "at"}
+            for number in range(3):
+                event = {**EVENT, "event_id": f"now-{number}", "entity_id": f"e{number}"}
+                del event["ts"]
+                assert (await client.post("/v1/events", json=event)).status_code == 202
+                context = await server.stores.contexts.get("ada")
+                assert context is not None
+                held = await server.stores.prompts.get("ada", model.encoder.digest)
+                if number:
+                    assert held is not None
+                    assert held.context_version == context.version
+                    assert len(held.history) == 4 * (number + 1)
+                made = (await client.post("/v1/pages", json=asked)).json()
+                assert made["context"]["version"] == context.version
 
 
 async def test_an_erased_member_is_nowhere(redis: Callable[[], RedisServer]) -> None:

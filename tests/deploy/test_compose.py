@@ -10,6 +10,9 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from api.last_resort import LAST_S
+from api.server import Options
+
 ROOT = Path(__file__).resolve().parents[2]
 # Parsed YAML is whatever it is; the schema judges it.
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
@@ -101,4 +104,20 @@ def test_dependencies_are_waited_for_and_named_as_they_are() -> None:
     listeners = SERVICES["kafka"]["environment"]["KAFKA_ADVERTISED_LISTENERS"].split(",")
     assert "INSIDE://kafka:19092" in listeners
     # A grace of 10 s by default, and what comes after it.
-    assert int(server["stop_grace_period"].removesuffix("s")) >= 20
+    assert int(server["stop_grace_period"].removesuffix("s")) > Options().grace_s + LAST_S + 5
+
+
+def test_a_bundle_is_named_as_outside_and_nothing_is_made_as_root() -> None:
+    """Relative paths are told from where compose runs; var/ is the user's own to make."""
+    server = SERVICES["server"]
+    (var,) = (v for v in server["volumes"] if isinstance(v, dict))
+    assert var["target"] == f"{server['environment']['GENPAGE_FROM']}/var"
+    assert var["bind"]["create_host_path"] is False
+
+
+def test_the_brokers_health_check_takes_no_heap_of_the_brokers_size() -> None:
+    """It is a JVM of its own, under the same limit."""
+    kafka = SERVICES["kafka"]
+    own = [part for part in kafka["healthcheck"]["test"] if part.startswith("KAFKA_HEAP_OPTS=")]
+    assert own == ["KAFKA_HEAP_OPTS=-Xmx64m"]
+    assert kafka["environment"]["KAFKA_HEAP_OPTS"] not in own[0]

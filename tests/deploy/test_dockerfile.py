@@ -115,6 +115,11 @@ def test_the_context_holds_what_the_wheel_is_built_from() -> None:
         (["b/manifest.json", "d/profiles.parquet"], {}, "b d"),
         (["b/manifest.json"], {}, "b -"),
         (["b/manifest.json"], {"GENPAGE_BUNDLE": "own", "GENPAGE_DATA": "mine"}, "own mine"),
+        (
+            [],
+            {"GENPAGE_BUNDLE": "var/x", "GENPAGE_DATA": "/mine", "GENPAGE_FROM": "/here"},
+            "/here/var/x /mine",
+        ),
     ],
 )
 def test_the_script_serves_what_is_mounted(

@@ -27,6 +27,7 @@ from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import generate, job_of, prompt_of
 from runtime.output import PageFinished, RowDecoded
 from runtime.sessions import SessionSettings
+from streaming.catalog_messages import MOST_IN_VECTOR, of_change, read_change
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +159,8 @@ def test_a_newcomer_with_other_content_gets_another_token(
     assert later.entity_tokens[-1] == token
     gone = snapshot(later)
     assert snapshot(gone, title).entity_tokens[-1] == token
-    other = snapshot(gone, replace(title, genres=("Horror",), year=1955))
+    assert title.vector is not None
+    other = snapshot(gone, replace(title, vector=title.vector[::-1]))
     fresh = int(other.entity_tokens[-1])
     assert fresh == first.vocabulary.size
     inputs, before = other.snapshot.lexicon.inputs.rows, first.snapshot.lexicon.inputs.rows
@@ -195,6 +197,40 @@ def test_a_page_can_show_a_new_title(fp32_bundle: Path, newer: Catalog) -> None:
     page = next(generate(pinned, members_of(grown, seed=3)[:1]))
     assert page.rows[0].row_id == "r-new"
     assert page.rows[0].entity_ids == ("e99",)
+
+
+@pytest.mark.parametrize("number", [1e9, 1e39, 1e308])
+def test_no_vector_of_a_title_costs_anybody_a_page(
+    fp32_bundle: Path, newer: Catalog, number: float
+) -> None:
+    """From the message, or from a catalog's file; only the vector's direction counts."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    title = newer.entities[-1]
+    assert title.vector is not None
+    long = replace(title, vector=(number, *[0.0] * (len(title.vector) - 1)))
+    if number <= MOST_IN_VECTOR:
+        assert read_change(of_change(long, 0.0)) == long
+    catalog = Catalog.build([*newer.entities[:-1], long], newer.rows)
+    grown = model.with_catalog(catalog, Trends.none(catalog))
+    short = replace(long, vector=(1.0, *long.vector[1:]) if long.vector else None)
+    encoder = grown.snapshot.lexicon.encoder
+    np.testing.assert_array_equal(encoder.encode([long]), encoder.encode([short]))
+    pinned = grown.with_rules(Rules.parse("schema = 1\n[pins]\nr-new = 0\n"))
+    page = next(generate(pinned, members_of(grown, seed=3)[:1]))
+    assert page.rows[0].entity_ids == ("e99",)
+    assert len(page.rows) == 5
+
+
+def test_content_that_is_not_finite_is_not_taken(
+    fp32_bundle: Path, newer: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever encoder it comes from: the title serves by its fallback."""
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    encoder = model.snapshot.lexicon.encoder
+    nothing = np.full((1, encoder.dim), np.nan, np.float32)
+    monkeypatch.setattr(type(encoder), "encode", lambda *_: nothing)
+    grown = model.with_catalog(newer, Trends.none(newer))
+    assert np.isfinite(grown.snapshot.lexicon.outputs.rows).all()
 
 
 def test_rules_must_fit_the_catalog(fp32: LoadedModel) -> None:

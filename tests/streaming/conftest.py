@@ -10,12 +10,13 @@ from streaming.memory import MemoryContextStore, MemoryPromptCache
 from streaming.ports import ContextStore, PromptCache, Vocabularies
 from streaming.redis_client import RedisClient
 from streaming.redis_prompts import RedisPromptCache
+from streaming.redis_url import Waiting
 
 
 @pytest.fixture
 async def client(redis_server: RedisServer) -> AsyncIterator[RedisClient]:
     """A client of an empty Redis."""
-    async with RedisClient(redis_server.url) as client:
+    async with RedisClient(redis_server.url, waiting=Waiting(10.0, 10.0)) as client:
         await client.call(lambda redis: redis.flushall())
         yield client
 

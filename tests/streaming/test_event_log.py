@@ -10,7 +10,16 @@ from pathlib import Path
 import orjson
 import pytest
 import structlog
-from kafka_clients import EVENTS, Raw, everything_on, produce, produce_nothing, raw, until
+from kafka_clients import (
+    EVENTS,
+    Raw,
+    everything_on,
+    one_epoch,
+    produce,
+    produce_nothing,
+    raw,
+    until,
+)
 
 from deploy.services import KafkaBroker
 from genpage.catalog import Catalog
@@ -64,7 +73,7 @@ def log_of(
     async def forget(user_id: str, at: float | None) -> None:
         await store.erase(user_id, at)
 
-    return EventLog(Broker(bootstrap, group), store, trends, LOG, forget=forget)
+    return EventLog(Broker(bootstrap, group), store, trends, LOG, forget=forget, epoch=one_epoch)
 
 
 @asynccontextmanager

@@ -3,7 +3,7 @@
 import asyncio
 import uuid
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Self
 
@@ -11,14 +11,16 @@ import pytest
 import structlog
 from kafka_clients import everything_on, produce, until
 
+from api.fake import Logbook
 from deploy.services import KafkaBroker
 from genpage.errors import PoisonError, UnavailableError
 from streaming import follower as following
 from streaming.broker import Broker
+from streaming.catalog_messages import read_change
 from streaming.follower import Follower
 from streaming.messages import Message
 from streaming.producer import Producer
-from streaming.topics import Topic
+from streaming.topics import CATALOG, Topic
 
 LOG = structlog.wrap_logger(
     structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
@@ -150,3 +152,30 @@ async def test_a_broker_that_is_late_and_goes_away_is_rejoined(
             assert replica.follower.tally.applied == 2
         finally:
             broker.kill()
+
+
+async def test_it_ends_within_seconds_whatever_its_client_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its session swallows the cancellation: a warning, and the server ends without it."""
+    begun, let_go = asyncio.Event(), asyncio.Event()
+
+    async def stubborn(*_: object, **__: object) -> None:
+        begun.set()
+        while not let_go.is_set():
+            with suppress(asyncio.CancelledError):
+                await let_go.wait()
+
+    async def apply(_: Sequence[object]) -> None:
+        raise AssertionError
+
+    monkeypatch.setattr(following, "supervise", stubborn)
+    monkeypatch.setattr(following, "LAST_S", 0.05)
+    logbook, broker = Logbook(), Broker("localhost:9")
+    log = logbook.logger()
+    follower = Follower(broker, Producer(broker, log), CATALOG, read_change, apply, log)
+    async with asyncio.timeout(5):
+        async with follower:
+            await begun.wait()
+    let_go.set()
+    assert [line["event"] for line in logbook.lines] == ["tasks do not end"]

@@ -7,12 +7,21 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
+from api.bodies import EventBody
 from genpage.errors import PoisonError
 from genpage.event import ACTIONS, Event
 from genpage.profile import PROFILE_TYPES, Profile
 from streaming import messages
-from streaming.messages import VALUE_LIMIT, Erasure, Message, read_event, read_profile
+from streaming.messages import (
+    LONGEST_S,
+    VALUE_LIMIT,
+    Erasure,
+    Message,
+    read_event,
+    read_profile,
+)
 
 NOW = 1_800_000_000.0
 PLAIN = {"event_id": "e1", "user_id": "ada", "entity_id": "film", "action": "play", "ts": 10.0}
@@ -27,7 +36,7 @@ events = st.builds(
     entity_id=names,
     action=st.sampled_from(ACTIONS),
     ts=times,
-    duration_s=st.none() | st.floats(0, 1e6),
+    duration_s=st.none() | st.floats(0, LONGEST_S),
     page_id=st.none() | names,
     row_id=st.none() | names,
     row_pos=places,
@@ -76,7 +85,7 @@ def test_an_erasure_reaches_both_topics() -> None:
     """A null for each, keyed by the member; the compacted topic's is marked as ours."""
     on_events, on_profiles = messages.of_erasure("ada", NOW)
     assert (on_events.value, on_profiles.value) == (None, None)
-    assert read_event(on_events) == read_profile(on_profiles) == Erasure("ada")
+    assert read_event(on_events) == read_profile(on_profiles) == Erasure("ada", told=True)
 
 
 def test_a_plain_value_is_enough() -> None:
@@ -133,6 +142,45 @@ def test_a_profile_takes_no_plain_null() -> None:
     assert caught.value.kind == "null"
 
 
+@pytest.mark.parametrize(
+    ("field", "values"),
+    [
+        ("event_id", ["", "x" * 129, "x" * 70_000, "a\x00b", "a\u202eb"]),
+        ("user_id", ["", "x" * 129, "a\nb"]),
+        ("entity_id", ["", "x" * 129, "x" * 100_000, "a\tb"]),
+        ("page_id", ["", "x" * 129, "a\nb"]),
+        ("row_id", ["", "x" * 129, "a\nb"]),
+        ("row_pos", [-1, -5, 10_001, 2**63]),
+        ("col_pos", [-1, 10_001]),
+        ("duration_s", [-9.0, -1e-9, LONGEST_S + 1.0, 1e300]),
+        ("ts", [-1.0, -1e300, 1e300]),
+    ],
+)
+def test_what_http_refuses_of_an_event_the_log_refuses(field: str, values: list[object]) -> None:
+    """The same bounds at both doors, and what lies on them is let through by both."""
+    for value in values:
+        with pytest.raises(ValidationError, match=field):
+            EventBody.model_validate({**PLAIN, field: value})
+        with pytest.raises(PoisonError) as caught:
+            read_event(plain(key=None, **{field: value}), clock=lambda: NOW)
+        assert caught.value.kind == "invalid"
+    largest = {"row_pos": 10_000, "col_pos": 10_000, "duration_s": LONGEST_S, "ts": 0.0}
+    at_bound = largest.get(field, "x" * 128)
+    EventBody.model_validate({**PLAIN, field: at_bound})
+    read_event(plain(key=None, **{field: at_bound}), clock=lambda: NOW)
+
+
+@pytest.mark.parametrize(
+    "fields", [{"ts": -1.0}, {"ts": 1e12}, {"language": "x" * 129}, {"country": "a\nb"}]
+)
+def test_a_profile_beyond_the_bounds_is_poison(fields: dict[str, object]) -> None:
+    """It is held beside the events, and read as often."""
+    message = Message("genpage.profiles", b"ada", orjson.dumps({"user_id": "ada", **fields}))
+    with pytest.raises(PoisonError) as caught:
+        read_profile(message)
+    assert caught.value.kind == "invalid"
+
+
 @given(st.binary(max_size=200), st.none() | st.binary(max_size=20))
 def test_any_bytes_are_an_event_or_poison(value: bytes, key: bytes | None) -> None:
     """Nothing else is ever raised: a partition must move on."""
@@ -157,3 +205,14 @@ def test_dead_letters_are_as_they_came() -> None:
         ("offset", b"17"),
         ("error", b"not-json: it is no JSON"),
     )
+
+
+def test_a_plain_erasure_is_told_to_all_as_of_its_time() -> None:
+    """What a client wrote to one partition, as all replicas read it; profiles are passed over."""
+    plain = read_event(Message("genpage.events", b"ada", None, ts=5.0))
+    assert plain == Erasure("ada", 5.0, told=False)
+    told = messages.of_told(plain)
+    assert (told.topic, told.ts) == ("genpage.profiles", 5.0)
+    assert messages.read_told(told) == Erasure("ada", 5.0, told=True)
+    assert messages.read_told(messages.of_profile(Profile("ada"))) is None
+    assert messages.read_told(Message("genpage.profiles", b"ada", None)) is None

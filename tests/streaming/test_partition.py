@@ -80,3 +80,23 @@ def test_finishing_again_is_harmless() -> None:
     books.finish([1])
     books.finish([1, 7])
     assert (books.position, books.in_flight) == (2, 1)
+
+
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=30))
+def test_few_large_messages_pause_reading_too(sizes: Sequence[int]) -> None:
+    """By the bytes of what is unfinished, whichever of it is finished first."""
+    books, paused = Partition(high=1_000, low=500, high_bytes=100, low_bytes=30), False
+    unfinished: dict[int, int] = {}
+    for offset, size in enumerate(sizes):
+        books.take([offset], [size])
+        unfinished[offset] = size
+        if sum(unfinished.values()) >= 100:
+            assert books.flow() == "pause"
+            paused = True
+        while paused:
+            done = max(unfinished)
+            del unfinished[done]
+            books.finish([done, done])
+            paused = sum(unfinished.values()) > 30
+            assert books.flow() == (None if paused else "resume")
+        assert books.flow() is None

@@ -1,21 +1,24 @@
-"""Redis restarted empty under two replicas: filled from the log again, once, and pages say so."""
+"""Redis that lost something under its replicas: filled from the log again, and pages say so."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from kafka_clients import produce, until
+from redis.asyncio import Redis
+from replica import Replica, replica
 
 from api.fake import Logbook
 from deploy.services import RedisServer
 from genpage.context import Context, apply_event, apply_profile
+from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
+from streaming import redis_filling
 from streaming.broker import Broker
-from streaming.event_log import EventLog
 from streaming.messages import of_event, of_profile
 from streaming.missing_topics import create_missing
 from streaming.recent import Recent
@@ -24,54 +27,8 @@ from streaming.redis_context import RedisContextStore
 from streaming.redis_epoch import RedisEpoch
 from streaming.redis_erasures import RedisErasures
 from streaming.redis_filling import FilledRedis
-from streaming.redis_members import RedisMembers
 
 EVENTS, MEMBERS = 2_000, 40
-
-
-@dataclass(frozen=True, slots=True)
-class Replica:
-    """What one server has of Redis and Kafka."""
-
-    contexts: RedisContextStore
-    members: RedisMembers
-    recent: Recent
-    epoch: RedisEpoch
-    log: EventLog
-    lines: Logbook
-
-    @property
-    def read_again(self) -> int:
-        """How many partitions it read again from the beginning."""
-        told = self.lines.lines
-        return sum(
-            line["partitions"] for line in told if line["event"] == "partitions are read again"
-        )
-
-    async def whole(self, user: str) -> bool:
-        """Whether a page of that member would not be degraded."""
-        return (await self.members.read(user, "v")).current
-
-
-@asynccontextmanager
-async def replica(redis: str, kafka: str, group: str) -> AsyncIterator[Replica]:
-    """One that reads."""
-    lines, recent = Logbook(), Recent()
-    told = lines.logger()
-    client = RedisClient(redis)
-    contexts = RedisContextStore(client, recent)
-    epoch, erasures = RedisEpoch(client, contexts, told), RedisErasures(client, recent, told)
-    connection = FilledRedis(client, contexts, (), epoch, erasures, told)
-
-    async def forget(user: str, at: float | None) -> None:
-        await contexts.erase(user, at)
-
-    log = EventLog(Broker(kafka, group), contexts, None, told, forget=forget, epoch=epoch.begin)
-    epoch.feed = log.consumer
-    members = RedisMembers(client, contexts, recent, whole=lambda: epoch.whole)
-    async with connection, log:
-        await until(lambda: log.state == "ok")
-        yield Replica(contexts, members, recent, epoch, log, lines)
 
 
 def events_of(users: Sequence[str]) -> list[Event]:
@@ -140,12 +97,104 @@ async def test_an_emptied_redis_is_filled_again_once(kafka: str, redis: RedisSer
             redis.kill()
             redis.start()
             await until(lambda: not one.epoch.whole and not two.epoch.whole)
+            assert one.connection.state == "stale"
             assert not await one.whole(users[0])
             await until(lambda: one.epoch.whole and two.epoch.whole)
             assert await held(one, users) == expected
             assert await held(two, [gone]) == {gone: None}
             assert await one.whole(users[0])
+            assert one.connection.state == "ok"
             assert one.read_again + two.read_again == before + losses * every
+
+
+async def test_what_a_file_lacks_is_read_again(kafka: str, redis: RedisServer) -> None:
+    """Redis killed after its last save and started from it: nothing acknowledged is lost."""
+    await create_missing(Broker(kafka))
+    mine, group = uuid.uuid4().hex, f"group-{uuid.uuid4().hex}"
+    users = [f"{mine}-{n}" for n in range(MEMBERS)]
+    events = events_of(users)
+    sent = [of_event(one) for one in events]
+    saved = len(sent) // 2
+    with redis:
+        async with replica(redis.url, kafka, group) as one:
+
+            async def filled(known: Sequence[Event]) -> bool:
+                return one.epoch.whole and await held(one, users) == folded(known, ())
+
+            await produce(kafka, [(message.key, message.value) for message in sent[:saved]])
+            await until(lambda: filled(events[:saved]))
+            async with Redis(port=redis.port, protocol=2) as link:
+                await link.save()
+            await produce(kafka, [(message.key, message.value) for message in sent[saved:]])
+            await until(lambda: filled(events))
+            await until(lambda: one.log.consumer.lag["genpage.events"] == 0)
+            redis.kill()
+            redis.start()
+            await until(lambda: not one.epoch.whole)
+            await until(lambda: filled(events))
+
+
+async def test_what_goes_on_beside_survives_an_error(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that nobody foresaw, in either task: said, and begun again."""
+    monkeypatch.setattr(redis_filling, "AGAIN_S", 0.01)
+    lines, recent = Logbook(), Recent()
+    log, client = lines.logger(), RedisClient(redis.url)
+    contexts = RedisContextStore(client, recent)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+    heard: list[str] = []
+
+    async def forget(user: str) -> None:
+        heard.append(user)
+        if user == "breaks":
+            raise ZeroDivisionError
+
+    connection = FilledRedis(client, contexts, (), epoch, erasures, log)
+    connection.when_erased(forget)
+    with redis:
+        async with connection:
+            await until(lambda: recent.erasures == 1)
+            monkeypatch.setattr(epoch, "_whole", None)
+            monkeypatch.setattr(epoch, "feed", 7)  # no feed at all: what it is asked for breaks
+            failed = "what goes on beside Redis failed"
+            await until(lambda: any(line["event"] == failed for line in lines.lines))
+            monkeypatch.setattr(epoch, "feed", None)
+            await contexts.erase("breaks")
+            await until(lambda: heard == ["breaks"])
+            before = recent.erasures
+            await until(lambda: recent.erasures > before)
+            await contexts.erase("ada")
+            await until(lambda: heard == ["breaks", "ada"])
+            assert connection.state == "ok"
+
+
+async def test_data_is_taken_in_by_a_redis_that_comes_late(
+    redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pages are marked and events wait until it has all of it, whatever broke in between."""
+    monkeypatch.setattr(redis_filling, "AGAIN_S", 0.01)
+    log, recent = Logbook().logger(), Recent()
+    client = RedisClient(redis.url)
+    contexts = RedisContextStore(client, recent)
+    epoch, erasures = RedisEpoch(client, contexts, log), RedisErasures(client, recent, log)
+    data = [
+        Context(f"u{n}", events=(Event("e", f"u{n}", "film", "play", 1.0),), revision=1)
+        for n in range(300)
+    ]
+    now = Event("now", "u299", "film", "play", 2.0)
+    async with FilledRedis(client, contexts, data, epoch, erasures, log):
+        await until(lambda: not client.available)
+        assert not epoch.whole
+        with redis:
+            with pytest.raises(UnavailableError):
+                await contexts.apply([now])
+            await until(lambda: epoch.whole)
+            assert await contexts.apply([now]) == [now]
+            for user in ("u0", "u299"):
+                context = await contexts.get(user)
+                assert context is not None
+                assert context.events[0].event_id == "e"
 
 
 async def test_every_replica_forgets_who_was_erased(kafka: str, redis: RedisServer) -> None:

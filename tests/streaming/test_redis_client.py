@@ -4,21 +4,31 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 from redis.asyncio import Redis, RedisCluster
+from redis.exceptions import NoPermissionError, ReadOnlyError, ResponseError
 from stores import ERASED_AT, redis_store
 
 from deploy.services import RedisServer, free_port
 from genpage.errors import UnavailableError, UsageError
 from genpage.event import Event
-from genpage.profile import Profile
-from streaming.ports import CachedHistory
+from streaming import redis_client
 from streaming.redis_client import Commands, RedisClient
-from streaming.redis_prompts import RedisPromptCache
 from streaming.redis_url import Waiting, connect
+
+
+class Told:
+    """What a client says of Redis."""
+
+    def __init__(self) -> None:
+        self.changes: list[tuple[bool, str]] = []
+        self.refusals: list[str] = []
+
+    def changed(self, available: bool, why: str) -> None:
+        """Whether it is there, and why not."""
+        self.changes.append((available, why))
+
 
 HASTY = Waiting(connect_s=0.2, command_s=0.1, connections=4)
 
@@ -163,14 +173,127 @@ async def test_a_bug_in_a_command_is_raised_as_it_is(redis_server: RedisServer) 
 
 
 async def test_it_starts_without_redis_and_says_so() -> None:
-    """And the change is told once Redis is lost, not at every failure."""
-    told: list[bool] = []
+    """And the change is told once Redis is lost, with its reason, not at every failure."""
+    told = Told()
     url = f"redis://127.0.0.1:{free_port()}/0"
-    async with RedisClient(url, waiting=HASTY, when_changed=told.append) as client:
+    async with RedisClient(url, waiting=HASTY, when_changed=told.changed) as client:
         await until(client, available=False)
         with pytest.raises(UnavailableError):
             await client.values("a")
-    assert told == [False]
+    assert told.changes == [(False, "ConnectionError")]
+
+
+async def test_a_return_is_told_whoever_notices_it(lost: tuple[RedisServer, RedisClient]) -> None:
+    """A call that began before the loss and is answered after it, too."""
+    server, _ = lost
+    told, go_on = Told(), asyncio.Event()
+
+    async def late(_: Commands) -> None:
+        await go_on.wait()
+
+    waiting = Waiting(connect_s=0.2, command_s=20.0)
+    async with RedisClient(server.url, waiting=waiting, when_changed=told.changed) as client:
+        begun = asyncio.ensure_future(client.call(late))
+        server.kill()
+        await until(client, available=False)
+        go_on.set()
+        await begun
+        assert client.available
+        assert told.changes == [(False, "ConnectionError"), (True, "")]
+
+
+@pytest.mark.parametrize("connections", [1, 4])
+async def test_many_calls_at_once_wait_for_their_turn(
+    redis_server: RedisServer, connections: int
+) -> None:
+    """Far more than there are connections: all are answered, and Redis is never taken for lost."""
+    told = Told()
+    waiting = Waiting(connect_s=10.0, command_s=0.25, connections=connections)
+    async with RedisClient(redis_server.url, waiting=waiting, when_changed=told.changed) as client:
+        assert await asyncio.gather(*(client.values("none") for _ in range(600))) == [[None]] * 600
+    assert told.changes == []
+
+
+async def test_a_probe_that_breaks_is_followed_by_another(
+    lost: tuple[RedisServer, RedisClient], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error that nobody foresaw costs one probe, not the return."""
+    server, client = lost
+    server.kill()
+    await until(client, available=False)
+    broken, right = asyncio.Event(), redis_client._ping
+
+    async def breaks(_: Commands) -> None:
+        broken.set()
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(redis_client, "_ping", breaks)
+    await broken.wait()
+    monkeypatch.setattr(redis_client, "_ping", right)
+    server.start()
+    await until(client, available=True)
+
+
+async def test_how_redis_refuses_is_told_once(lost: tuple[RedisServer, RedisClient]) -> None:
+    """By its word for it alone; once it has taken a write in between, again."""
+    server, _ = lost
+    told = Told()
+    async with RedisClient(
+        server.url, waiting=Waiting(5.0, 5.0), when_refused=told.refusals.append
+    ) as client:
+        store = redis_store(client)
+        for times in (1, 2):
+            await client.call(lambda redis: redis.execute_command("REPLICAOF", "127.0.0.1", "1"))
+            for _ in range(3):
+                with pytest.raises(UnavailableError, match="READONLY"):
+                    await store.apply([Event("e1", "secret", "film", "play", 1.0)])
+            assert told.refusals == times * ["ReadOnlyError READONLY"]
+            await client.call(lambda redis: redis.execute_command("REPLICAOF", "NO", "ONE"))
+            while client.refusing:  # noqa: ASYNC110 - it tells nobody
+                await asyncio.sleep(0.001)
+
+
+async def test_an_error_of_the_commands_own_is_no_outage(redis_server: RedisServer) -> None:
+    """Who asks for it gets it as it is; for the others the store is not to be had."""
+    async with RedisClient(redis_server.url) as client:
+        await client.call(lambda redis: redis.set("text", "a"))
+
+        async def wrong(redis: Commands) -> None:
+            await redis.execute_command("LLEN", "text")
+
+        with pytest.raises(ResponseError, match="WRONGTYPE"):
+            await client.call(wrong, judged=True)
+        with pytest.raises(UnavailableError, match="WRONGTYPE"):
+            await client.call(wrong)
+        assert client.available
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ReadOnlyError("You can't write against a read only replica."),
+        NoPermissionError("this user has no permissions"),
+        ResponseError("MISCONF Redis is configured to save RDB snapshots"),
+        ResponseError("BUSY Redis is busy running a script"),
+        ResponseError(
+            "Error running script (call to f_1): @user_script:46: -OOM command not allowed"
+        ),
+        ResponseError(
+            "Error running script (call to f_1): @user_script: 46: -READONLY You can't write"
+        ),
+    ],
+)
+async def test_what_waiting_mends_is_unavailable(
+    redis_server: RedisServer, error: ResponseError
+) -> None:
+    """Even where the command's own errors are asked for, of every version of Redis."""
+
+    async def refused(_: Commands) -> None:
+        raise error
+
+    async with RedisClient(redis_server.url) as client:
+        with pytest.raises(UnavailableError):
+            await client.call(refused, judged=True)
 
 
 async def test_scripts_survive_a_flush(redis_server: RedisServer) -> None:
@@ -184,38 +307,6 @@ async def test_scripts_survive_a_flush(redis_server: RedisServer) -> None:
             await client.call(lambda redis: redis.execute_command("SCRIPT", "FLUSH"))
             two = [Event(f"b{n}", f"flushed{m}", "film", "play", float(n)) for m in range(3)]
             assert list(await store.apply(two)) == two
-
-
-async def test_a_cluster_gets_no_call_over_two_slots(tmp_path: Path) -> None:
-    """Everything that the stores do, on a server that refuses multi-slot calls."""
-    bus = ("--cluster-port", str(free_port()))
-    options = ("--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", *bus)
-    with RedisServer(tmp_path, options=options) as server:
-        node: Any = Redis(port=server.port, protocol=2)
-        await node.execute_command("CLUSTER ADDSLOTSRANGE", 0, 16383)
-        while (await node.execute_command("CLUSTER INFO"))["cluster_state"] != "ok":
-            continue
-        await node.aclose()
-        async with RedisClient(f"redis+cluster://127.0.0.1:{server.port}") as client:
-            store, cache = redis_store(client), RedisPromptCache(client)
-            events = [
-                Event(f"e{n}", f"user {n % 50}", "film", "play", float(n)) for n in range(200)
-            ]
-            assert client.cluster
-            assert list(await store.apply(events)) == events
-            assert list(await store.apply(events)) == []
-            await store.put_profile(Profile("user 1", country="NZ", ts=3.0))
-
-            tokens = np.array([1, 2], np.int32)
-            for vocabulary in ("v1", "v2", "v3"):
-                await cache.put("user 1", vocabulary, CachedHistory("1", 0.0, tokens, tokens))
-            assert await cache.get("user 1", "v3") is not None
-            assert await cache.get("user 1", "v1") is None
-            assert await store.erase("user 1")
-            assert await cache.get("user 1", "v3") is None
-            context = await store.get("user 2")
-            assert context is not None
-            assert len(context.events) == 4
 
 
 def test_a_url_is_read_or_refused() -> None:

@@ -18,6 +18,7 @@ from streaming import context_value, prompt_value, redis_keys
 from streaming.ports import CachedHistory
 from streaming.recent import Recent
 from streaming.redis_client import RedisClient
+from streaming.redis_directory import RedisDirectory
 from streaming.redis_members import RedisMembers
 from streaming.redis_prompts import RedisPromptCache
 
@@ -230,8 +231,8 @@ async def test_a_prompt_from_before_an_erasure_is_not_kept(client: RedisClient) 
     assert await cache.get("ada", "v1") is not None
 
 
-async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
-    """And nobody who is in it is overwritten."""
+async def test_a_store_is_filled_once(client: RedisClient) -> None:
+    """And nobody who is in it is overwritten, nor brought back who was erased."""
     store = redis_store(client)
     mine = Event("mine", "u1", "film", "play", 9.0)
     await store.apply([mine])
@@ -239,7 +240,9 @@ async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
         Context(f"u{n}", events=(Event("e", f"u{n}", "film", "play", 1.0),), revision=1)
         for n in range(40)
     ]
+    await store.erase("u2")
     assert await store.fill(contexts)
+    assert await store.get("u2") is None
     context, other = await store.get("u1"), await store.get("u39")
     assert context is not None
     assert other is not None
@@ -248,3 +251,49 @@ async def test_only_an_empty_store_is_filled(client: RedisClient) -> None:
     await store.erase("u39")
     assert not await store.fill(contexts)
     assert await store.get("u39") is None
+
+
+async def test_a_key_of_another_type_stops_nothing(client: RedisClient) -> None:
+    """Whichever of a member's keys holds something else: what is asked next makes it right."""
+    store, cache = redis_store(client), RedisPromptCache(client)
+    tokens = np.array([1, 2], np.int32)
+    held = CachedHistory(str(10**15), 0.0, tokens, tokens)
+    keys = [redis_keys.context("ada"), redis_keys.prompts("ada"), redis_keys.prompt("ada", "v1")]
+
+    async def junk() -> None:
+        await client.call(lambda redis: redis.delete(*keys))
+        for key in keys:
+            kind = "SADD" if key == keys[2] else "SET" if key == keys[1] else "RPUSH"
+            word = (kind, key, "junk")
+            await client.call(lambda redis, word=word: redis.execute_command(*word))  # type: ignore[misc]
+
+    await junk()
+    await store.put_profile(Profile("ada", country="NZ", ts=2_000.0))
+    context = await store.get("ada")
+    assert context is not None
+    assert context.profile is not None
+    await junk()
+    await cache.put("ada", "v1", held)
+    assert await cache.get("ada", "v1") is not None
+    await junk()
+    await cache.erase("ada")
+    await junk()
+    await store.apply([Event("e1", "ada", "film", "play", 2_001.0)])
+    await store.erase("ada")
+    assert await store.get("ada") is None
+    assert (await client.call(lambda redis: redis.exists(*keys[:2]))) == 0
+
+
+async def test_the_console_lists_the_busiest(client: RedisClient) -> None:
+    """Of those looked at; keys that are no contexts do no harm."""
+    store = redis_store(client)
+    names = [f"u{n:03}" for n in range(600)]
+    await store.apply([Event("e", name, "film", "play", 1.0) for name in names])
+    some = RedisDirectory(client, store)
+    assert len(await some.busiest(1_000)) == 500
+    await client.call(lambda redis: redis.flushall())
+    await store.apply([Event("e", name, "film", "play", 1.0) for name in ("cyd", "a}d", "bob")])
+    await store.apply([Event("e2", "bob", "film", "play", 2.0)])
+    await client.call(lambda redis: redis.set(redis_keys.context("broken"), b"x"))
+    await client.call(lambda redis: redis.execute_command("LPUSH", redis_keys.context("l"), "x"))
+    assert [context.user_id for context in await some.busiest(2)] == ["bob", "a}d"]

@@ -2,7 +2,7 @@
 
 import uuid
 
-from kafka_clients import EVENTS, everything_on, produce, until
+from kafka_clients import EVENTS, everything_on, one_epoch, produce, until
 from opentelemetry.trace import SpanKind
 from spans import Spans, id_of, parent_of, trace_of
 from structlog.typing import FilteringBoundLogger
@@ -26,7 +26,7 @@ def log_on(bootstrap: str, store: MemoryContextStore, tracing: Tracing) -> Event
         await store.erase(user_id, at)
 
     broker = Broker(bootstrap, uuid.uuid4().hex)
-    return EventLog(broker, store, None, LOG, forget=forget, tracing=tracing)
+    return EventLog(broker, store, None, LOG, forget=forget, epoch=one_epoch, tracing=tracing)
 
 
 def carrying(number: int, name: str = "traceparent") -> Carried:

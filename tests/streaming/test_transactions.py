@@ -1,11 +1,11 @@
 """A list of events is on the log whole or not at all, whatever happens to the broker meanwhile."""
 
 import asyncio
+import re
 import uuid
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -45,7 +45,10 @@ async def committed(bootstrap: str) -> Counter[str]:
             while await consumer.position(place) < end:
                 for records in (await consumer.getmany(place, timeout_ms=500)).values():
                     for record in records:
-                        seen[orjson.loads(record.value)["event_id"].split("/")[0]] += 1
+                        # Others write to the run's broker too, poison among it.
+                        found = re.search(rb'"event_id":"([^"/]+)/', record.value or b"")
+                        if found:
+                            seen[found[1].decode()] += 1
         return seen
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from genpage.catalog import Catalog
 from genpage.entity import Entity
-from genpage.trends import DecayedCounts, TrendCounter
+from genpage.trends import DecayedCounts, TrendCounter, Trends
 from streaming.trending import RECENT, LiveTrends
 
 CATALOG = Catalog.build([Entity(f"e{n}", "film", f"Film {n}") for n in range(6)], [])
@@ -64,3 +64,38 @@ def test_titles_nobody_heard_of_are_bounded() -> None:
     assert trends.snapshot(None, LATER).scores[0] == 0.0
     trends.count([("nowhere", 1.0)])
     assert trends.snapshot(None, LATER).scores[0] == 1.0
+
+
+def test_titles_that_a_catalog_has_take_no_strangers_room() -> None:
+    """Their document came after their first event: another stranger is counted then."""
+    trends = LiveTrends(CATALOG, unheard=1)
+    trends.count([("nowhere", 1.0), ("x", 1.0)])
+    assert trends.snapshot(None, LATER).scores[0] == 1.0
+    trends.count([("x", 2.0)])
+    known = Catalog.build([Entity("x", "film", "X"), *LATER.entities], [])
+    assert trends.snapshot(None, known).scores[:2].tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
+
+
+def test_strangers_that_nobody_watches_any_more_make_room() -> None:
+    """Whoever takes their place begins with nothing; those that are watched stay."""
+    day = 86_400.0
+    trends = LiveTrends(CATALOG, unheard=2, recent=2)
+    trends.count([("x", 0.0), ("often", 0.0), ("e0", 0.0), ("e0", 0.0)])
+    trends.count([("often", 30 * day), ("e0", 30 * day), ("e0", 30 * day)])
+    trends.count([("nowhere", 30 * day)])
+    often = Catalog.build([Entity("often", "film", "Often"), *LATER.entities], [])
+    assert trends.snapshot(None, often).scores[:2].tolist() == pytest.approx([1.0, 1.0], rel=1e-4)
+
+
+def test_counts_of_a_bundle_that_comes_first_are_begun_with() -> None:
+    """By that bundle's catalog; not where something was counted."""
+    trends = LiveTrends(Catalog.build([], []))
+    trends.seed(Trends(np.arange(6, dtype=np.float32)), 100.0, CATALOG)
+    assert trends.snapshot(None, CATALOG).top(2) == (5, 4)
+    counted = LiveTrends(CATALOG)
+    counted.count([("e1", 1.0)])
+    assert [each.untouched for each in (LiveTrends(CATALOG), counted, trends)] == [
+        True,
+        False,
+        False,
+    ]

@@ -1,4 +1,4 @@
-"""Bundles that differ in their manifest alone: other versions with other digests, made in no time."""
+"""Bundles that differ in their manifest alone: other versions and digests, made in no time."""
 
 import hashlib
 import itertools

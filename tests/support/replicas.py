@@ -91,6 +91,7 @@ async def running(
         registry.add(model)
         registry.activate(model.version)
         remembered = remembered or ActiveBundle(model.version, model.digest, str(bundle))
+        del model  # the registry has it, and may let go of it
     worker.start()
     rollout = Rollout(
         replace(settings, loading=SLOTS, stagger_s=0.0),

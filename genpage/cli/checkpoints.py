@@ -1,0 +1,289 @@
+"""``genpage checkpoints publish|list|activate|rollback|status``.
+
+By Kafka a command speaks to all replicas: going back announces the earlier bundle anew. By
+``--url`` it speaks to one server's admin routes.
+"""
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from pydantic import Field
+from pydantic_settings import CliPositionalArg
+from rich.table import Column, Table
+from rich.text import Text
+
+from genpage.cli.kafka import KafkaCommand
+from genpage.errors import ConflictError, InputError, NotFoundError, UsageError
+
+if TYPE_CHECKING:
+    from genpage.cli.admin_client import AdminClient
+    from rollout.announcement import Announcement
+    from rollout.fetch import Found
+    from streaming.checkpoint_board import Board
+
+# Where a status names bundles.
+_ROLES: Final = ("active", "previous", "canary", "shadow")
+
+
+class Checkpoints(KafkaCommand):
+    """Where the replicas are."""
+
+    url: str | None = Field(default=None, description="one server's address, in place of --kafka")
+    admin_key: str | None = Field(default=None, description="for --url", repr=False)
+    model_name: str = Field(
+        default="genpage", min_length=1, description="name that bundles are announced under"
+    )
+
+    def server(self) -> "AdminClient | None":
+        """The server of ``--url``; `UsageError` where neither that nor ``--kafka`` is given."""
+        from genpage.cli.admin_client import AdminClient
+
+        if self.url is not None:
+            return AdminClient(self.url, self.admin_key)
+        if self.kafka is None:
+            raise UsageError("say where: --kafka HOST:PORT for all replicas, or --url SERVER")
+        return None
+
+    def board(self) -> "Board":
+        """The topics of ``--kafka``."""
+        from streaming.broker import Broker
+        from streaming.checkpoint_board import Board
+
+        assert self.kafka is not None
+        # What it has to say is in the one message that a command ends with.
+        logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+        return Board(Broker(self.kafka, security=self.security()), self.model_name)
+
+    def announce(self, announcement: "Announcement") -> dict[str, Any]:
+        """Announce to every replica; `UsageError` for what they would not take up."""
+        document = _checked(announcement)
+        return asyncio.run(self.board().announce(document))
+
+
+class Anew(Checkpoints):
+    """A bundle that was announced before."""
+
+    new_lineage: bool = Field(default=False, description="its vocabulary may be an unrelated one")
+    again: bool = Field(default=False, description="try it though these bytes were refused before")
+
+    def announce_anew(self, bundle: dict[str, Any], announced: list[dict[str, Any]]) -> None:
+        """Have every replica serve a bundle at once, on the terms it was ``announced`` on."""
+        from rollout.announcement import Announcement
+        from rollout.terms import Terms
+
+        terms = Terms()
+        for each in announced:
+            if each.get("digest") == bundle["digest"]:
+                with suppress(InputError):
+                    terms = Announcement.parse(each).rollout
+        terms = replace(
+            terms,
+            strategy="immediate",
+            new_lineage=terms.new_lineage or self.new_lineage,
+            again=terms.again or self.again,
+        )
+        announcement = Announcement(
+            bundle["bundle_uri"],
+            time.time(),
+            bundle["digest"],
+            bundle["version"],
+            rollout=terms,
+        )
+        document = self.announce(announcement)
+        self.emit(document, Text(f"announced {bundle['version']} anew, for every replica"))
+
+
+class Publish(Checkpoints):
+    """Announce a bundle: replicas fetch, check and try it, and then serve it."""
+
+    bundle: CliPositionalArg[str] = Field(description="its folder, or the URI of one")
+    strategy: Literal["immediate", "canary", "shadow", "manual"] = Field(
+        default="immediate", description="how it comes to serve"
+    )
+    share: float = Field(default=0.05, gt=0, le=1, description="of members, or of shadowed pages")
+    pages: int = Field(default=200, ge=1, description="a canary's, before it is promoted")
+    seconds: float = Field(default=600, ge=0, description="a canary's, before it is promoted")
+    latency_ratio: float = Field(
+        default=2.0, ge=1, description="what its pages may take of the active bundle's time"
+    )
+    new_lineage: bool = Field(default=False, description="its vocabulary may be an unrelated one")
+    again: bool = Field(default=False, description="try it though these bytes were refused before")
+    cadence: str | None = Field(default=None, description="such as daily, for people")
+
+    def run(self) -> None:
+        """Announce it."""
+        from rollout.announcement import Announcement
+        from rollout.terms import Terms
+
+        server, found = self.server(), self._found()
+        terms = Terms(
+            strategy=self.strategy,
+            share=self.share,
+            pages=self.pages,
+            seconds=self.seconds,
+            latency_ratio=self.latency_ratio,
+            new_lineage=self.new_lineage,
+            again=self.again,
+        )
+        manifest = found.manifest
+        if server is not None:
+            _checked(Announcement(found.uri, time.time(), found.digest, rollout=terms))
+            body = {"bundle_uri": found.uri, "digest": found.digest, "rollout": asdict(terms)}
+            document = server.post("", body, needs=("id", "state"))
+            if document["state"] == "rejected":
+                raise ConflictError(f"{self.url} does not take it up: {document.get('why')}")
+            where = f"{self.url}; follow it: genpage checkpoints list --url {self.url}"
+        else:
+            announcement = Announcement(
+                found.uri,
+                time.time(),
+                found.digest,
+                manifest.version,
+                manifest.parent,
+                self.cadence,
+                terms,
+            )
+            document = self.announce(announcement)
+            where = f"every replica; follow it: genpage checkpoints status --kafka {self.kafka}"
+        self.emit(document, Text(f"announced {manifest.version} to {where}"))
+
+    def _found(self) -> "Found":
+        """The bundle's manifest; of a folder here, every file is checked before it is announced."""
+        from rollout.fetch import Fetcher
+        from rollout.source import Sources
+        from runtime.verified import VerifiedFolder
+
+        uri = self.bundle
+        if "://" not in uri and not uri.startswith("file:"):
+            folder = Path(uri).resolve()
+            VerifiedFolder.open(folder)
+            uri = folder.as_uri()
+        sources = Sources(() if uri.startswith("file:") else (uri,))
+        return Fetcher(Path(), sources).find(uri, None)
+
+
+class List(Checkpoints):
+    """What was announced."""
+
+    def run(self) -> None:
+        """Print it, oldest first; digests and URIs are in the JSON alone."""
+        server = self.server()
+        if server is not None:
+            held: list[dict[str, Any]] = server.get("", needs=("checkpoints",))["checkpoints"]
+        else:
+            held = asyncio.run(self.board().announcements())
+        table = Table(_whole("version"), "strategy", "announced", "state", "why")
+        for each in held:
+            table.add_row(
+                each.get("version") or "",
+                each.get("strategy") or (each.get("rollout") or {}).get("strategy", "immediate"),
+                _moment(each.get("created_at")),
+                each.get("state") or "",
+                each.get("why") or "",
+            )
+        self.emit({"checkpoints": held}, table)
+
+
+class Activate(Anew):
+    """Make pages with a version that was announced, or served, before."""
+
+    version: CliPositionalArg[str] = Field(description="the bundle's version")
+
+    def run(self) -> None:
+        """At once on one server; by an announcement on all."""
+        server = self.server()
+        if server is not None:
+            document = server.activate(self.version)
+            self.emit(document, Text(f"{document['version']} serves"))
+            return
+        from rollout.way_back import is_whole
+
+        announced, statuses = asyncio.run(_standing(self.board()))
+        for each in reversed([*statuses, *announced]):
+            for bundle in (each, *(each.get(role) for role in _ROLES)):
+                if isinstance(bundle, dict) and is_whole(bundle, self.version):
+                    self.announce_anew(bundle, announced)
+                    return
+        raise NotFoundError(
+            f"no bundle of version {self.version} was announced or reported; publish it"
+        )
+
+
+class Rollback(Anew):
+    """Go back to the version before."""
+
+    def run(self) -> None:
+        """At once on one server; by an announcement on all."""
+        server = self.server()
+        if server is not None:
+            document = server.post("/rollback", needs=("version",))
+            self.emit(document, Text(f"{document['version']} serves"))
+            return
+        from rollout.way_back import latest, way_back
+
+        announced, statuses = asyncio.run(_standing(self.board()))
+        self.announce_anew(way_back(announced, latest(statuses)), announced)
+
+
+class Status(Checkpoints):
+    """Who serves what, and why."""
+
+    def run(self) -> None:
+        """The latest of each replica; of one server with its own history."""
+        from rollout.way_back import latest
+
+        server = self.server()
+        if server is not None:
+            document = server.get("/status", needs=("statuses",))
+            told = document["statuses"]
+        else:
+            told = latest(asyncio.run(self.board().statuses()))
+            document = {"replicas": told}
+        table = Table(*map(_whole, ("replica", "serves", "before")), "at", "said", "of", "why")
+        for each in told:
+            table.add_row(
+                each.get("replica"),
+                (each.get("active") or {}).get("version", ""),
+                (each.get("previous") or {}).get("version", ""),
+                _moment(each.get("at")),
+                each.get("event"),
+                each.get("version") or "",
+                each.get("why") or "",
+            )
+        self.emit(document, table)
+
+
+async def _standing(board: "Board") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was announced, and what was said of it."""
+    return await board.announcements(), await board.statuses()
+
+
+def _checked(announcement: "Announcement") -> dict[str, Any]:
+    """The document, as replicas will read it; `UsageError` names the flag they would refuse."""
+    from rollout.announcement import Announcement
+
+    document = announcement.document()
+    try:
+        Announcement.parse(document)
+    except InputError as error:
+        _, name, why = str(error).split(": ", 2)
+        flag = name.rsplit(".", 1)[-1].replace("_", "-")
+        raise UsageError(f"--{flag}: {why}") from error
+    return document
+
+
+def _whole(name: str) -> Column:
+    """A column to copy from: it is folded, never cut."""
+    return Column(name, overflow="fold", min_width=12)
+
+
+def _moment(seconds: object) -> str:
+    if not isinstance(seconds, int | float):
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")

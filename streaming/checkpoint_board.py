@@ -1,0 +1,124 @@
+"""Checkpoints on the log as an operator's command sees them: everything that stands there, once."""
+
+import asyncio
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from genpage.documents import Document
+from genpage.errors import UnavailableError
+from streaming.broker import Broker
+from streaming.checkpoints import of_announcement
+from streaming.missing_topics import create_missing
+from streaming.topics import CHECKPOINTS, STATUS
+
+# An operator waits; a broker that does not answer is told soon.
+PATIENCE_S: Final = 5.0
+WHOLE_S: Final = 60.0
+# As `rollout.orders` has them: beyond it an announcement is refused, so it hides none.
+AHEAD_S: Final = 300.0
+LATER_S: Final = 0.001
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    """The two topics, for the bundles announced under the name ``model``.
+
+    Every method raises `UnavailableError` where the broker does not answer.
+    """
+
+    broker: Broker
+    model: str
+    # For all of a method, whatever the broker does in the middle of it. Seconds.
+    patience_s: float = WHOLE_S
+
+    async def announce(self, document: Document) -> Document:
+        """Return once the brokers have the announcement: what they have.
+
+        Its ``created_at`` becomes newer than what was announced before, whose clock may go ahead of
+        this one; but not newer than what replicas refuse as ahead.
+        """
+        given = float(document["created_at"])
+        moments = [_moment(each) for each in await self.announcements()]
+        sane = [moment for moment in moments if moment <= given + AHEAD_S]
+        document = {**document, "created_at": max([given, *(m + LATER_S for m in sane)])}
+        message = of_announcement(self.model, document)
+        try:
+            async with (
+                asyncio.timeout(self.patience_s),
+                AIOKafkaProducer(
+                    **self.broker.options(request_s=PATIENCE_S), enable_idempotence=True, acks="all"
+                ) as producer,
+            ):
+                await producer.send_and_wait(
+                    message.topic, message.value, message.key, headers=list(message.headers)
+                )
+        except (KafkaError, OSError) as error:
+            raise self._away(error) from error
+        return document
+
+    async def announcements(self) -> list[Document]:
+        """What was announced under the name and not compacted away since, oldest first."""
+        held = await self._everything(CHECKPOINTS.name)
+        return [document for key, document in held if key == self.model]
+
+    async def statuses(self) -> list[Document]:
+        """What the replicas said, oldest first."""
+        held = await self._everything(STATUS.name)
+        return [document for _, document in held if document.get("model") in {None, self.model}]
+
+    async def _everything(self, topic: str) -> list[tuple[str, Document]]:
+        """All that a topic holds; what is no JSON object is passed over."""
+        found: list[tuple[str, Document]] = []
+        try:
+            async with asyncio.timeout(self.patience_s):
+                await create_missing(self.broker)
+                found.extend(await self._read(topic))
+        except (KafkaError, OSError) as error:
+            raise self._away(error) from error
+        return found
+
+    async def _read(self, topic: str) -> list[tuple[str, Document]]:
+        found: list[tuple[str, Document]] = []
+        async with AIOKafkaConsumer(
+            **self.broker.options(request_s=PATIENCE_S),
+            group_id=None,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+        ) as client:
+            numbers = client.partitions_for_topic(topic) or await _partitions(client, topic)
+            places = [TopicPartition(topic, number) for number in sorted(numbers)]
+            client.assign(places)
+            for place, end in (await client.end_offsets(places)).items():
+                while await client.position(place) < end:
+                    for record in (await client.getmany(place, timeout_ms=200)).get(place, ()):
+                        _take(record.key, record.value, found)
+        return found
+
+    def _away(self, error: Exception) -> UnavailableError:
+        why = str(error) or f"nothing within {self.patience_s:g} s"
+        return UnavailableError(f"--kafka {self.broker.bootstrap} does not answer: {why}")
+
+
+async def _partitions(client: AIOKafkaConsumer, topic: str) -> set[int]:
+    """Of a topic that the client has not heard of yet."""
+    await client.topics()
+    numbers: set[int] = client.partitions_for_topic(topic) or {0}
+    return numbers
+
+
+def _moment(announced: Document) -> float:
+    """When it was announced; one that does not say was announced at no moment that counts."""
+    moment = announced.get("created_at")
+    return float(moment) if isinstance(moment, int | float) else 0.0
+
+
+def _take(key: bytes | None, value: bytes | None, found: list[tuple[str, Document]]) -> None:
+    with suppress(orjson.JSONDecodeError):
+        document = orjson.loads(value or b"null")
+        if isinstance(document, dict):
+            found.append(((key or b"").decode(errors="replace"), document))

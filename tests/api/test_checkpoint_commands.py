@@ -1,0 +1,126 @@
+"""What the checkpoint commands refuse before, and after, they speak to anybody."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
+
+import orjson
+import pytest
+from tiny import tiny_bundle
+
+from genpage.cli import run
+from genpage.cli.admin_client import AdminClient
+from genpage.errors import GenPageError, UnavailableError, UsageError
+from streaming.broker import Broker
+from streaming.checkpoint_board import Board
+
+
+class Answers(BaseHTTPRequestHandler):
+    """Says what it is told to."""
+
+    status: ClassVar[int] = 200
+    body: ClassVar[object] = None
+    headers_sent: ClassVar[dict[str, str]] = {}
+    seen: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        """Any request."""
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.seen.append(self.path)
+        content = orjson.dumps(self.body)
+        self.send_response(self.status)
+        for name, value in self.headers_sent.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_POST = do_GET  # noqa: N815 - as its base names it
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@contextmanager
+def answering(status: int, body: object, **headers: str) -> Iterator[str]:
+    """A server's address."""
+    Answers.status, Answers.body, Answers.headers_sent, Answers.seen = status, body, headers, []
+    with HTTPServer(("127.0.0.1", 0), Answers) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def test_the_key_follows_no_redirect() -> None:
+    """It would be shown to whoever the server names."""
+    with answering(302, None, Location="/elsewhere") as url:
+        with pytest.raises(UsageError, match="HTTP status 302"):
+            AdminClient(url, "secret").get()
+        assert Answers.seen == ["/admin/v1/checkpoints"]
+
+
+@pytest.mark.parametrize("body", [[], {}, {"checkpoint": []}])
+def test_an_answer_without_its_fields_is_no_genpage(body: object) -> None:
+    """In words, not by a traceback."""
+    with answering(200, body) as url, pytest.raises(UsageError, match="no GenPage server"):
+        run(["checkpoints", "list", "--url", url])
+
+
+def test_what_is_turned_away_is_not_called_announced() -> None:
+    """The command fails, and says why."""
+    bundle = tiny_bundle("fp32", random=False)
+    body = {"id": "1", "state": "rejected", "why": "something newer was announced before"}
+    with answering(202, body) as url, pytest.raises(GenPageError, match="something newer"):
+        run(["checkpoints", "publish", str(bundle), "--url", url])
+
+
+@pytest.mark.parametrize(
+    ("flag", "value"),
+    [
+        ("--latency-ratio", "inf"),
+        ("--latency-ratio", "1001"),
+        ("--seconds", "1e9"),
+        ("--cadence", "x" * 200),
+    ],
+)
+def test_what_replicas_would_not_read_is_not_sent(flag: str, value: str) -> None:
+    """The flag is named; nobody was asked."""
+    bundle = tiny_bundle("fp32", random=False)
+    with pytest.raises(UsageError, match=f"^{flag}: "):
+        run(["checkpoints", "publish", str(bundle), flag, value, "--kafka", "127.0.0.1:1"])
+
+
+async def test_a_broker_that_accepts_and_says_nothing_is_given_up() -> None:
+    """Within the patience of the whole command."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        board = Board(Broker(f"127.0.0.1:{silent.getsockname()[1]}"), "genpage", patience_s=1.0)
+        begun = time.monotonic()
+        with pytest.raises(UnavailableError, match="does not answer"):
+            await board.announcements()
+        assert time.monotonic() - begun < 30.0
+
+
+def test_versions_are_folded_and_not_cut(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version can be copied out of a narrow terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    version = "v-2026-05-01-abcdef0123456789"
+    attempt: dict[str, object] = {
+        "version": version,
+        "digest": "d" * 64,
+        "state": "rejected",
+        "why": "w " * 60,
+    }
+    attempt |= {"strategy": "immediate", "created_at": 1.0, "bundle_uri": "file:///x"}
+    with answering(200, {"checkpoints": [attempt]}) as url:
+        run(["checkpoints", "list", "--url", url])
+    lines = capsys.readouterr().out.splitlines()
+    first = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
+    assert "".join(first) == version

@@ -1,0 +1,66 @@
+"""A lane takes as much at once as may be in memory, and no more."""
+
+import asyncio
+from collections.abc import Sequence
+
+import orjson
+import structlog
+from kafka_clients import EVENTS
+from scripted_kafka import Written, up
+
+from genpage.event import Event
+from streaming.applier import Applier
+from streaming.dead_letters import Tally
+from streaming.lane import RUN, RUN_BYTES, Lane
+from streaming.memory import MemoryContextStore
+from streaming.messages import VALUE_LIMIT
+from streaming.refusal import Trials
+
+LOG = structlog.wrap_logger(
+    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
+)
+
+
+class Counting(MemoryContextStore):
+    """A store that notes how many events it was given at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.given: list[int] = []
+
+    async def apply(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Note and apply."""
+        self.given.append(len(events))
+        return await super().apply(events)
+
+
+def padded(offset: int, size: int) -> Written:
+    """An event of about ``size`` bytes."""
+    document = {"event_id": f"{offset}", "user_id": "ada", "entity_id": "e1", "action": "play"}
+    return Written(offset, orjson.dumps({**document, "ts": 1.0, "padding": "x" * (size - 120)}))
+
+
+async def test_a_run_is_bounded_by_its_bytes() -> None:
+    """Large messages go a few at a time, small ones by the run; all are applied, in order."""
+    store = Counting()
+
+    async def forget(user_id: str, at: float | None) -> None:
+        await store.erase(user_id, at)
+
+    lane = Lane(EVENTS, 0, Applier(store, None, forget), up(LOG), Tally(), Trials(), LOG)
+    large = [padded(n, VALUE_LIMIT) for n in range(40)]
+    small = [padded(n, 200) for n in range(40, 40 + RUN)]
+    lane.take([*large, *small])
+    assert lane.books.flow() == "pause"
+    working = asyncio.create_task(lane.work())
+    async with asyncio.timeout(10):
+        await lane.until_idle()
+    working.cancel()
+    await asyncio.wait([working])
+    assert max(store.given[:9]) <= RUN_BYTES // (VALUE_LIMIT - 200)
+    assert sum(store.given) == 40 + RUN
+    assert len(store.given) <= 12
+    assert lane.books.flow() == "resume"
+    context = await store.get("ada")
+    assert context is not None
+    assert [int(event.event_id) for event in context.events] == list(range(40 + RUN))
