@@ -22,7 +22,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
 from aiokafka.errors import KafkaError
@@ -38,21 +38,15 @@ from streaming.lane import Lane
 from streaming.leaving import leave
 from streaming.producer import Producer
 from streaming.refusal import Trials
-from streaming.supervision import supervise, why
+from streaming.sessions import CLOSE_S, MOST_RECORDS, POLL_MS, Sessions, State
+from streaming.supervision import why
 from streaming.topics import EVENTS, PROFILES, Topic
 
-State = Literal["ok", "joining", "away", "ended"]
 # Names what is in the store: another one when that was lost. `UnavailableError` while it is away.
 Epoch = Callable[[], Awaitable[str]]
-POLL_MS: Final = 200
 COMMIT_S: Final = 0.1
 # A rebalance waits for what is in flight, less than a session so that nobody is thrown out for it.
 REVOKED_S: Final = 3.0
-CLOSE_S: Final = 2.0
-# Sessions in a row that end for a reason of our own, before the consumer has ended.
-TRIES: Final = 5
-AGAIN_S: Final = 0.5
-_MOST_RECORDS: Final = 1_000
 
 
 class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is untyped
@@ -79,7 +73,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._epoch = epoch
         self._clock = clock
         self._client: AIOKafkaConsumer | None = None
-        self._joined = False
         self._lanes: dict[TopicPartition, Lane] = {}
         self._workers: dict[TopicPartition, asyncio.Task[None]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -94,41 +87,30 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         self._generation = 0
         self._rewinds = 0
         self._rewound = 0
-        self._closing = asyncio.Event()
-        self._supervisor: asyncio.Task[None] | None = None
+        self._sessions = Sessions(
+            self._session, producer, log, name="kafka-consumer", last_s=2 * CLOSE_S
+        )
         self._ending: set[asyncio.Task[bool]] = set()
 
     async def __aenter__(self) -> Self:
-        consuming = supervise(
-            self._session, self._producer, self._closing, self._log, tries=TRIES, again_s=AGAIN_S
-        )
-        self._supervisor = asyncio.create_task(consuming, name="kafka-consumer")
+        await self._sessions.__aenter__()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         """Finish what is in flight, commit and leave the group; within seconds in any case."""
-        assert self._supervisor is not None
-        self._closing.set()
-        if self._joined and self._producer.up:
-            await asyncio.wait([self._supervisor], timeout=CLOSE_S)
-        self._supervisor.cancel()
-        await ended([self._supervisor], 2 * CLOSE_S, self._log)
+        await self._sessions.__aexit__(*failure)
         if self._ending:
             await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
     @property
     def alive(self) -> bool:
         """Whether it reads, or will again once the broker is back."""
-        return self._supervisor is not None and not self._supervisor.done()
+        return self._sessions.alive
 
     @property
     def state(self) -> State:
         """How it is, for people and probes."""
-        if not self.alive:
-            return "ended"
-        if not self._producer.up:
-            return "away"
-        return "ok" if self._joined else "joining"
+        return self._sessions.state
 
     @property
     def partitions(self) -> frozenset[tuple[str, int]]:
@@ -195,14 +177,14 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         """Finish and commit what is in flight; aiokafka waits for it before it rejoins."""
         if self._lanes:
             self._log.info("partitions are taken away", partitions=len(revoked))
-        self._joined = False
+        self._sessions.joined = False
         await self._settle()
         self._forget_stock()
 
     async def on_partitions_assigned(self, assigned: Sequence[TopicPartition]) -> None:
         """Lanes begin with the first message."""
         self._forget_stock()
-        self._joined = True
+        self._sessions.joined = True
         self._log.info("partitions assigned", partitions=len(assigned))
 
     async def _session(self) -> None:
@@ -227,7 +209,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
                 for task in beside:
                     task.cancel()
         finally:
-            self._joined, self._group, self._client = False, None, None
+            self._sessions.joined, self._group, self._client = False, None, None
             self._forget_stock()
             self._lanes.clear()
             self._workers.clear()
@@ -235,10 +217,10 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
 
     async def _read(self, client: AIOKafkaConsumer) -> None:
         assert self._group is not None
-        while not self._closing.is_set():
+        while not self._sessions.closing:
             if not self._stocked:
                 await self._take_stock(client)
-            records = await client.getmany(timeout_ms=POLL_MS, max_records=_MOST_RECORDS)
+            records = await client.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
             if not self._stocked:
                 for place, taken in records.items():
                     client.seek(place, taken[0].offset)
@@ -255,7 +237,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         a crash they hold. Taken in vain where partitions come or go meanwhile.
         """
         places, rewinds, generation = client.assignment(), self._rewinds, self._generation
-        if not places or not self._joined:
+        if not places or not self._sessions.joined:
             return
         await self._give_up(client, places)
         try:

@@ -13,7 +13,7 @@ from scripted_kafka import Held, ScriptedClient, up, written
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming import consumer as consuming
-from streaming import growth
+from streaming import growth, sessions
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.consumer import Consumer
@@ -172,6 +172,7 @@ async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
 ) -> None:
     """Neither the end nor the next assignment waits for it longer than seconds."""
     monkeypatch.setattr(consuming, "CLOSE_S", 0.05)
+    monkeypatch.setattr(sessions, "CLOSE_S", 0.05)
     let_go, begun = asyncio.Event(), asyncio.Event()
 
     async def stuck(_: Sequence[Event]) -> Sequence[Event]:
@@ -191,7 +192,7 @@ async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
             await until(lambda: consumer.state == "ok" and consumer._stocked)
     finally:
         let_go.set()
-    supervisor = consumer._supervisor
+    supervisor = consumer._sessions._supervisor
     assert supervisor is not None
     await asyncio.wait([supervisor], timeout=5)
     assert supervisor.done()
