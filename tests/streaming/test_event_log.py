@@ -212,7 +212,7 @@ async def test_a_store_that_is_away_holds_the_log_back(kafka: str, user: str, gr
         await until(lambda: sum(log.consumer.lag.values()) == 0)
         store.away = True
         await log.sink.publish([event(number, user) for number in range(500)])
-        await until(lambda: any(lane.books.blocked for lane in log.consumer._lanes.values()))
+        await until(lambda: log.consumer._lanes.waiting)
         assert sum(log.consumer.lag.values()) > 0
         assert log.consumer.age_s > 0
         assert log.state == "ok"

@@ -108,7 +108,7 @@ async def test_a_rebalance_amid_stock_taking_leaves_no_hole(
 
     client.amid = rebalanced
     async with reading(client, store) as consumer:
-        await until(lambda: amid == 1 and consumer._stocked)
+        await until(lambda: amid == 1 and consumer._stock.taken)
         assert client.held[CURRENT].offset == 0
         store.go.set()
         await until(lambda: store.seen == events_of(*every))
@@ -138,7 +138,7 @@ async def test_what_is_in_flight_is_given_up_and_read_again_when_nothing_is_lost
         await until(lambda: len(consumer._lanes) == 2)
         consumer.rewind()
         assert consumer.catching_up
-        await until(lambda: consumer._stocked)
+        await until(lambda: consumer._stock.taken)
         store.go.set()
         await until(lambda: store.seen == events_of(CURRENT, OUTDATED))
         await until(lambda: not consumer.catching_up)
@@ -189,7 +189,7 @@ async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
         async with asyncio.timeout(5), reading(client, store) as consumer:
             await begun.wait()
             await client.rebalance([CURRENT])
-            await until(lambda: consumer.state == "ok" and consumer._stocked)
+            await until(lambda: consumer.state == "ok" and consumer._stock.taken)
     finally:
         let_go.set()
     supervisor = consumer._sessions._supervisor
