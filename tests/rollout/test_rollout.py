@@ -243,7 +243,7 @@ async def test_a_source_that_is_away_is_asked_again(
     start: Start, another: Another, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By itself, while nothing newer is announced."""
-    monkeypatch.setattr("rollout.rollout.RETRY_S", (0.01,))
+    monkeypatch.setattr("rollout.queue.RETRY_S", (0.01,))
     free = [0, 1 << 40]
     replica = await start(available=lambda: free.pop(0) if len(free) > 1 else free[0])
     attempt = replica.rollout.announce(announcement(another()))
