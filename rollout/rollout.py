@@ -37,6 +37,7 @@ from rollout.attempt import Attempt
 from rollout.attempts import Attempts
 from rollout.bringer import Adopt, Bringer, Settings, require
 from rollout.canary import Verdict
+from rollout.holding import Hold, clear_temporary
 from rollout.keeper import Keeper
 from rollout.orders import Orders
 from rollout.probe import Prober
@@ -116,8 +117,14 @@ class Rollout:
         self._handled = None if remembered is None else remembered.handled
         self._orders = Orders(self._handled)
         self._worker_task: asyncio.Task[None] | None = None
+        # Of the staging folder, where that is a temporary one.
+        self._hold: Hold | None = None
 
     async def __aenter__(self) -> Self:
+        if self.settings.state_dir is None:
+            with suppress(OSError):  # what comes to be fetched there says what is wrong with it
+                self._hold = Hold.take(self.settings.staging)
+        self._tasks.start(self._aside.run(self._clear), "clear")
         self._worker_task = self._tasks.start(self._work(), "rollout")
         return self
 
@@ -131,6 +138,8 @@ class Rollout:
             self._aside.close()
             if self.settings.state_dir is None:
                 shutil.rmtree(self.settings.staging, ignore_errors=True)
+            if self._hold is not None:
+                self._hold.release()
 
     @property
     def state(self) -> str:
@@ -354,6 +363,12 @@ class Rollout:
         # Whatever was decided, what was announced before does not undo it after a restart.
         self._handled = self._attempts.handled(self._handled)
         await self._keeper.keep(released, self._queue.digests, self._handled)
+
+    def _clear(self) -> None:
+        """Remove what a crash left, on another thread: it may be large."""
+        self._bringer.fetcher.clear()
+        if self.settings.state_dir is None:
+            clear_temporary(self.settings.staging.parent)
 
     async def _add(self, model: LoadedModel) -> LoadedModel:
         self._registry.add(model)
