@@ -51,11 +51,17 @@ async def everything(client: RedisClient) -> None:
     for vocabulary in ("v0", "v1"):
         context = await store.get("user 1")
         assert context is not None
-        held = CachedHistory(context.version, 0.0, tokens, tokens, 0, 16)
-        await cache.put("user 1", vocabulary, held)
+        encoded = CachedHistory(context.version, 0.0, tokens, tokens, 0, 16)
+        await cache.put("user 1", vocabulary, encoded)
     more = [Event("more", "user 1", "film", "play", 300.0)]
     assert list(await store.apply(more)) == more
     await store.put_profile(Profile("user 1", country="NZ", ts=3.0))
+    users = [f"user {n}" for n in range(70)]
+    countries = [Profile(user, country="FR", ts=ts) for ts in (1.0, 2.0) for user in users]
+    await store.put_profile(*countries)
+    contexts = [await store.get(user) for user in users]
+    held = [context and context.profile and context.profile.ts for context in contexts]
+    assert held == [3.0 if user == "user 1" else 2.0 for user in users]
     member = await members.read("user 1", "v1")
     assert member.current
     assert member.context is not None
