@@ -5,24 +5,20 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 
 import httpx
 import orjson
 import pytest
+from composed import on, serving
 from kafka_clients import Raw, produce, until
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import live_catalog
-from api.app import create_app
-from api.compose import Settings, compose
 from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
 from api.live_catalog import LiveCatalog
-from api.server import Server
 from genpage.catalog import Catalog
 from genpage.catalog_changes import Withdrawal
 from genpage.context import Context
@@ -32,9 +28,7 @@ from genpage.injection import Injection
 from genpage.request import PageRequest
 from genpage.row import Row
 from genpage.trends import Trends
-from runtime.model import LoadedModel
 from runtime.registry import Registry
-from streaming.broker import Broker
 from tokenizer.prompt import Prompt, PromptEncoder
 
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
@@ -318,10 +312,10 @@ async def test_changes_without_a_pause_leave_the_processor_to_pages(
         assert after - done >= live_catalog.REST * (done - begun)
 
 
-async def test_while_the_catalog_was_never_read_pages_say_so(served: FakeServed) -> None:
+async def test_while_the_catalog_was_never_read_pages_say_so(bundle: FakeServed) -> None:
     """They may show what was withdrawn long ago."""
-    assert served.version
-    async with serving("127.0.0.1:1") as (_, client):
+    assert bundle.version
+    async with serving(on(kafka="127.0.0.1:1")) as (_, client):
         page = (await client.post("/v1/pages", json=PAGE)).json()
         assert page["rows"]
         assert page["degraded"] == ["events", "catalog"]
@@ -339,30 +333,8 @@ async def test_trends_follow_the_catalog(fake: FakeServer, client: httpx.AsyncCl
     assert trending[1:] == ["Never seen"]
 
 
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> FakeServed:
-    """What any folder holds as a bundle."""
-    served = FakeServed.of(fake_catalog(60, 6))
-    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
-    return served
-
-
-@asynccontextmanager
-async def serving(bootstrap: str) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
-    """A composed server on that broker, and a client of it without a socket."""
-    broker = Broker(bootstrap, uuid.uuid4().hex)
-    server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
-    app = create_app(server)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield server, client
-
-
 async def test_any_kafka_client_changes_the_catalog_of_every_replica(
-    kafka: str, served: FakeServed
+    kafka: str, bundle: FakeServed
 ) -> None:
     """Documents, a withdrawal and poison by plain messages; a replica that starts later too."""
     name = f"n-{uuid.uuid4().hex}"
@@ -380,16 +352,16 @@ async def test_any_kafka_client_changes_the_catalog_of_every_replica(
         return shown(page)[0] == name
 
     try:
-        async with serving(kafka) as (one, first):
+        async with serving(on(kafka=kafka)) as (one, first):
             assert one.catalog is not None
             await until(lambda: one.catalog_state == "ok")
             await produce(kafka, messages, topic="genpage.catalog")
             await until(lambda: followed(first))
             version = (await first.get("/version")).json()["catalog_version"]
-            assert version != served.catalog.version
+            assert version != bundle.catalog.version
             assert (await first.get("/readyz")).json()["parts"]["catalog"] == "ok"
             assert (await first.get("/v1/entities/e1")).status_code == 404
-            async with serving(kafka) as (_, second):
+            async with serving(on(kafka=kafka)) as (_, second):
                 # From its first page on: with all that was on the topic, or it says that it lacks.
                 for _ in range(20):
                     page = await second.post("/v1/pages", json=PAGE)
@@ -411,5 +383,5 @@ async def test_any_kafka_client_changes_the_catalog_of_every_replica(
         # Others read the same topic.
         keys = [f"row:{name}".encode(), f"entity:{name}".encode(), b"entity:poison", b"entity:e1"]
         await produce(kafka, [(key, None) for key in keys[:-1]], topic="genpage.catalog")
-        back = orjson.dumps(dump(served.catalog.entities[1]))
+        back = orjson.dumps(dump(bundle.catalog.entities[1]))
         await produce(kafka, [(keys[-1], back)], topic="genpage.catalog")

@@ -4,27 +4,23 @@ import asyncio
 import time
 import tracemalloc
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import httpx
 import orjson
 import pytest
 from aiokafka import AIOKafkaConsumer
+from composed import on, serving
 from httpx_sse import aconnect_sse
 from kafka_clients import until
 
 from api.app import create_app
-from api.compose import Settings, compose
-from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
+from api.fake import FakeServer, Logbook
 from api.page_publisher import PagePublisher, page_document
-from api.server import Server
 from genpage.errors import InputError, PoisonError, UnavailableError
 from genpage.event import Event
 from genpage.served_page import ServedPage, ServedRow
-from runtime.model import LoadedModel
 from streaming.broker import Broker
 from streaming.checkpoints import StatusReports
 from streaming.event_log import EventLog
@@ -345,25 +341,11 @@ async def test_rows_count_as_sent_once_they_were_handed_on(
     assert page.rows_sent == 2
 
 
-@asynccontextmanager
-async def serving(bootstrap: str) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
-    """A composed server on that broker, and a client of it without a socket."""
-    broker = Broker(bootstrap, uuid.uuid4().hex)
-    server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
-    app = create_app(server)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield server, client
-
-
-async def test_a_served_page_lies_on_the_log(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("bundle")
+async def test_a_served_page_lies_on_the_log(kafka: str) -> None:
     """Keyed by its member, a CloudEvent, with versions; greedy places are certain."""
-    served, user = FakeServed.of(fake_catalog(60, 6)), uuid.uuid4().hex
-    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
-    async with serving(kafka) as (server, client):
+    user = uuid.uuid4().hex
+    async with serving(on(kafka=kafka)) as (server, client):
         log = server.event_log
         assert log is not None
         await log.producer.until_up()
