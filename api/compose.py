@@ -91,7 +91,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
     stores = _stores(settings, model, trends, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
-    catalog = LiveCatalog(models, log)
+    catalog = LiveCatalog(models, log, meet=trends.meet)
 
     async def adopt(loaded: LoadedModel) -> LoadedModel:
         adopted = await catalog.adopt(loaded)

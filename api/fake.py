@@ -237,7 +237,7 @@ class FakeServer:
             options or Options(console=True),
             log or logbook.logger(),
             tracing=tracing,
-            catalog=LiveCatalog(models, log or logbook.logger()),
+            catalog=LiveCatalog(models, log or logbook.logger(), meet=trends.meet),
             rollout=_rollout(served, worker, log or logbook.logger()),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
