@@ -158,6 +158,11 @@ class Rollout:
         return self._teller.statuses
 
     @property
+    def standing(self) -> Status | None:
+        """The latest of that, with the bundles that stand now."""
+        return self._teller.standing()
+
+    @property
     def listeners(self) -> list[Callable[[Status], None]]:
         """Called with each status; to be added to."""
         return self._teller.listeners
