@@ -165,7 +165,9 @@ class Fetcher:
 
     def clear(self) -> None:
         """Remove what was being removed when a process ended."""
-        if self.staging.is_dir():
+        if not self.staging.is_dir():
+            return
+        with self._tidying:
             for entry in tuple(self.staging.glob("*.gone")):
                 if _OURS.fullmatch(entry.name):
                     _discard(entry)
