@@ -224,14 +224,16 @@ async def test_a_store_in_memory_is_filled_from_the_log_at_a_restart(kafka: str)
             assert [event["event_id"] for event in answer.json()["events"]] == ["once"]
 
 
-async def test_a_consumer_that_ended_is_not_ready(
-    kafka: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_consumer_that_ended_is_not_ready(kafka: str) -> None:
     """It would not heal by itself, so whoever watches restarts the server."""
     async with serving(on(kafka=kafka)) as (server, client):
         log = server.event_log
         assert log is not None
-        monkeypatch.setattr(type(log.consumer), "alive", property(lambda _: False))
+        await until(lambda: log.state == "ok")
+        task = log.consumer._sessions._supervisor
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
         assert await state(client) == (503, "ended")
 
 
