@@ -91,8 +91,11 @@ class RedisEpoch:
 
     async def begin(self) -> str:
         """The epoch that is fed from now on: what is applied for another one is refused."""
-        self._contexts.epoch = await self._current()
-        return self._contexts.epoch
+        epoch = self._contexts.epoch = await self._current()
+        if self._seen is None:
+            # What is lost before the first look is fed again as well.
+            self._seen = epoch
+        return epoch
 
     async def watch(self) -> None:
         """Look again and again; while Redis is away there is nothing to see."""

@@ -306,6 +306,20 @@ class Fed:
         self.rewound += 1
 
 
+async def test_what_is_lost_before_the_first_look_is_fed_again(client: RedisClient) -> None:
+    """Once; else the feed would wait for ever for a store that refuses the epoch that it began."""
+    store, fed = redis_store(client), Fed()
+    epoch = RedisEpoch(client, store, Logbook().logger())
+    epoch.feed = fed
+    await epoch.begin()
+    await client.call(lambda redis: redis.flushall())
+    with pytest.raises(UnavailableError):
+        await store.apply([Event("e", "ada", "film", "play", 1.0)])
+    for _ in range(3):
+        await epoch._look()
+    assert fed.rewound == 1
+
+
 async def test_a_failover_that_loses_writes_is_another_epoch(watched: Watched) -> None:
     """The replica that takes over has the epoch's name, and not the last event: it is fed again."""
     replica = watched.replica
