@@ -24,7 +24,6 @@ from deploy.services import ROOT, RedisServer, free_port, which
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.profile import Profile
-from streaming import redis_epoch
 from streaming.ports import CachedHistory
 from streaming.recent import Recent
 from streaming.redis_client import Commands, RedisClient
@@ -265,29 +264,6 @@ async def test_the_master_of_a_sentinel(watched: Watched) -> None:
         context = await store.get("ada")
         assert context is not None
         assert [event.event_id for event in context.events] == ["kept", "after"]
-
-
-async def test_the_old_masters_id_names_nothing_of_the_new_one(
-    client: RedisClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Amid a failover it may still answer on a connection of before: one epoch, and not three."""
-    epoch = RedisEpoch(client, redis_store(client), Logbook().logger())
-    with monkeypatch.context() as amid:
-        amid.setattr(redis_epoch, "_run_ids", old_master)
-        with pytest.raises(UnavailableError):
-            await epoch.begin()
-        assert await client.values("genpage:epoch") == [None]
-    name = await epoch.begin()
-    with monkeypatch.context() as amid:
-        amid.setattr(redis_epoch, "_run_ids", old_master)
-        with pytest.raises(UnavailableError):
-            await epoch.begin()
-    assert await epoch.begin() == name
-
-
-async def old_master(_: Commands) -> list[str]:
-    """A server that is not asked for the epoch's name."""
-    return ["0" * 40]
 
 
 class Fed:
