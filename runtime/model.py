@@ -98,12 +98,15 @@ class LoadedModel:
         backend = TrunkBackend(
             contents.trunk,
             manifest.trunk.signature,
-            snapshot.lexicon.inputs.rows,
+            snapshot.lexicon.inputs,
             capacity=manifest.trunk.capacity,
             slots=settings.slots,
             settings=settings.session,
         )
-        encoder = PromptEncoder(snapshot.lexicon.vocabulary, history_tokens=manifest.history_tokens)
+        bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
+        encoder = PromptEncoder(bundled, history_tokens=manifest.history_tokens)
+        if vocabulary is not bundled:
+            encoder = encoder.over(vocabulary)
         return cls(
             manifest=manifest,
             digest=digest,
@@ -182,6 +185,6 @@ class LoadedModel:
         snapshot = Snapshot.of(
             catalog, self.snapshot.lexicon, self.manifest.precision, self.settings.session
         )
-        self.backend.use(snapshot.lexicon.inputs.rows)
+        self.backend.use(snapshot.lexicon.inputs)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)
         return replace(self, snapshot=snapshot, trends=trends, encoder=encoder)
