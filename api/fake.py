@@ -12,7 +12,9 @@ from structlog.typing import EventDict, FilteringBoundLogger
 from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from genpage.catalog import Catalog
+from genpage.context import Context
 from genpage.entity import Entity
+from genpage.request import PageRequest
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
@@ -31,6 +33,7 @@ from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache
 from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -144,6 +147,11 @@ class FakeServed:
             encoder=encoder,
             _bundled=self.bundled,
         )
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """It learnt nothing of the moment."""
+        del context, request, trends
+        return None
 
     def with_rules(self, rules: Rules) -> "FakeServed":
         """The same model under other rules."""

@@ -212,6 +212,9 @@ class Pages:
             seed=request.seed,
             deadline=deadline,
             prompt_rows=len(plan.earlier),
+            appeal=plan.appeal(),
+            context=plan.context,
+            request=request,
         )
 
     async def _decode(self, page: LivePage, stream: PageStream) -> None:

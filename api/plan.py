@@ -15,6 +15,7 @@ from genpage.member_rows import because_of
 from genpage.page import PageRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import Prompt
 from tokenizer.vocabulary import IntArray
 
@@ -88,6 +89,10 @@ class Plan:
         )
         grammar.replay((*self.earlier, *rows))
         return grammar
+
+    def appeal(self) -> PageAppeal | None:
+        """What is added to the page's scores; found anew each time, and the same each time."""
+        return self.model.appeal(self.context, self.request, self.trends)
 
     def because(self, row: int) -> Entity | None:
         """The title that a "because you watched" row refers to; None for any other row.

@@ -4,8 +4,12 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.request import PageRequest
 from genpage.rules import Rules
+from genpage.trends import Trends
 from runtime.job import ServedModel
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import PromptEncoder
 
 
@@ -35,6 +39,10 @@ class Served(ServedModel, Protocol):
     @property
     def encoder(self) -> PromptEncoder:
         """The encoder of prompts as the model was trained on."""
+        ...
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """What the moment adds to a page's scores; None where nothing is."""
         ...
 
 

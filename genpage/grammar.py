@@ -49,7 +49,7 @@ class PageGrammar:
         """``members`` is (R, E): who may stand in which row for this member and request."""
         self.catalog = catalog
         self._rules = rules
-        self._per_row = entities_per_row
+        self.entities_per_row = self._per_row = entities_per_row
         self._enough_pinned = min(rules.page.minimum_pinned, entities_per_row)
         self._members = members
         # How many entities are left for each row; kept up to date as entities are used.
@@ -126,6 +126,19 @@ class PageGrammar:
         fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
         return fits.nonzero()[0].astype(np.int32)
 
+    def left_for(self, row: int) -> IntArray:
+        """Sorted catalog indices of the entities that a row could still show, open or not."""
+        left: IntArray = self._members[row].nonzero()[0].astype(np.int32)
+        return left
+
+    def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
+        """Which of these entities these rows could still show, open or not.
+
+        Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
+        """
+        shown: BoolArray = self._members[rows, entities]
+        return shown
+
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
         if self._open is not None or row not in self.allowed_rows():
@@ -138,8 +151,7 @@ class PageGrammar:
         """Sorted catalog indices of the entities that may come next in the open row."""
         if self._open is None:
             return np.array([], np.int32)
-        allowed: IntArray = self._members[self._open].nonzero()[0].astype(np.int32)
-        return allowed
+        return self.left_for(self._open)
 
     def add(self, entity: int) -> None:
         """Place an entity; the row closes when it is full."""

@@ -44,7 +44,7 @@ class PageWriter:
 
     def __init__(self, job: PageJob) -> None:
         self._job = job
-        self._grammar = job.grammar
+        self._grammar, self._appeal = job.grammar, job.appeal
         rows = job.grammar.rows
         # Tokens on the page so far: the address of the next decision's noise.
         self._position = sum(1 + len(row.entities) for row in rows)
@@ -62,6 +62,7 @@ class PageWriter:
         copy = object.__new__(PageWriter)
         copy._job = self._job
         copy._grammar = self._grammar.fork()
+        copy._appeal = None if self._appeal is None else self._appeal.fork()
         copy._position, copy._finished = self._position, self._finished
         copy._row, copy._placed = self._row, self._placed
         copy._chances = list(self._chances)
@@ -90,7 +91,10 @@ class PageWriter:
         return self._place(scores[rows_of_catalog:])
 
     def _open_row(self, scores: FloatArray) -> IntArray:
-        allowed = self._next_rows
+        allowed, appeal = self._next_rows, self._appeal
+        if appeal is not None:
+            scores = scores.copy()
+            scores[allowed] += appeal.rows(self._grammar, allowed)
         row = top(self._values(scores, allowed), allowed, 1)
         self._chances = self._drawn(scores, allowed, row)
         self._row = int(row[0])
@@ -100,7 +104,9 @@ class PageWriter:
         return self._job.model.row_tokens[row]
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        grammar = self._grammar
+        grammar, appeal = self._grammar, self._appeal
+        if appeal is not None:
+            scores = scores + appeal.entities
         allowed = grammar.allowed_entities()
         entities = top(self._values(scores, allowed), allowed, self.takes)
         self._chances += self._drawn(scores, allowed, entities)

@@ -40,6 +40,24 @@ class BenchPage(Benchmark):
         return page.report(self.bundle, self.data, members=self.members, threads=self.threads)
 
 
+class BenchMultistage(Benchmark):
+    """The model's page against the multi-stage pipeline's, behind the same routes."""
+
+    bundle: Path = Field(description="the bundle that serves")
+    data: Path = Field(description="the data whose members ask, and that the pipeline learns from")
+    members: int = Field(default=30, ge=1, description="members that ask")
+    threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+    pages: int = Field(default=2000, ge=10, description="impressed pages the pipeline learns from")
+
+    def report(self) -> "Report":
+        """Both in turn, in one process."""
+        from benchmarks import multistage
+
+        return multistage.report(
+            self.bundle, self.data, members=self.members, threads=self.threads, pages=self.pages
+        )
+
+
 class BenchOverhead(Benchmark):
     """What the server costs on top of the engine."""
 

@@ -1,5 +1,7 @@
 """Drafting: the page is the same with and without it, and takes fewer passes where it can."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,6 +10,7 @@ from pages import FakeClock, finish_of, library, plan, random_plan, rows_of
 from strategies import World, worlds
 
 from genpage.grammar import DecodedRow
+from genpage.promise import PROMISES
 from runtime.decoder import Decoder
 from runtime.draft import NO_DRAFT, Drafter
 from runtime.engine import Engine
@@ -17,6 +20,7 @@ from runtime.limits import Limits
 from runtime.output import Output
 from runtime.pace import Pace
 from runtime.writer import PageWriter
+from tokenizer.appeal import PageAppeal
 
 
 def eager(chance: float) -> Pace:
@@ -54,6 +58,23 @@ def test_no_draft_changes_a_page(world: World) -> None:
     )
     rows, _ = decode(page.job(model), model, eager(chance.choice((0.3, 0.9, 1.0))))
     assert tuple(rows) == page.naive(model)
+
+
+@given(worlds())
+def test_no_draft_changes_a_page_with_an_appeal(world: World) -> None:
+    """What rows promise is told of the page as it is, not of a draft that came to nothing."""
+    chance = world.chance
+    page = random_plan(chance, world.catalog)
+    model = FakeModel.of(page.catalog, steady=chance.choice((0.0, 0.7, 0.97)))
+    numbers = np.random.default_rng(chance.randrange(2**32))
+    appeal = PageAppeal.of(
+        numbers.normal(size=len(page.catalog.entities)).astype(np.float32),
+        numbers.normal(size=PROMISES).astype(np.float32),
+    )
+    plain, _ = decode(replace(page.job(model), appeal=appeal.fresh()), model, None)
+    drafted = replace(page.job(model), appeal=appeal.fresh())
+    rows, _ = decode(drafted, model, eager(chance.choice((0.3, 0.9, 1.0))))
+    assert rows == plain
 
 
 def test_where_scores_hardly_depend_on_the_prefix_a_row_takes_one_pass() -> None:

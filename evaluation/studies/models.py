@@ -1,0 +1,69 @@
+"""The checkpoints of the recipe's stages, that several studies ask for.
+
+Each is trained once (`Workshop.trained`) and stands on the one before. A stage that is added here
+is in every study that compares stages.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from evaluation.studies.workshop import Workshop
+from model.checkpoint import Checkpoint
+from training.pretrain import Pretraining
+from training.reward_model import RewardModel
+from training.rewards.declaration import Rewards
+from training.rl.run import ReinforcementRun, Settings
+from training.wbc import WeightedClassification
+
+
+def pretrained(workshop: Workshop) -> Path:
+    """Next-token prediction on positive pages."""
+    return workshop.trained("pretrained", Pretraining())
+
+
+def classified(workshop: Workshop) -> Path:
+    """WBC on top of it."""
+    return workshop.trained(
+        "wbc", WeightedClassification(Rewards.default()), parent=pretrained(workshop)
+    )
+
+
+def unprepared(workshop: Workshop) -> Path:
+    """WBC from nothing, for as many steps as both take: what pretraining is compared with."""
+    return workshop.trained(
+        "wbc-alone", WeightedClassification(Rewards.default()), steps=2 * workshop.scale.steps
+    )
+
+
+def reward_model(workshop: Workshop) -> Path:
+    """What RL asks for the worth of pages that nobody has seen."""
+    return workshop.trained(
+        "reward-model", RewardModel(Rewards.default()), parent=pretrained(workshop)
+    )
+
+
+def reinforced(workshop: Workshop) -> Path:
+    """Dr. GRPO, from the policy that WBC left; its reward model never sees the held-out days."""
+    out = workshop.folder / "checkpoints" / "rl"
+    if not out.is_dir():
+        workshop.tell("training rl")
+        run = ReinforcementRun(
+            workshop.data().path,
+            out,
+            Checkpoint.load(classified(workshop)),
+            Checkpoint.load(reward_model(workshop)),
+            replace(Settings(), steps=max(2, workshop.scale.steps // 5)),
+            to=workshop.held_out()[0],
+        )
+        run.train(lambda _line: None)
+    return out
+
+
+def stages(workshop: Workshop) -> Mapping[str, Path]:
+    """Name -> checkpoint, in the recipe's order."""
+    return {
+        "pretrained": pretrained(workshop),
+        "WBC": classified(workshop),
+        "RL": reinforced(workshop),
+    }
