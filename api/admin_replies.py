@@ -7,7 +7,7 @@ from pydantic import Field
 from api.replies import ModelReply, Reply
 from rollout.attempt import State
 from rollout.refusal import Kind
-from rollout.status import Event
+from rollout.status import Status
 from rollout.terms import Strategy
 
 
@@ -33,34 +33,6 @@ class AttemptsReply(Reply):
     checkpoints: list[AttemptReply]
 
 
-class NamedReply(Reply):
-    """A bundle and where it came from."""
-
-    version: str
-    digest: str
-    bundle_uri: str
-
-
-class StatusReply(Reply):
-    """Something that happened to a bundle here, as on ``genpage.checkpoints.status``."""
-
-    replica: str
-    event: Event
-    version: str | None
-    digest: str | None
-    bundle_uri: str | None
-    at: float
-    strategy: Strategy | None
-    why: str | None
-    kind: Kind | None
-    retryable: bool | None
-    active: NamedReply | None
-    previous: NamedReply | None
-    canary: NamedReply | None = Field(description="on trial with a share of the members")
-    shadow: NamedReply | None = Field(description="compared with what is active")
-    swap_s: float | None
-
-
 class RolloutReply(Reply):
     """Who serves what here, and why."""
 
@@ -74,7 +46,7 @@ class RolloutReply(Reply):
     refused: int
     last_swap_s: float | None = Field(description="from announcement to new pages")
     last_activation_s: float | None
-    statuses: list[StatusReply] = Field(description="the latest, oldest first")
+    statuses: list[Status] = Field(description="the latest, oldest first")
 
 
 class SwitchReply(Reply):

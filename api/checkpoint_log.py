@@ -1,5 +1,6 @@
 """The rollout on the event log: announcements in, statuses out."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Self
 
@@ -7,6 +8,8 @@ from structlog.typing import FilteringBoundLogger
 
 from rollout.announcement import Announcement
 from rollout.rollout import Rollout
+from rollout.silence import REPEAT_S
+from rollout.status import Status
 from streaming.checkpoints import StatusReports, reader
 from streaming.event_log import EventLog
 from streaming.topics import CHECKPOINTS
@@ -16,23 +19,57 @@ class CheckpointLog:
     """An async context manager, within that of the log and of the rollout."""
 
     def __init__(
-        self, rollout: Rollout, event_log: EventLog, model: str, log: FilteringBoundLogger
+        self,
+        rollout: Rollout,
+        event_log: EventLog,
+        model: str,
+        log: FilteringBoundLogger,
+        *,
+        every_s: float = REPEAT_S,
     ) -> None:
         """``model`` is the name under which this replica's bundles are announced."""
         self._rollout = rollout
         read = reader(model, Announcement.parse)
         self.follower = event_log.follow(CHECKPOINTS, read, self._apply)
         self.reports = StatusReports(event_log.beside(), rollout.settings.replica, log)
-        rollout.listeners.append(
-            lambda status: self.reports.put({**status.document(), "model": model})
-        )
+        self._model = model
+        self._log = log
+        self._every_s = every_s
+        self._repeating: asyncio.Task[None] | None = None
+        rollout.listeners.append(self._say)
 
     async def __aenter__(self) -> Self:
         await self.reports.__aenter__()
+        self._repeating = asyncio.create_task(self._repeat(), name="statuses")
         return self
 
     async def __aexit__(self, *failure: object) -> None:
+        if self._repeating is not None:
+            self._repeating.cancel()
+            await asyncio.wait([self._repeating])
         await self.reports.__aexit__(*failure)
+
+    @property
+    def state(self) -> str:
+        """How both ways go, for probes: in, else out."""
+        if self.follower.state != "ok":
+            return self.follower.state
+        repeats = self._repeating is not None and not self._repeating.done()
+        return self.reports.state if repeats else "ended"
+
+    def _say(self, status: Status) -> None:
+        self.reports.put({**status.document(), "model": self._model})
+
+    async def _repeat(self) -> None:
+        """Say now and then what stands: who died would look alive for ever."""
+        while True:
+            await asyncio.sleep(self._every_s)
+            try:
+                standing = self._rollout.standing
+                if standing is not None:
+                    self._say(standing)
+            except Exception:  # noqa: BLE001 - the next turn may go well
+                self._log.exception("a status is not repeated")
 
     async def _apply(self, announced: Sequence[Announcement | None]) -> None:
         """Take up what is new; of what was there before this replica, the newest alone."""

@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from tempfile import gettempdir
 
 from structlog.typing import FilteringBoundLogger
 
@@ -24,6 +23,7 @@ from genpage.rules import Rules
 from rollout.active import ActiveBundle
 from rollout.bringer import Settings as RolloutSettings
 from rollout.fetch import Fetcher
+from rollout.holding import temporary_folder
 from rollout.refusal import RefusedError
 from rollout.rollout import Rollout
 from rollout.source import Sources
@@ -91,7 +91,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
     stores = _stores(settings, model, trends, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
-    catalog = LiveCatalog(models, log)
+    catalog = LiveCatalog(models, log, meet=trends.meet)
 
     async def adopt(loaded: LoadedModel) -> LoadedModel:
         adopted = await catalog.adopt(loaded)
@@ -125,11 +125,10 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
 
 
 def _rollout_settings(settings: Settings) -> RolloutSettings:
-    # Without a folder of the operator's, in one of our own that ends with the server.
-    temporary = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
     kept = settings.state_dir
     return RolloutSettings(
-        staging=temporary if kept is None else _fetched(kept),
+        # Without a folder of the operator's, in one of our own that ends with the server.
+        staging=temporary_folder() if kept is None else _fetched(kept),
         replica=settings.replica,
         state_dir=kept,
         sources=Sources(settings.checkpoint_sources),

@@ -2,11 +2,8 @@
 
 import threading
 import time
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from tempfile import gettempdir
 from typing import Any
 
 import structlog
@@ -22,6 +19,7 @@ from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
 from rollout.bringer import Settings
+from rollout.holding import temporary_folder
 from rollout.rollout import Rollout
 from runtime.arrays import FloatArray, IntArray
 from runtime.backend import Head
@@ -247,7 +245,7 @@ class FakeServer:
             options or Options(console=True),
             log or logbook.logger(),
             tracing=tracing,
-            catalog=LiveCatalog(models, log or logbook.logger()),
+            catalog=LiveCatalog(models, log or logbook.logger(), meet=trends.meet),
             rollout=_rollout(served, worker, log or logbook.logger()),
         )
         return cls(server, models, served.backend, contexts, prompts, logbook)
@@ -264,5 +262,4 @@ def _rollout(served: FakeServed, worker: Worker, log: FilteringBoundLogger) -> R
     registry = Registry[Any]()  # Any: a fake in the place of a loaded bundle
     registry.add(served)
     registry.activate(served.version)
-    staging = Path(gettempdir()) / f"genpage-{uuid.uuid4().hex}"
-    return Rollout(Settings(staging, stagger_s=0.0), registry, worker, log)
+    return Rollout(Settings(temporary_folder(), stagger_s=0.0), registry, worker, log)

@@ -9,7 +9,7 @@ not sent.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Generic, Protocol, Self, TypeVar
@@ -69,6 +69,10 @@ class Snapshotting(Protocol):
         ...
 
 
+async def nothing(_: Catalog) -> None:
+    """Nobody has to know of a snapshot before it serves."""
+
+
 Model = TypeVar("Model", bound=Snapshotting)
 
 
@@ -108,8 +112,10 @@ class LiveCatalog(Generic[Model]):
         log: FilteringBoundLogger,
         *,
         aside: Aside | None = None,
+        meet: Callable[[Catalog], Awaitable[None]] = nothing,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        """``meet`` is awaited with each snapshot's catalog before pages are made with it."""
         # What was said so far; replaced whole, so whoever holds it holds it unchanged.
         self.changes = CatalogChanges()
         # None before the first.
@@ -121,6 +127,7 @@ class LiveCatalog(Generic[Model]):
         self._log = log
         self._clock = clock
         self._aside = aside or Aside()
+        self._meet = meet
         # How often something was said, and up to where all loaded models have it.
         self.said = 0
         self.covered = 0
@@ -178,6 +185,7 @@ class LiveCatalog(Generic[Model]):
         async with self._building:
             changes = self.changes
             fitted = await self._aside.run(_fitted, model, changes)
+            await self._meet(fitted.catalog)
             if wanted.is_set():
                 self._models.add(fitted)
         if changes is not self.changes:
@@ -221,6 +229,7 @@ class LiveCatalog(Generic[Model]):
                 try:
                     newer = await self._aside.run(_fitted, model, changes)
                     if newer is not model:
+                        await self._meet(newer.catalog)
                         with suppress(NotFoundError):  # it was let go meanwhile
                             self._models.replace(newer)
                             fitted.append(newer)

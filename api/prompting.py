@@ -39,8 +39,9 @@ class Prompting:
             return encoder.encode(context, request, injection)
         wanted = context.version, anchor_of(request.at)
         if held is not None and (held.context_version, held.anchor) == wanted:
-            kept = encoder.restored(KeptHistory(held.summary, held.history), context, request.at)
-            if _tokens_of(kept, encoder.vocabulary.size):
+            kept = KeptHistory(held.summary, held.history)
+            if _tokens_of(kept, encoder.told_in.size):
+                kept = encoder.restored(kept, context, request.at)
                 return encoder.assemble(
                     profile=context.profile,
                     summary=kept.summary,

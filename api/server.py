@@ -221,7 +221,7 @@ class Server:
         """How announced bundles are taken up: ``ok`` where there is nothing to follow."""
         if self.rollout is not None and self.rollout.state != "ok":
             return self.rollout.state
-        return "ok" if self.checkpoint_log is None else self.checkpoint_log.follower.state
+        return "ok" if self.checkpoint_log is None else self.checkpoint_log.state
 
     @property
     def draining(self) -> bool:

@@ -59,7 +59,7 @@ def measure(
         name: TrunkBackend(
             bundle.contents.trunk,
             bundle.manifest.trunk.signature,
-            bundle.contents.lexicon.inputs.rows,
+            bundle.contents.lexicon.inputs,
             capacity=bundle.manifest.trunk.capacity,
             slots=1,
             settings=settings,

@@ -49,11 +49,9 @@ class Attribution:
     def __init__(self, pages: Iterable[ServedPage], window_s: float) -> None:
         self._window_s = window_s
         self._pages: dict[str, ServedPage] = {}
-        self._places: dict[str, dict[str, Place]] = {}
         members: dict[str, list[ServedPage]] = {}
         for page in pages:
             self._pages[page.page_id] = page
-            self._places[page.page_id] = _places(page)
             members.setdefault(page.user_id, []).append(page)
         self._members = {
             user: sorted(theirs, key=lambda page: page.at) for user, theirs in members.items()
@@ -86,7 +84,7 @@ class Attribution:
             entities = page.rows[row].entity_ids
             if 0 <= column < len(entities) and entities[column] == event.entity_id:
                 return row, column
-        return self._places[page.page_id].get(event.entity_id)
+        return _first(page, event.entity_id)
 
     def _latest(self, event: Event) -> tuple[str, Place] | None:
         pages: Sequence[ServedPage] = self._members.get(event.user_id, ())
@@ -94,19 +92,21 @@ class Attribution:
         for page in reversed(pages[:last]):
             if page.at < event.ts - self._window_s:
                 return None
-            place = self._places[page.page_id].get(event.entity_id)
+            place = _first(page, event.entity_id)
             if place is not None:
                 return page.page_id, place
         return None
 
 
-def _places(page: ServedPage) -> dict[str, Place]:
-    """Where each title stands first among the rows that were sent."""
-    places: dict[str, Place] = {}
+def _first(page: ServedPage, entity_id: str) -> Place | None:
+    """Where a title stands first among the rows that were sent.
+
+    Looked for, since an index of every page would take several times what the pages do.
+    """
     for row, held in enumerate(page.rows[: page.rows_sent]):
-        for column, entity_id in enumerate(held.entity_ids):
-            places.setdefault(entity_id, (row, column))
-    return places
+        if entity_id in held.entity_ids:
+            return row, held.entity_ids.index(entity_id)
+    return None
 
 
 def _told(before: Outcome | None, event: Event) -> Outcome:

@@ -2,10 +2,12 @@
 
 A day may be written again: what is told anew takes the place of what stood there of the same page
 or event, the rest stays. So whoever collects may begin again anywhere, and every page stands once.
+A day's impressions are many times what their pages are: they are made and written in parts.
 """
 
 import json
 import os
+import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +16,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from dataset.attribution import Attribution
+from dataset.attribution import Attribution, Outcome, Place
 from dataset.checks import checks_of
 from dataset.day import day_of
 from dataset.schema import ENTITIES, EVENTS, IMPRESSIONS, PROFILES, ROWS, WHERE, Table
@@ -29,6 +31,8 @@ from genpage.served_page import ServedPage
 
 # Beside the tables: how far the log was read.
 PROGRESS: Final = "collected.json"
+# So many pages are impressions at once: of 10 x 20 some 20 MB.
+_PART: Final = 1_000
 # A draw that a float cannot tell from impossible was drawn all the same.
 _LEAST: Final = 1e-300
 
@@ -120,8 +124,8 @@ class CollectedFolder:
         members = pl.Series(list(erased), dtype=pl.String)
         found: dict[str, float] = {}
         for file in files:
-            lines = pl.read_parquet(file, columns=["user_id", "ts"])
-            for user, at in lines.filter(pl.col("user_id").is_in(members.implode())).iter_rows():
+            lines = pl.scan_parquet(file).filter(pl.col("user_id").is_in(members.implode()))
+            for user, at in lines.select("user_id", "ts").collect().iter_rows():
                 found[user] = min(at, found.get(user, at))
         return found
 
@@ -156,23 +160,48 @@ class CollectedFolder:
     def day(self, gathered: Gathered) -> Written:
         """Write a day's impressions and events."""
         events, bad_events = self._merge(EVENTS, gathered.day, _events(gathered), "event_id")
-        lines = impressions(gathered, self._window_s)
-        known = lines.filter(
-            pl.col("entity_id").is_in(self._held(ENTITIES)["id"].implode()),
-            pl.col("row_id").is_in(self._held(ROWS)["id"].implode()),
+        left_out, bad_pages = self._impressions(gathered)
+        file = pl.scan_parquet(self.path / IMPRESSIONS.name / f"{gathered.day}.parquet")
+        pages, lines, acted = (
+            file.select(pl.n_unique("page_id"), pl.len(), pl.count("action").alias("acted"))
+            .collect(engine="streaming")
+            .row(0)
         )
-        merged, bad_pages = self._merge(IMPRESSIONS, gathered.day, known, "page_id")
         # Of whom no profile is known, pages were made as for these.
         self._add_strangers({page.user_id: page.at for page in reversed(gathered.pages)})
         return Written(
             gathered.day,
-            merged["page_id"].n_unique(),
-            merged.height,
-            merged["action"].count(),
+            pages,
+            lines,
+            acted,
             events.height,
-            lines.height - known.height,
+            left_out,
             bad_pages + bad_events,
         )
+
+    def _impressions(self, gathered: Gathered) -> tuple[int, int]:
+        """Write them; how many no catalog tells of, and how many pages were wrong."""
+        entities, rows = (self._held(table)["id"].implode() for table in (ENTITIES, ROWS))
+        file = self.path / IMPRESSIONS.name / f"{gathered.day}.parquet"
+        left_out = wrong = 0
+        written: list[str] = []
+        with _parts(self.path) as folder:
+            for number, lines in enumerate(impressions(gathered, self._window_s)):
+                known = lines.filter(
+                    pl.col("entity_id").is_in(entities), pl.col("row_id").is_in(rows)
+                )
+                fresh, bad = _valid(IMPRESSIONS, gathered.day, known, "page_id")
+                left_out, wrong = left_out + lines.height - known.height, wrong + bad
+                written += fresh["page_id"].unique().to_list()
+                _write(fresh, folder / f"{number:06}.parquet")
+            lines_of = pl.scan_parquet(folder / "*.parquet")
+            if file.exists():
+                ids = pl.Series(written, dtype=pl.String).implode()
+                held = pl.scan_parquet(file).select(IMPRESSIONS.schema.names())
+                others = held.filter(~pl.col("page_id").is_in(ids))
+                lines_of = others.merge_sorted(lines_of, "ts")
+            _sink(lines_of, file)
+        return left_out, wrong
 
     def _add_strangers(self, first: Mapping[str, float]) -> None:
         strangers = _profiles(Profile(user_id, ts=at) for user_id, at in first.items())
@@ -220,13 +249,26 @@ class CollectedFolder:
         )
 
 
-def impressions(gathered: Gathered, window_s: float) -> pl.DataFrame:
-    """One line for each place that was sent, with what was done there."""
+def impressions(gathered: Gathered, window_s: float) -> Iterator[pl.DataFrame]:
+    """One line for each place that was sent, with what was done there; some pages at a time.
+
+    In the order of pages' time. At least one frame.
+    """
     pages = [*gathered.pages, *gathered.following]
     outcomes = Attribution(pages, window_s).outcomes(gathered.events)
+    inside = sorted(gathered.pages, key=lambda page: (page.at, page.page_id))
+    for first in range(0, max(1, len(inside)), _PART):
+        yield _lines(inside[first : first + _PART], outcomes, gathered.simulated)
+
+
+def _lines(
+    pages: Sequence[ServedPage],
+    outcomes: Mapping[tuple[str, Place], Outcome],
+    simulated_users: Collection[str],
+) -> pl.DataFrame:
     lines: dict[str, list[Any]] = {name: [] for name in IMPRESSIONS.schema}
-    for page in gathered.pages:
-        simulated = page.simulated or page.user_id in gathered.simulated
+    for page in pages:
+        simulated = page.simulated or page.user_id in simulated_users
         for row_pos, row in enumerate(page.rows[: page.rows_sent]):
             for col_pos, entity_id in enumerate(row.entity_ids):
                 outcome = outcomes.get((page.page_id, (row_pos, col_pos)))
@@ -291,19 +333,35 @@ def _valid(table: Table, day: str, frame: pl.DataFrame, key: str) -> tuple[pl.Da
 
 
 def _take_out(gone: pl.DataFrame, file: Path, when: str) -> None:
-    held = pl.read_parquet(file)
-    kept = (
-        held.join(gone, on="user_id", how="left", maintain_order="left")
-        .filter(pl.col("erased").is_null() | (pl.col(when) > pl.col("erased")))
-        .drop("erased")
+    joined = pl.scan_parquet(file).join(
+        gone.lazy(), on="user_id", how="left", maintain_order="left"
     )
-    if kept.height < held.height:
-        _write(kept, file)
+    erased = pl.col("erased").is_not_null() & (pl.col(when) <= pl.col("erased"))
+    if joined.select(erased.any()).collect(engine="streaming").item():
+        _sink(joined.filter(~erased).drop("erased"), file)
 
 
 def _write(frame: pl.DataFrame, file: Path) -> None:
     with _replacing(file) as unfinished:
         frame.write_parquet(unfinished, compression="zstd", compression_level=1)
+
+
+def _sink(lines: pl.LazyFrame, file: Path) -> None:
+    """Write lines that are never all in memory."""
+    with _replacing(file) as unfinished:
+        lines.sink_parquet(unfinished, compression="zstd", compression_level=1)
+
+
+@contextmanager
+def _parts(path: Path) -> Iterator[Path]:
+    """An empty folder for parts of a file; one that was left behind is cleared away."""
+    folder = path / ".parts"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

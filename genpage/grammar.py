@@ -83,10 +83,27 @@ class PageGrammar:
         members &= eligible(catalog, rules, visible, request)
         return cls(catalog, rules, members, request.entities_per_row)
 
+    def fork(self) -> "PageGrammar":
+        """A copy that goes on without this one's noticing."""
+        copy = object.__new__(PageGrammar)
+        copy.catalog, copy._rules = self.catalog, self._rules
+        copy._per_row, copy._enough_pinned = self._per_row, self._enough_pinned
+        copy._pins, copy._unpinned = self._pins, self._unpinned
+        copy._members, copy._left = self._members.copy(), self._left.copy()
+        copy._spent, copy._kinds = self._spent.copy(), dict(self._kinds)
+        copy._rows, copy._placed = list(self._rows), list(self._placed)
+        copy._open, copy._room = self._open, self._room
+        return copy
+
     @property
     def rows(self) -> tuple[DecodedRow, ...]:
         """The finished rows, in page order."""
         return tuple(self._rows)
+
+    @property
+    def last(self) -> DecodedRow:
+        """The row finished last."""
+        return self._rows[-1]
 
     @property
     def room(self) -> int:

@@ -38,6 +38,13 @@ class Promises:
         self._best = np.zeros((0, _KEPT), np.int32)  # (R, _KEPT), -1 past a row's last
         self._sought = np.zeros(0, np.bool_)  # (R,)
 
+    def fork(self) -> "Promises":
+        """A copy for a copy of the grammar: what it finds used up there may be left here."""
+        copy = Promises(self._worth)
+        copy._order = self._order
+        copy._best, copy._sought = self._best.copy(), self._sought.copy()
+        return copy
+
     def of(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k, P) of the rows (k,), which may open next."""
         if not len(rows) or not len(self._worth):

@@ -46,6 +46,11 @@ class Attempt:
         """It does not come to serve."""
         self.state, self.why, self.kind = "rejected", str(error), error.kind
 
+    def begin_again(self) -> None:
+        """It waits for its turn once more."""
+        self.coming_again = False
+        self.state, self.why, self.kind = "waiting", None, None
+
     def give_up(self) -> None:
         """Nobody wants it any more, after a restart neither."""
         self.wanted, self.coming_again = False, False

@@ -36,10 +36,6 @@ class Attempts:
         """All in one of these states, oldest first."""
         return [attempt for attempt in self.by_id.values() if attempt.state in states]
 
-    def coming_again(self) -> list[Attempt]:
-        """What will be tried again by itself."""
-        return [attempt for attempt in tuple(self.by_id.values()) if attempt.coming_again]
-
     def change(self, attempt: Attempt, state: State, why: str | None = None) -> None:
         """It is in another state."""
         attempt.state, attempt.why = state, why

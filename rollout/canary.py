@@ -9,12 +9,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from rollout.terms import Terms
+from rollout.terms import Terms, most_ms
 
 _SPAN: Final = 1 << 64
 # Of the decayed mean of latencies; about the last fifty pages count.
 _WEIGHT: Final = 0.02
-SLACK_MS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +122,7 @@ class Canary:
             return f"{own.short} of {own.pages} pages lack rows, {others.short} of {others.pages}"
         # Without pages to compare with, no latency is too long.
         if own.ms is not None and others.ms is not None and others.pages >= terms.least:
-            bound = terms.latency_ratio * others.ms + SLACK_MS
+            bound = most_ms(others.ms, terms.latency_ratio)
             if own.ms > bound:
                 return f"a page takes {own.ms:.0f} ms, with the active bundle {others.ms:.0f} ms"
         return None

@@ -163,6 +163,15 @@ class Fetcher:
         for entry in gone:
             _discard(entry)
 
+    def clear(self) -> None:
+        """Remove what was being removed when a process ended."""
+        if not self.staging.is_dir():
+            return
+        with self._tidying:
+            for entry in tuple(self.staging.glob("*.gone")):
+                if _OURS.fullmatch(entry.name):
+                    _discard(entry)
+
     def _check_size(self, manifest: Manifest) -> None:
         total = sum(record.bytes for record in manifest.files.values())
         if len(manifest.files) > self._bounds.files or total > self._bounds.bytes:

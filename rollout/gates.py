@@ -11,14 +11,13 @@ from typing import Final
 
 from genpage.audit import violations
 from rollout.refusal import RefusedError
+from rollout.terms import most_ms
 from runtime.cases import GoldenCase
 from runtime.offline import PageModel, generate
 from tokenizer.vocabulary import Vocabulary
 
 # Enough to see a broken one; each takes as long as a page.
 RULE_PAGES: Final = 2
-# Below it a difference is noise.
-SLACK_MS: Final = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def check_latency(timed: Timed, ratio: float) -> None:
     if not timed.candidate or not timed.active:
         return
     own, other = min(timed.candidate), min(timed.active)
-    if own > ratio * other + SLACK_MS:
+    if own > most_ms(other, ratio):
         raise RefusedError(
             "latency",
             f"a page takes {own:.0f} ms, on the active bundle {other:.0f} ms; {ratio:g} times as "

@@ -20,13 +20,11 @@ Decisions:
 5. Nothing here can end more than itself: not a disk that is full, not a candidate that raises.
 """
 
-import asyncio
-import math
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final, Self
+from typing import TYPE_CHECKING, Self
 
 from structlog.typing import FilteringBoundLogger
 
@@ -38,25 +36,25 @@ from rollout.aside import Aside
 from rollout.attempt import Attempt
 from rollout.attempts import Attempts
 from rollout.bringer import Adopt, Bringer, Settings, require
-from rollout.canary import Canary, Verdict
+from rollout.canary import Verdict
+from rollout.holding import Hold, clear_temporary
 from rollout.keeper import Keeper
 from rollout.orders import Orders
 from rollout.probe import Prober
+from rollout.queue import Queue
 from rollout.refusal import LASTING, Kind, RefusedError
 from rollout.refused import Refusal, Refused
-from rollout.shadow import Shadow
 from rollout.status import Named, Status
 from rollout.tasks import Tasks
 from rollout.teller import Teller
-from rollout.trial import CanaryTrial, Served, ShadowTrial, Trial
+from rollout.trial import Served, Trial
+from rollout.trials import Trials
 from runtime.model import LoadedModel
 from runtime.registry import Registry
 from runtime.worker import Worker
 
-# Until a source or memory that failed is asked again.
-RETRY_S: Final = (5.0, 30.0, 120.0, 300.0)
-# How often what may pass by itself is tried again.
-MOST_TRIES: Final[Mapping[Kind, float]] = {"away": math.inf, "no-room": math.inf, "failed": 1}
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Rollout:
@@ -85,13 +83,13 @@ class Rollout:
         self._log = log
         self._clock = clock
         self._attempts = Attempts(clock)
-        self._autoregressive = autoregressive
-        self._trends = trends or (lambda model: model.trends)
+        self._queue = Queue()
         self._aside = Aside()
-        self._prober = Prober(worker)
+        self._tasks = Tasks(log)
+        prober = Prober(worker)
         self._refused = Refused(settings.state_dir, log)
         self._bringer = Bringer(
-            settings, registry, self._refused, self._prober, self._aside, adopt or self._add, log
+            settings, registry, self._refused, prober, self._aside, adopt or self._add, log
         )
         self._keeper = Keeper(
             settings,
@@ -102,39 +100,46 @@ class Rollout:
             log,
             remembered=remembered,
         )
+        self._trials = Trials(
+            registry,
+            self._attempts,
+            prober,
+            self._tasks,
+            log,
+            decided=self._decided,
+            trends=trends or (lambda model: model.trends),
+            autoregressive=autoregressive,
+        )
         self._teller = Teller(
-            settings.replica, registry, self._keeper.named, log, clock, lambda: self._trial_of
+            settings.replica, registry, self._keeper.named, log, clock, lambda: self._trials.attempt
         )
         self.numbers = self._teller.numbers
         self._handled = None if remembered is None else remembered.handled
         self._orders = Orders(self._handled)
-        self._pending: Attempt | None = None
-        self._current: Attempt | None = None
-        self._trial: Trial | None = None
-        self._trial_of: Attempt | None = None
-        self._news = asyncio.Event()
-        self._tasks = Tasks(log)
         self._worker_task: asyncio.Task[None] | None = None
-        self._retry: asyncio.TimerHandle | None = None
+        # Of the staging folder, where that is a temporary one.
+        self._hold: Hold | None = None
 
     async def __aenter__(self) -> Self:
+        if self.settings.state_dir is None:
+            with suppress(OSError):  # what comes to be fetched there says what is wrong with it
+                self._hold = Hold.take(self.settings.staging)
+        self._tasks.start(self._aside.run(self._clear), "clear")
         self._worker_task = self._tasks.start(self._work(), "rollout")
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         """Stop at once; a transfer goes on from where it was after the next start."""
-        if self._retry is not None:
-            self._retry.cancel()
-        for attempt in (self._pending, self._current):
-            if attempt is not None:
-                attempt.wanted = False
+        self._queue.close()
         try:
             await self._tasks.close()
-            self._end_trial()
+            self._trials.end()
         finally:
             self._aside.close()
             if self.settings.state_dir is None:
                 shutil.rmtree(self.settings.staging, ignore_errors=True)
+            if self._hold is not None:
+                self._hold.release()
 
     @property
     def state(self) -> str:
@@ -153,6 +158,11 @@ class Rollout:
         return self._teller.statuses
 
     @property
+    def standing(self) -> Status | None:
+        """The latest of that, with the bundles that stand now."""
+        return self._teller.standing()
+
+    @property
     def listeners(self) -> list[Callable[[Status], None]]:
         """Called with each status; to be added to."""
         return self._teller.listeners
@@ -160,7 +170,7 @@ class Rollout:
     @property
     def trial(self) -> Trial | None:
         """The canary or shadow that goes on."""
-        return self._trial
+        return self._trials.trial
 
     # What may be asked of it.
 
@@ -183,8 +193,7 @@ class Rollout:
             self._refuse(attempt, error)
             return attempt
         self._give_up("something newer was announced meanwhile")
-        self._pending = attempt
-        self._news.set()
+        self._queue.put(attempt)
         return attempt
 
     def next_moment(self) -> float:
@@ -208,7 +217,7 @@ class Rollout:
         `ConflictError` where there is none.
         """
         why = "asked for by an operator"
-        attempt, active = self._trial_of, self._registry.active
+        attempt, active = self._trials.attempt, self._registry.active
         only_ends_it = self._registry.on_trial is not None or self._registry.previous is None
         if attempt is not None and active is not None and only_ends_it:
             self._give_up("an operator decided otherwise")
@@ -220,7 +229,7 @@ class Rollout:
         self.numbers.last_activation_s = time.perf_counter() - begun
         self.numbers.rolled_back += 1
         self._give_up("an operator decided otherwise")
-        self._end_trial()
+        self._trials.end()
         for each in self._attempts.those("active"):
             if active is not None and each.digest == active.digest:
                 self._attempts.change(each, "rolled back", why)
@@ -229,14 +238,8 @@ class Rollout:
         return model
 
     def served(self, page: Served) -> None:
-        """A member's page ended: what a trial is judged by, and what costs that page nothing."""
-        if self._trial is None:
-            return
-        try:
-            self._trial.served(page)
-        except Exception:  # noqa: BLE001 - it is not the page's fault
-            self._log.exception("a trial cannot be judged, and is ended")
-            self._end_trial()
+        """A member's page ended; costs it nothing."""
+        self._trials.served(page)
 
     def announce_start(self) -> None:
         """Say what this replica started with."""
@@ -248,12 +251,7 @@ class Rollout:
     async def _work(self) -> None:
         await self._keeper.bring_previous_back()
         while True:
-            await self._news.wait()
-            self._news.clear()
-            attempt, self._pending = self._pending, None
-            if attempt is None:
-                continue
-            self._current = attempt
+            attempt = await self._queue.take()
             try:
                 await self._take(attempt)
             except RefusedError as error:
@@ -262,7 +260,7 @@ class Rollout:
                 self._log.exception("a rollout failed", uri=attempt.announcement.bundle_uri)
                 self._refuse(attempt, RefusedError("failed", repr(error)))
             finally:
-                self._current = None
+                self._queue.done()
             await self._keep()
 
     async def _take(self, attempt: Attempt) -> None:
@@ -273,10 +271,10 @@ class Rollout:
         self._keeper.note(model, attempt.announcement.bundle_uri)
         active = self._registry.active
         strategy = attempt.announcement.rollout.strategy
-        if active is not None and active.digest == model.digest and self._trial is None:
+        if active is not None and active.digest == model.digest and self._trials.trial is None:
             self._attempts.change(attempt, "active", "it was active already")
             return
-        self._end_trial()
+        self._trials.end()
         if active is None or strategy == "immediate":
             if active is None or active.digest != model.digest:
                 self._teller.tell("loaded", model, None, attempt)
@@ -285,24 +283,10 @@ class Rollout:
             self._try_out(attempt, model)
 
     def _try_out(self, attempt: Attempt, model: LoadedModel) -> None:
-        terms = attempt.announcement.rollout
-        self._attempts.change(attempt, "loaded" if terms.strategy == "manual" else "on trial")
-        if terms.strategy != "manual":
-            self._trial_of = attempt
-        if terms.strategy == "canary":
-            canary = Canary(model.version, terms, time.monotonic())
-            self._trial = CanaryTrial(canary, lambda verdict: self._decided(attempt, verdict))
-            self._registry.try_out(model.version, canary.takes)
-        elif terms.strategy == "shadow":
-            self._trial = ShadowTrial(
-                Shadow(model.version, terms),
-                lambda: self._registry.find(model.version) or model,
-                self._prober,
-                self._tasks,
-                self._log,
-                trends=self._trends,
-                autoregressive=self._autoregressive,
-            )
+        if attempt.announcement.rollout.strategy == "manual":
+            self._attempts.change(attempt, "loaded")
+        else:
+            self._trials.begin(attempt, model)
         self._teller.tell("loaded", model, None, attempt)
 
     def _decided(self, attempt: Attempt, verdict: Verdict) -> None:
@@ -320,7 +304,7 @@ class Rollout:
     def _ended_trial(self, attempt: Attempt, why: str) -> None:
         model = None if attempt.version is None else self._registry.find(attempt.version)
         self._attempts.change(attempt, "rolled back", why)
-        self._end_trial()
+        self._trials.end()
         self.numbers.rolled_back += 1
         self._teller.tell("rolled back", model, why, attempt)
 
@@ -340,7 +324,7 @@ class Rollout:
         numbers.last_activation_s, numbers.last_swap_s = now - at, now - (begun or at)
         for told in self.when_swapped:
             told(numbers.last_swap_s)
-        self._end_trial()
+        self._trials.end()
         for each in self._attempts.those("active"):
             if each is not attempt:
                 self._attempts.change(each, "replaced")
@@ -351,27 +335,11 @@ class Rollout:
             self._attempts.change(attempt, "active", why)
         self._teller.tell("activated", model, why, attempt)
 
-    def _end_trial(self) -> None:
-        self._registry.end_trial()
-        if self._trial is not None:
-            self._trial.end()
-        if self._trial_of is not None and self._trial_of.state == "on trial":
-            self._attempts.change(self._trial_of, "replaced")
-        self._trial = self._trial_of = None
-
     def _give_up(self, why: str) -> None:
         """What waits, comes again or is being loaded is not wanted any more."""
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
-        for again in self._attempts.coming_again():
-            again.give_up()
-        if self._pending is not None:
-            self._pending.give_up()
-            self._refuse(self._pending, RefusedError("superseded", why))
-            self._pending = None
-        if self._current is not None:
-            self._current.give_up()
+        waited = self._queue.give_up()
+        if waited is not None:
+            self._refuse(waited, RefusedError("superseded", why))
 
     def _refuse(self, attempt: Attempt, error: RefusedError) -> None:
         """It does not come to serve. Raises nothing: it is called where errors are handled."""
@@ -382,22 +350,7 @@ class Rollout:
             self._remember_refusal(attempt.digest, error.kind, str(error))
         named = Named(attempt.version or "", attempt.digest or "", attempt.announcement.bundle_uri)
         self._teller.tell("rejected", named, str(error), attempt)
-        tries = MOST_TRIES.get(error.kind)
-        if attempt.wanted and tries is not None and attempt.tries < tries:
-            self._later(attempt)
-
-    def _later(self, attempt: Attempt) -> None:
-        wait_s = RETRY_S[min(attempt.tries, len(RETRY_S) - 1)]
-        attempt.tries += 1
-        attempt.coming_again = True
-
-        def again() -> None:
-            attempt.coming_again = False
-            attempt.state, attempt.why, attempt.kind = "waiting", None, None
-            self._pending = attempt
-            self._news.set()
-
-        self._retry = asyncio.get_running_loop().call_later(wait_s, again)
+        self._queue.retry(attempt)
 
     def _remember_refusal(self, digest: str, kind: Kind, why: str) -> None:
         # What was refused for what it was refused for before keeps its first reason.
@@ -414,12 +367,13 @@ class Rollout:
                 self._attempts.change(attempt, "replaced")
         # Whatever was decided, what was announced before does not undo it after a restart.
         self._handled = self._attempts.handled(self._handled)
-        await self._keeper.keep(released, self._arriving, self._handled)
+        await self._keeper.keep(released, self._queue.digests, self._handled)
 
-    def _arriving(self) -> set[str]:
-        """The digests of what is being fetched, or will be again. Called on another thread."""
-        attempts = [self._current, self._pending, *self._attempts.coming_again()]
-        return {each.digest for each in attempts if each is not None and each.digest}
+    def _clear(self) -> None:
+        """Remove what a crash left, on another thread: it may be large."""
+        self._bringer.fetcher.clear()
+        if self.settings.state_dir is None:
+            clear_temporary(self.settings.staging.parent)
 
     async def _add(self, model: LoadedModel) -> LoadedModel:
         self._registry.add(model)

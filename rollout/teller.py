@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from structlog.typing import FilteringBoundLogger
@@ -73,12 +73,9 @@ class Teller:
             why=why,
             kind=None if attempt is None else attempt.kind,
             retryable=None if attempt is None else attempt.retryable,
-            active=self._named(self._registry.active),
-            previous=self._named(self._registry.previous),
-            canary=self._trial_of("canary"),
-            shadow=self._trial_of("shadow"),
             swap_s=self.numbers.last_swap_s if swapped else None,
         )
+        status = self._afterwards(status)
         self.statuses.append(status)
         say = self._log.warning if event in {"rejected", "rolled back"} else self._log.info
         say(f"bundle {event}", version=status.version, digest=status.digest, why=why)
@@ -87,6 +84,19 @@ class Teller:
                 listener(status)
             except Exception:  # noqa: BLE001 - what it is told of has happened
                 self._log.exception("a status reached not everybody", event_told=event)
+
+    def standing(self) -> Status | None:
+        """The latest once more, with what stands now; None where nothing was said yet."""
+        return self._afterwards(self.statuses[-1]) if self.statuses else None
+
+    def _afterwards(self, status: Status) -> Status:
+        return replace(
+            status,
+            active=self._named(self._registry.active),
+            previous=self._named(self._registry.previous),
+            canary=self._trial_of("canary"),
+            shadow=self._trial_of("shadow"),
+        )
 
     def _trial_of(self, strategy: Strategy) -> Named | None:
         attempt = self._on_trial()

@@ -1,11 +1,14 @@
 """How an announced bundle comes to serve: PROTOCOLS' ``rollout``."""
 
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
 Strategy = Literal["immediate", "canary", "shadow", "manual"]
+
+# Below it a difference between two pages is noise.
+SLACK_MS: Final = 20.0
 
 _Ratio = Annotated[float, Field(ge=1.0, le=1_000.0)]
 _Share = Annotated[float, Field(ge=0.0, le=1.0)]
@@ -36,3 +39,8 @@ class Terms:
     latency_ratio: _Ratio = 2.0
     new_lineage: bool = False
     again: bool = False
+
+
+def most_ms(active_ms: float, ratio: float) -> float:
+    """What a page may take where the active bundle's takes ``active_ms``, by a latency ratio."""
+    return ratio * active_ms + SLACK_MS

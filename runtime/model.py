@@ -108,16 +108,17 @@ class LoadedModel:
         backend = TrunkBackend(
             contents.trunk,
             manifest.trunk.signature,
-            snapshot.lexicon.inputs.rows,
+            snapshot.lexicon.inputs,
             capacity=manifest.trunk.capacity,
             slots=settings.slots,
             settings=settings.session,
         )
+        bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
         encoder = PromptEncoder(
-            snapshot.lexicon.vocabulary,
-            history_tokens=manifest.history_tokens,
-            sources=manifest.sources,
+            bundled, history_tokens=manifest.history_tokens, sources=manifest.sources
         )
+        if vocabulary is not bundled:
+            encoder = encoder.over(vocabulary)
         return cls(
             manifest=manifest,
             digest=digest,
@@ -207,6 +208,6 @@ class LoadedModel:
             None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
             self.manifest.sources,
         )
-        self.backend.use(snapshot.lexicon.inputs.rows)
+        self.backend.use(snapshot.lexicon.inputs)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)
         return replace(self, snapshot=snapshot, trends=trends, encoder=encoder)

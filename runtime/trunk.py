@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from weakref import ref
 
 import numpy as np
 
@@ -19,6 +20,7 @@ from runtime.signature import (
     past_names,
     present_names,
 )
+from runtime.tables import FusedTable
 
 # onnxruntime multiplies a single row by another kernel, which rounds differently. A call of one
 # token gets a second one: it attends to the first and not the other way round, and what it leaves
@@ -31,14 +33,14 @@ class TrunkBackend:
     """`runtime.backend.Backend` over an exported trunk.
 
     Chunks run one after the other: on the CPU GroupQueryAttention takes a chunk on top of a past
-    one sequence at a time. ``embeddings`` (V, width) is indexed by the chunks' tokens.
+    one sequence at a time. ``embeddings`` has a row of the trunk's width for each chunk's tokens.
     """
 
     def __init__(
         self,
         trunk: Path,
         signature: Signature,
-        embeddings: FloatArray,
+        embeddings: FusedTable,
         *,
         capacity: int,
         slots: int,
@@ -56,7 +58,8 @@ class TrunkBackend:
         self.slots = slots
         self.capacity = capacity
         self._embeddings = embeddings
-        self._width = embeddings.shape[1]
+        # Earlier ones that are still in use: a page holds the snapshot that it began with.
+        self._earlier: tuple[ref[FusedTable], ...] = ()
         cache = signature.inputs[-1].shape
         layers = (len(signature.inputs) - 3) // 2
         shape = KVShape(layers, int(cache[1]), int(cache[3]), capacity + SPARE_TOKENS)
@@ -66,8 +69,14 @@ class TrunkBackend:
         self._total: IntArray = np.zeros((), np.int32)
         self._bindings = [self._bind(session, slot) for slot in range(slots)]
 
-    def use(self, embeddings: FloatArray) -> None:
-        """Take a table that extends the one before; may be called beside a running pass."""
+    def use(self, embeddings: FusedTable) -> None:
+        """Take a newer table, of the same rows where both know a token.
+
+        May be called beside a running pass. What this one does not know is looked up in earlier
+        ones, as long as somebody holds them.
+        """
+        earlier = (ref(self._embeddings), *self._earlier)
+        self._earlier = tuple(each for each in earlier if each() is not None)
         self._embeddings = embeddings
 
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
@@ -87,6 +96,14 @@ class TrunkBackend:
             binding.output(present, cache)
         return binding
 
+    def _table_of(self, tokens: IntArray) -> FusedTable:
+        """A page's tokens are of one vocabulary, so whoever knows the highest knows them all."""
+        highest = int(tokens.max())
+        for table in (self._embeddings, *(each() for each in self._earlier)):
+            if table is not None and table.knows(highest):
+                return table
+        raise RuntimeError(f"token {highest} is in no table in use. This is a bug.")
+
     def _run(self, chunk: Chunk) -> FloatArray:
         tokens = chunk.tokens
         if not 0 <= chunk.start < chunk.end <= self.capacity:
@@ -97,7 +114,7 @@ class TrunkBackend:
         count = len(tokens)
         if count < LEAST_TOKENS:
             tokens = np.repeat(tokens, LEAST_TOKENS)
-        embedded = self._embeddings[tokens][None]  # (1, n, width)
+        embedded = self._table_of(tokens).at(tokens)[None]  # (1, n, width)
         hidden = np.empty(embedded.shape, np.float32)
         total = chunk.start + len(tokens)
         self._seqlens[0] = total - 1

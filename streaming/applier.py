@@ -1,6 +1,8 @@
 """Applies what was read off the log: to the context store, to the counts, to whoever forgets."""
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final
 
 from genpage.event import Event
 from genpage.profile import Profile
@@ -12,6 +14,8 @@ from streaming.trending import LiveTrends
 # Forgets a member in every store, cache and memory of this server, as of a time (Unix seconds).
 Forget = Callable[[str, float | None], Awaitable[None]]
 Tell = Callable[[Erasure], Awaitable[None]]
+# Members who are forgotten at once: partitions do so beside each other, too.
+_TOGETHER: Final = 8
 
 
 class Applier:
@@ -36,11 +40,6 @@ class Applier:
         Those of the run's first ``counted`` messages are in the counts already: a store that lost
         what it had takes them anew, the counts do not.
         """
-        if isinstance(step.what, Erasure):
-            await self._forget(step.what.user_id, step.what.at)
-            if self._tell is not None and not step.what.told:
-                await self._tell(step.what)
-            return
         events = tuple(each for each in step.what if isinstance(each, Event))
         if events:
             changed = await self._store.apply(events)
@@ -48,6 +47,26 @@ class Applier:
                 pairs = zip(step.what, step.indices, strict=True)
                 old = {id(each) for each, index in pairs if index < counted}
                 self._trends.add([event for event in changed if id(event) not in old])
-        for each in step.what:
-            if isinstance(each, Profile):
-                await self._store.put_profile(each)
+        profiles = [each for each in step.what if isinstance(each, Profile)]
+        if profiles:
+            await self._store.put_profile(*profiles)
+        await self._erase([each for each in step.what if isinstance(each, Erasure)])
+
+    async def _erase(self, erasures: Sequence[Erasure]) -> None:
+        """Some members at a time, each one's in order; all have ended when an error is raised."""
+        members: dict[str, list[Erasure]] = {}
+        for erasure in erasures:
+            members.setdefault(erasure.user_id, []).append(erasure)
+        every = list(members.values())
+        for first in range(0, len(every), _TOGETHER):
+            some = every[first : first + _TOGETHER]
+            ended = await asyncio.gather(*map(self._erase_one, some), return_exceptions=True)
+            for failure in ended:
+                if failure is not None:
+                    raise failure
+
+    async def _erase_one(self, erasures: Sequence[Erasure]) -> None:
+        for erasure in erasures:
+            await self._forget(erasure.user_id, erasure.at)
+            if self._tell is not None and not erasure.told:
+                await self._tell(erasure)

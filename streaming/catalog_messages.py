@@ -13,15 +13,14 @@ from genpage.catalog_changes import Change, Withdrawal
 from genpage.documents import Document, dump, parse
 from genpage.entity import Entity
 from genpage.errors import InputError, PoisonError
-from genpage.row import Row
+from genpage.row import Row, Where
 from streaming.cloud_event import headers
-from streaming.messages import Message, document_of
+from streaming.messages import MOST_MATURITY, PLACE_LIMIT, Message, document_of
 from streaming.topics import CATALOG
 
 UPSERTED: Final = "genpage.catalog.upserted"
 WITHDRAWN: Final = "genpage.catalog.withdrawn"
 ID_LIMIT: Final = 256
-MOST_MATURITY: Final = 120
 MOST_YEAR: Final = 9_999
 # Of a title's own vector, each number; its length counts for nothing, and float32 squares this.
 MOST_IN_VECTOR: Final = 1e9
@@ -44,9 +43,11 @@ def read_change(message: Message) -> Change:
         _bounded("year", read.year or 0, -MOST_YEAR, MOST_YEAR)
         for number in read.vector or ():
             _bounded("vector", number, -MOST_IN_VECTOR, MOST_IN_VECTOR)
-    elif read.where is not None:
-        _bounded("where.year_from", read.where.year_from or 0, -MOST_YEAR, MOST_YEAR)
-        _bounded("where.year_to", read.where.year_to or 0, -MOST_YEAR, MOST_YEAR)
+    else:
+        where = read.where or Where()
+        _bounded("where.year_from", where.year_from or 0, -MOST_YEAR, MOST_YEAR)
+        _bounded("where.year_to", where.year_to or 0, -MOST_YEAR, MOST_YEAR)
+        _bounded("pinned_position", read.pinned_position or 0, 0, PLACE_LIMIT)
     return read
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import orjson
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from genpage.documents import Document
@@ -66,23 +66,26 @@ class Board:
         held = await self._everything(CHECKPOINTS.name)
         return [document for key, document in held if key == self.model]
 
-    async def statuses(self) -> list[Document]:
-        """What the replicas said, oldest first."""
-        held = await self._everything(STATUS.name)
+    async def statuses(self, since: float = 0.0) -> list[Document]:
+        """What the replicas said since a moment (Unix seconds), oldest first.
+
+        ``said_at`` is added to each: when that was, by the replica's clock.
+        """
+        held = await self._everything(STATUS.name, since)
         return [document for _, document in held if document.get("model") in {None, self.model}]
 
-    async def _everything(self, topic: str) -> list[tuple[str, Document]]:
-        """All that a topic holds; what is no JSON object is passed over."""
+    async def _everything(self, topic: str, since: float = 0.0) -> list[tuple[str, Document]]:
+        """All that a topic holds since then; what is no JSON object is passed over."""
         found: list[tuple[str, Document]] = []
         try:
             async with asyncio.timeout(self.patience_s):
                 await create_missing(self.broker)
-                found.extend(await self._read(topic))
+                found.extend(await self._read(topic, since))
         except (KafkaError, OSError) as error:
             raise self._away(error) from error
         return found
 
-    async def _read(self, topic: str) -> list[tuple[str, Document]]:
+    async def _read(self, topic: str, since: float) -> list[tuple[str, Document]]:
         found: list[tuple[str, Document]] = []
         async with AIOKafkaConsumer(
             **self.broker.options(request_s=PATIENCE_S),
@@ -93,10 +96,12 @@ class Board:
             numbers = client.partitions_for_topic(topic) or await _partitions(client, topic)
             places = [TopicPartition(topic, number) for number in sorted(numbers)]
             client.assign(places)
+            if since:
+                await _seek(client, places, since)
             for place, end in (await client.end_offsets(places)).items():
                 while await client.position(place) < end:
                     for record in (await client.getmany(place, timeout_ms=200)).get(place, ()):
-                        _take(record.key, record.value, found)
+                        _take(record, topic, found)
         return found
 
     def _away(self, error: Exception) -> UnavailableError:
@@ -117,8 +122,21 @@ def _moment(announced: Document) -> float:
     return float(moment) if isinstance(moment, int | float) else 0.0
 
 
-def _take(key: bytes | None, value: bytes | None, found: list[tuple[str, Document]]) -> None:
+async def _seek(client: AIOKafkaConsumer, places: list[TopicPartition], since: float) -> None:
+    """Go to what was written since then, or to the end."""
+    at = await client.offsets_for_times(dict.fromkeys(places, int(since * 1000)))
+    ends = await client.end_offsets(places)
+    for place in places:
+        found = at.get(place)
+        client.seek(place, ends[place] if found is None else found.offset)
+
+
+def _take(
+    record: "ConsumerRecord[bytes, bytes]", topic: str, found: list[tuple[str, Document]]
+) -> None:
     with suppress(orjson.JSONDecodeError):
-        document = orjson.loads(value or b"null")
+        document = orjson.loads(record.value or b"null")
         if isinstance(document, dict):
-            found.append(((key or b"").decode(errors="replace"), document))
+            if topic == STATUS.name:
+                document["said_at"] = record.timestamp / 1000
+            found.append(((record.key or b"").decode(errors="replace"), document))

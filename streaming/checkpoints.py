@@ -6,7 +6,7 @@ This room knows messages, not what stands in them: the rollout parses its own do
 import time
 import uuid
 from collections.abc import Callable
-from typing import Final, TypeVar
+from typing import Final, Literal, TypeVar
 
 import orjson
 from structlog.typing import FilteringBoundLogger
@@ -75,6 +75,13 @@ class StatusReports(Outbox):
     ) -> None:
         super().__init__("statuses", sender, log, most_bytes=most_bytes, full="drop old")
         self._replica = replica
+
+    @property
+    def state(self) -> Literal["ok", "stale", "ended"]:
+        """``stale`` while the log does not take what is said, ``ended`` for a bug of ours."""
+        if not self.alive:
+            return "ended"
+        return "stale" if self._failed else "ok"
 
     def put(self, document: Document) -> None:
         """Say something; returns at once."""

@@ -8,14 +8,16 @@ from structlog.typing import FilteringBoundLogger
 
 from streaming.applier import Applier, Forget
 from streaming.broker import Broker
-from streaming.consumer import Consumer, Epoch, State
+from streaming.consumer import Consumer
 from streaming.follower import Follower, Noun
 from streaming.kafka_sink import KafkaSink
 from streaming.messages import Erasure, Message, read_told
 from streaming.pages_out import PagesOut
 from streaming.ports import ContextStore
 from streaming.producer import Producer
+from streaming.sessions import State
 from streaming.side_producer import SideProducer
+from streaming.stock_taking import Epoch
 from streaming.topics import PROFILES, Topic
 from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends

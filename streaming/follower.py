@@ -19,18 +19,16 @@ from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import PoisonError, UnavailableError
 from streaming.broker import Broker
-from streaming.consumer import AGAIN_S, CLOSE_S, POLL_MS, TRIES, State
 from streaming.dead_letters import DeadLetters, Tally
-from streaming.ending import ended
 from streaming.leaving import leave
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.producer import Producer
 from streaming.record import Record, message_of
-from streaming.supervision import insist, supervise
+from streaming.sessions import CLOSE_S, MOST_RECORDS, POLL_MS, Sessions, State
+from streaming.supervision import insist
 from streaming.topics import Topic
 
-MOST_RECORDS: Final = 1_000
 # At the end, for a session that is cancelled: its client may take `CLOSE_S`, and is then cut off.
 LAST_S: Final = CLOSE_S + 3.0
 Noun = TypeVar("Noun")
@@ -66,43 +64,31 @@ class Follower(Generic[Noun]):
         self._apply = apply
         self._log = log.bind(topic=topic.name)
         self._client: AIOKafkaConsumer | None = None
-        self._joined = False
         self._blocked = False
         # Where to go on, and where the topic ended when it was first reached.
         self._positions: dict[TopicPartition, int] = {}
         self._first_ends: dict[TopicPartition, int] | None = None
-        self._closing = asyncio.Event()
-        self._supervisor: asyncio.Task[None] | None = None
+        self._sessions = Sessions(
+            self._session, producer, self._log, name=f"follow {topic.name}", last_s=LAST_S
+        )
 
     async def __aenter__(self) -> Self:
-        following = supervise(
-            self._session, self._producer, self._closing, self._log, tries=TRIES, again_s=AGAIN_S
-        )
-        self._supervisor = asyncio.create_task(following, name=f"follow {self.topic.name}")
+        await self._sessions.__aenter__()
         return self
 
     async def __aexit__(self, *failure: object) -> None:
         """End, within seconds in any case; what is being applied may be cut short."""
-        assert self._supervisor is not None
-        self._closing.set()
-        if self._joined and self._producer.up:
-            await asyncio.wait([self._supervisor], timeout=CLOSE_S)
-        self._supervisor.cancel()
-        await ended([self._supervisor], LAST_S, self._log)
+        await self._sessions.__aexit__(*failure)
 
     @property
     def alive(self) -> bool:
         """Whether it reads, or will again once the broker is back."""
-        return self._supervisor is not None and not self._supervisor.done()
+        return self._sessions.alive
 
     @property
     def state(self) -> State:
         """How it is, for people and probes."""
-        if not self.alive:
-            return "ended"
-        if not self._producer.up:
-            return "away"
-        return "ok" if self._joined else "joining"
+        return self._sessions.state
 
     @property
     def lag(self) -> int:
@@ -127,14 +113,14 @@ class Follower(Generic[Noun]):
             await create_missing(self._broker, (self.topic, self.topic.dead_letters))
             await client.start()
             await self._take_up(client)
-            self._joined = True
-            while not self._closing.is_set():
+            self._sessions.joined = True
+            while not self._sessions.closing:
                 await self._note(client)
                 found = await client.getmany(timeout_ms=POLL_MS, max_records=MOST_RECORDS)
                 for place, records in found.items():
                     await self._finish(place, records)
         finally:
-            self._joined, self._client = False, None
+            self._sessions.joined, self._client = False, None
             await leave(client, CLOSE_S if self._producer.up else 0.0)
 
     async def _take_up(self, client: AIOKafkaConsumer) -> None:

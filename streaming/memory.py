@@ -94,15 +94,16 @@ class MemoryContextStore:
                     self._prompts.keep_up(held, context, event, vocabularies)
         return changed
 
-    async def put_profile(self, profile: Profile) -> None:
-        """Fold a profile in."""
-        if profile.ts <= self._erased.get(profile.user_id, -math.inf):
-            return
-        held = await self.get(profile.user_id) or self._newcomer(profile.user_id)
-        context = apply_profile(held, profile)
-        self._hold(context)
-        if self._prompts is not None and context is not held:
-            self._prompts.rename(held, context)
+    async def put_profile(self, *profiles: Profile) -> None:
+        """Fold profiles in, in the order given."""
+        for profile in profiles:
+            if profile.ts <= self._erased.get(profile.user_id, -math.inf):
+                continue
+            held = await self.get(profile.user_id) or self._newcomer(profile.user_id)
+            context = apply_profile(held, profile)
+            self._hold(context)
+            if self._prompts is not None and context is not held:
+                self._prompts.rename(held, context)
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member; whether there was anything to forget."""

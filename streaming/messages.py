@@ -36,6 +36,7 @@ VALUE_LIMIT: Final = 256 * 1024
 ID_LIMIT: Final = 128
 PLACE_LIMIT: Final = 10_000
 LONGEST_S: Final = 30 * 86_400.0
+MOST_MATURITY: Final = 120
 # The year 10000, beyond which there is no date.
 _LAST_TS: Final = 253_402_300_800.0
 AHEAD_S: Final = 300.0
@@ -136,6 +137,8 @@ def read_profile(message: Message) -> Profile | Erasure:
     profile = _noun(Profile, document_of(message), message)
     for name in ("language", "country"):
         _name(name, getattr(profile, name))
+    if not 0 <= profile.maturity <= MOST_MATURITY:
+        raise _poison("invalid", f"maturity: must be 0 to {MOST_MATURITY} years")
     return profile
 
 

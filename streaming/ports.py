@@ -30,8 +30,11 @@ class ContextStore(Protocol):
         """
         ...
 
-    async def put_profile(self, profile: Profile) -> None:
-        """Fold a profile in with `genpage.context.apply_profile`."""
+    async def put_profile(self, *profiles: Profile) -> None:
+        """Fold profiles in with `genpage.context.apply_profile`, in the order given.
+
+        On an error any may have been applied: put them all again.
+        """
         ...
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:

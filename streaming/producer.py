@@ -6,27 +6,30 @@ new one is made once the broker answers. A probe on a connection of its own tell
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, Self
+from functools import partial
+from typing import TYPE_CHECKING, Final, Self
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import KafkaConnectionError, KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaConnectionError, KafkaError
 from aiokafka.protocol.metadata import MetadataRequest
 from structlog.typing import FilteringBoundLogger
 
-from genpage.errors import InputError, UnavailableError
+from genpage.errors import UnavailableError
 from streaming.broker import Broker
 from streaming.cloud_event import Headers
 from streaming.ending import ended
 from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
-from streaming.topics import DEAD_LETTER_BYTES
+from streaming.sending import idempotent, send
 from streaming.tracing import OFF, Tracing
 from streaming.transactions import Transactions
+
+if TYPE_CHECKING:
+    from aiokafka import AIOKafkaProducer
 
 # The longest that a caller waits for the acknowledgement.
 SEND_S: Final = 2.0
@@ -37,8 +40,6 @@ CONNECT_S: Final = 5.0
 AGAIN_S: Final = 0.5
 LAST_S: Final = 2.0
 _AWAY: Final = "The event log is away and nothing was taken; send it again."
-# Above it there is no batch, only the one message.
-_REQUEST_BYTES: Final = DEAD_LETTER_BYTES - 1024
 
 
 class Producer:
@@ -89,12 +90,7 @@ class Producer:
 
         `UnavailableError` where that is not known: they see all of them then, or none.
         """
-        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
-            if self._producer is None:
-                raise UnavailableError(_AWAY)
-            origin = self.tracing.headers()
-            traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
-            await self._bounded(self._transactions.send(traced), within_s)
+        await self._bounded(self._transactions.send, messages, within_s)
 
     async def send(self, messages: Sequence[Message], *, within_s: float = SEND_S) -> None:
         """Return once every replica that must have the messages has them.
@@ -103,53 +99,37 @@ class Producer:
         caller sends all again, which event ids make harmless. `InputError` for a message that the
         broker will never take, for its size.
         """
-        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
-            await self._send(messages, within_s)
-
-    async def _send(self, messages: Sequence[Message], within_s: float) -> None:
         producer = self._producer
-        if producer is None:
-            raise UnavailableError(_AWAY)
-        origin = self.tracing.headers()
-        limit = asyncio.timeout(within_s)
-        self._sending.add(limit)
         try:
-            async with limit:
-                sent = [
-                    await producer.send(
-                        m.topic,
-                        m.value,
-                        m.key,
-                        headers=_from(m, origin),
-                        timestamp_ms=None if m.ts is None else round(m.ts * 1000),
-                    )
-                    for m in messages
-                ]
-                await asyncio.gather(*sent)
-        except MessageSizeTooLargeError as error:
-            raise InputError(f"the event log refuses a message for its size: {error}") from error
-        except (KafkaError, TimeoutError) as error:
-            if self._producer is producer:
+            await self._bounded(partial(send, producer), messages, within_s)
+        except UnavailableError:
+            if producer is not None and self._producer is producer:
                 self._doubted.set()
-            raise UnavailableError(
-                "The event log did not acknowledge; send it again with the same event_id."
-            ) from error
-        finally:
-            self._sending.discard(limit)
+            raise
 
-    async def _bounded(self, sending: Awaitable[None], within_s: float) -> None:
-        """As long as may be, and no longer than the broker answers."""
-        limit = asyncio.timeout(within_s)
-        self._sending.add(limit)
-        try:
-            async with limit:
-                await sending
-        except TimeoutError as error:
-            raise UnavailableError(
-                "The event log did not acknowledge; send it again with the same event_id."
-            ) from error
-        finally:
-            self._sending.discard(limit)
+    async def _bounded(
+        self,
+        sending: Callable[[Sequence[Message]], Awaitable[None]],
+        messages: Sequence[Message],
+        within_s: float,
+    ) -> None:
+        """Send, traced, for as long as may be, and no longer than the broker answers."""
+        with self.tracing.sending(messages[0].topic if messages else "", len(messages)):
+            if self._producer is None:
+                raise UnavailableError(_AWAY)
+            origin = self.tracing.headers()
+            traced = [replace(m, headers=tuple(_from(m, origin))) for m in messages]
+            limit = asyncio.timeout(within_s)
+            self._sending.add(limit)
+            try:
+                async with limit:
+                    await sending(traced)
+            except (KafkaError, TimeoutError) as error:
+                raise UnavailableError(
+                    "The event log did not acknowledge; send it again with the same event_id."
+                ) from error
+            finally:
+                self._sending.discard(limit)
 
     async def _keep(self) -> None:
         said = ""
@@ -173,12 +153,7 @@ class Producer:
             else:
                 if made:
                     self._log.info("topics made", topics=made)
-        producer = AIOKafkaProducer(
-            **self._broker.options(request_s=SEND_S),
-            enable_idempotence=True,
-            acks="all",
-            max_request_size=_REQUEST_BYTES,
-        )
+        producer = idempotent(self._broker, SEND_S)
         transacting: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CONNECT_S):

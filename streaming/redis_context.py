@@ -7,6 +7,9 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import chain
+from typing import Any, TypeVar
 
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import UnavailableError
@@ -44,6 +47,11 @@ if redis.call('EXISTS', KEYS[1], KEYS[2]) == 0 then
 end
 """
 _DROP = "if redis.call('GET', KEYS[1]) == ARGV[1] then return redis.call('DEL', KEYS[1]) end"
+
+
+T = TypeVar("T")
+# Keys and arguments of a script.
+Call = tuple[list[str], list[Value]]
 
 
 class RedisContextStore:
@@ -117,24 +125,17 @@ class RedisContextStore:
             members.setdefault(event.user_id, []).append(number)
         if not members:
             return []
-        answers: list[Sequence[int]] = []
         vocabularies = self._vocabularies()
-        if self._client.cluster:
-            calls = [
-                self._call(vocabularies, {user_id: [events[n] for n in numbers]})
-                for user_id, numbers in members.items()
-            ]
-            for first in range(0, len(calls), _TOGETHER):
-                several = [self._one(*call) for call in calls[first : first + _TOGETHER]]
-                answers += await asyncio.gather(*several)
-        else:
-            every = {user_id: [events[n] for n in numbers] for user_id, numbers in members.items()}
-            call = self._call(vocabularies, every)
-            answers = await self._client.call(
-                lambda redis: self._apply.run(redis, *call), judged=True
+        calls = [
+            self._call(
+                vocabularies, {user_id: [events[n] for n in numbers] for user_id, numbers in some}
             )
-        if answers is None:
+            for some in self._apart(list(members.items()))
+        ]
+        told = await self._run(self._apply, calls)
+        if None in told:
             raise UnavailableError("The store lost what it had and is filled again; try again.")
+        answers = [each for some in told for each in some]
         changed = sorted(
             numbers[place]
             for numbers, places in zip(members.values(), answers, strict=True)
@@ -160,21 +161,14 @@ class RedisContextStore:
         await self._client.call(lambda redis: redis.set(redis_keys.LOADED, b"1"))
         return True
 
-    async def put_profile(self, profile: Profile) -> None:
-        """Fold a profile in."""
+    async def put_profile(self, *profiles: Profile) -> None:
+        """Fold profiles in, in the order given: one call, or in a cluster one for each member."""
         self._filled()
-        user_id = profile.user_id
-        arguments: list[Value] = [
-            context_value.user_text(user_id),
-            self._ttl(),
-            context_value.profile_text(profile),
-            context_value.time_text(profile.ts),
-            redis_keys.prompt(user_id, ""),
-        ]
-        keys = [*self._keys(user_id), redis_keys.prompts(user_id)]
-        await self._client.call(
-            lambda redis: self._profile.run(redis, keys, arguments), judged=True
-        )
+        members: dict[str, list[Profile]] = {}
+        for profile in profiles:
+            members.setdefault(profile.user_id, []).append(profile)
+        calls = [self._profile_call(some) for some in self._apart(list(members.values()))]
+        await self._run(self._profile, calls)
 
     async def erase(self, user_id: str, at: float | None = None) -> bool:
         """Forget a member, the encoded prompts included; whether there was anything to forget."""
@@ -205,17 +199,44 @@ class RedisContextStore:
         if self.filling:
             raise UnavailableError("The store is being filled from the data folder; try again.")
 
-    async def _one(self, keys: Sequence[str], arguments: Sequence[Value]) -> Sequence[int]:
-        answers: list[Sequence[int]] = await self._client.call(
-            lambda redis: self._apply.run(redis, keys, arguments), judged=True
-        )
-        return answers[0]
+    def _apart(self, members: Sequence[T]) -> list[Sequence[T]]:
+        """Who goes together in a call: a cluster takes one member at a time, none takes nobody."""
+        if self._client.cluster:
+            return [[member] for member in members]
+        return [members] if members else []
+
+    async def _run(self, script: Script, calls: Sequence[Call]) -> list[Any]:
+        """What each of the calls returns."""
+        answers: list[Any] = []
+        for first in range(0, len(calls), _TOGETHER):
+            several = [
+                self._client.call(partial(script.run, keys=keys, args=arguments), judged=True)
+                for keys, arguments in calls[first : first + _TOGETHER]
+            ]
+            answers += await asyncio.gather(*several)
+        return answers
+
+    def _profile_call(self, members: Sequence[Sequence[Profile]]) -> Call:
+        """Keys and arguments of ``lua/profile.lua``."""
+        keys: list[str] = []
+        arguments: list[Value] = []
+        for profile in chain.from_iterable(members):
+            user_id = profile.user_id
+            keys += [*self._keys(user_id), redis_keys.prompts(user_id)]
+            arguments += [
+                context_value.user_text(user_id),
+                self._ttl(),
+                context_value.profile_text(profile),
+                context_value.time_text(profile.ts),
+                redis_keys.prompt(user_id, ""),
+            ]
+        return keys, arguments
 
     def _call(
         self,
         vocabularies: Mapping[str, Mapping[str, int]],
         members: Mapping[str, Sequence[Event]],
-    ) -> tuple[list[str], list[Value]]:
+    ) -> Call:
         """Keys and arguments of ``lua/apply.lua``."""
         # A cluster has the epoch on one of its servers, out of reach of most members' scripts.
         epoch = "" if self._client.cluster else self.epoch

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, Final, Protocol, cast
 
 from redis.asyncio import RedisCluster
@@ -33,7 +34,14 @@ LOOK_S = 0.25
 # Of a server's run id, of which many stand beside a committed offset. Characters.
 _TOLD: Final = 12
 # Names what is held anew, unless somebody else has: the same replica of ours may be twice as slow.
+# Nor by a server that is none of those asked: amid a failover a connection of before may still
+# reach the old master, and by its id the new one's content would get a name that does not last.
 _NAME = """
+local told = redis.pcall('INFO', 'server')
+local mine = type(told) == 'string' and string.match(told, 'run_id:(%x+)')
+if mine and ARGV[3] ~= '' and not string.find(ARGV[3], string.sub(mine, 1, 12), 1, true) then
+  return nil
+end
 local held = redis.pcall('GET', KEYS[1])
 if type(held) ~= 'string' then held = '' end
 if held ~= ARGV[1] then return held end
@@ -83,8 +91,11 @@ class RedisEpoch:
 
     async def begin(self) -> str:
         """The epoch that is fed from now on: what is applied for another one is refused."""
-        self._contexts.epoch = await self._current()
-        return self._contexts.epoch
+        epoch = self._contexts.epoch = await self._current()
+        if self._seen is None:
+            # What is lost before the first look is fed again as well.
+            self._seen = epoch
+        return epoch
 
     async def watch(self) -> None:
         """Look again and again; while Redis is away there is nothing to see."""
@@ -133,10 +144,12 @@ class RedisEpoch:
             servers = await self._servers()
             if held.partition(".")[2] == servers and held:
                 return held
-            names = [held, f"{uuid.uuid4().hex}.{servers}"]
-            await self._client.call(
-                lambda redis: self._name.run(redis, [redis_keys.EPOCH], names)  # noqa: B023 - awaited
+            names = [held, f"{uuid.uuid4().hex}.{servers}", servers]
+            named = await self._client.call(
+                partial(self._name.run, keys=[redis_keys.EPOCH], args=names)
             )
+            if named is None:
+                raise UnavailableError("Redis fails over; try again.")
 
     async def _servers(self) -> str:
         """Which server processes hold the data; "" where we may not ask."""

@@ -2,6 +2,10 @@
 
 The hash tag ``{u:<user id>}`` keeps them on one slot of a cluster, so that a script may touch them
 together. A user id with a brace in it ends the tag early, for all of its keys alike.
+
+Scripts declare all keys that a caller can name. Those of a member's prompts (`prompt`) they find by
+the list of vocabularies (`prompts`), since another release may have put them there: to name them, a
+caller would have to read the list before each call, and could still be late.
 """
 
 # Set once a store is in use: its absence tells an emptied one.

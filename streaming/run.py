@@ -1,7 +1,8 @@
 """A run: consecutive messages of one partition, read as the fewest steps that apply them. Pure.
 
 The order of one member's messages is that of the partition, so a run keeps it: events are gathered
-until an erasure stands between them. An erasure reaches all that lies before it (`Ahead`).
+until an erasure stands between them, and erasures likewise. An erasure reaches all that lies before
+it (`Ahead`).
 """
 
 import time
@@ -15,6 +16,8 @@ from streaming.ahead import Ahead
 from streaming.messages import Clock, Erasure, Message, read_event, read_profile
 from streaming.topics import EVENTS
 
+Thing = Event | Profile | Erasure
+
 
 @dataclass(frozen=True, slots=True)
 class Step:
@@ -23,12 +26,12 @@ class Step:
     ``indices`` are the messages' places in the run, one for each thing.
     """
 
-    what: tuple[Event | Profile, ...] | Erasure
+    what: tuple[Thing, ...]
     indices: tuple[int, ...]
 
     def halves(self) -> "tuple[Step, Step] | None":
         """The same in two steps; None for what is one thing."""
-        if isinstance(self.what, Erasure) or len(self.what) == 1:
+        if len(self.what) == 1:
             return None
         half = len(self.what) // 2
         first = Step(self.what[:half], self.indices[:half])
@@ -69,7 +72,7 @@ def read_run(
     ahead: dict[str, float] = {}
     steps: list[Step] = []
     poison: list[Poisoned] = []
-    gathered: list[Event | Profile] = []
+    gathered: list[Thing] = []
     indices: list[int] = []
     on_events = topic == EVENTS.name
 
@@ -87,17 +90,21 @@ def read_run(
         except Exception as error:  # noqa: BLE001 - whatever a message does to us, the next comes
             poison.append(Poisoned(index, PoisonError("unreadable", repr(error))))
         else:
-            if isinstance(read, Erasure):
+            if gathered and type(gathered[-1]) is not type(read):
                 gather()
-                if read.at is not None:
-                    at = max(read.at, ahead.pop(read.user_id, read.at))
-                    at = at if before is None else before.get(read.user_id, at)
-                    read = replace(read, at=at)
-                steps.append(Step(read, (index,)))
-            else:
-                if message.ts is not None and read.ts > message.ts:
-                    ahead[read.user_id] = max(read.ts, ahead.get(read.user_id, read.ts))
-                gathered.append(read)
-                indices.append(index)
+            if isinstance(read, Erasure):
+                read = _reaching(read, ahead, before)
+            elif message.ts is not None and read.ts > message.ts:
+                ahead[read.user_id] = max(read.ts, ahead.get(read.user_id, read.ts))
+            gathered.append(read)
+            indices.append(index)
     gather()
     return Run(tuple(steps), tuple(poison), ahead)
+
+
+def _reaching(erasure: Erasure, ahead: dict[str, float], before: Ahead | None) -> Erasure:
+    """As of the newest that lies before it: of the run, which is dealt with so, and of others."""
+    if erasure.at is None:
+        return erasure
+    at = max(erasure.at, ahead.pop(erasure.user_id, erasure.at))
+    return replace(erasure, at=at if before is None else before.get(erasure.user_id, at))

@@ -11,14 +11,14 @@ from contextlib import suppress
 from typing import Final, Protocol
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError
+from aiokafka.errors import KafkaError
 
 from genpage.errors import InputError, UnavailableError
 from streaming.broker import Broker
 from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.producer import SEND_S, Producer
-from streaming.topics import DEAD_LETTER_BYTES
+from streaming.sending import idempotent, send
 
 _END_S: Final = 1.0
 
@@ -74,13 +74,9 @@ class SideProducer:
         try:
             async with asyncio.timeout(SEND_S):
                 producer = await self._connected()
-                sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=list(m.headers))
-                    for m in messages
-                ]
-                await asyncio.gather(*sent)
-        except MessageSizeTooLargeError as error:
-            raise InputError(f"the event log refuses a message for its size: {error}") from error
+                await send(producer, messages)
+        except InputError:
+            raise  # the message's fault alone
         except (KafkaError, OSError, TimeoutError) as error:
             await self.close()
             raise UnavailableError(
@@ -100,12 +96,7 @@ class SideProducer:
 
     async def _connected(self) -> AIOKafkaProducer:
         if self._producer is None:
-            producer = AIOKafkaProducer(
-                **self._broker.options(request_s=SEND_S),
-                enable_idempotence=True,
-                acks="all",
-                max_request_size=DEAD_LETTER_BYTES - 1024,
-            )
+            producer = idempotent(self._broker, SEND_S)
             # At once, so that one whose start is cut off is given up as well.
             self._producer = producer
             await producer.start()

@@ -21,6 +21,7 @@ from genpage.errors import UnavailableError
 from streaming.broker import Broker
 from streaming.giving_up import give_up
 from streaming.messages import Message
+from streaming.sending import hand_over
 
 OPEN_S: Final = 5.0
 # The longest that a transaction takes, the connection to its coordinator included.
@@ -109,12 +110,7 @@ class Transactions:
         try:
             async with asyncio.timeout(ENDED_S):
                 await producer.begin_transaction()
-                sent = [
-                    await producer.send(m.topic, m.value, m.key, headers=list(m.headers))
-                    for each in lists
-                    for m in each.messages
-                ]
-                await asyncio.gather(*sent)
+                await hand_over(producer, [each for one in lists for each in one.messages])
                 await producer.commit_transaction()
         except BaseException:
             self._refuse(lists)

@@ -1,5 +1,6 @@
 """Settings of the whole suite, and the real services that many tests share."""
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,6 +11,15 @@ from deploy.services import KafkaBroker, RedisServer
 # The machines are noisy: a deadline would fail a property for a neighbour's load.
 settings.register_profile("steady", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_jvms() -> Iterator[None]:
+    """Have brokers compile in one step: they run for moments, and start with a third less work."""
+    with pytest.MonkeyPatch.context() as patch:
+        given = os.environ.get("JDK_JAVA_OPTIONS", "")
+        patch.setenv("JDK_JAVA_OPTIONS", f"-XX:TieredStopAtLevel=1 -XX:+UseSerialGC {given}")
+        yield
 
 
 @pytest.fixture(scope="session")

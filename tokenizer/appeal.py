@@ -55,6 +55,10 @@ class PageAppeal:
         """The same for another page of the request: nothing remembered."""
         return PageAppeal.of(self.entities, self.promise_weights)
 
+    def fork(self) -> "PageAppeal":
+        """A copy for a copy of the grammar: each goes on without the other's noticing."""
+        return PageAppeal(self.entities, self.promise_weights, self.promises.fork())
+
     def rows(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k,) what is added to the scores of rows (k,) that may open next."""
         promised = self.promises.of(grammar, rows)  # (k, P)

@@ -151,8 +151,13 @@ class PromptEncoder:
 
     @property
     def digest(self) -> str:
-        """Names what kept histories are told in: the digest of the bundle's vocabulary."""
-        return (self.base or self.vocabulary).digest
+        """Names what kept histories are told in."""
+        return self.told_in.digest
+
+    @property
+    def told_in(self) -> Vocabulary:
+        """The bundle's vocabulary, in which histories are kept."""
+        return self.base or self.vocabulary
 
     def over(self, vocabulary: Vocabulary) -> "PromptEncoder":
         """The same over a vocabulary that grew out of this one; what was kept stays good."""

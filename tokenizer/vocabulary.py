@@ -2,12 +2,13 @@
 
 Items are only ever appended, so that a token means the same thing in every descendant of a
 vocabulary and a grown model keeps its embeddings. ``digest`` names the content, ``lineage`` the
-digests that it grew from, oldest first.
+digests that it grew from, oldest first. A server's own, which grows as titles come and go, begins
+`anew` now and then: with the bundle's items, and with tokens that none of its items ever had.
 """
 
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -38,16 +39,25 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Symbols 0..511, items from 512 on. Immutable: `grown` gives a larger one."""
+    """Symbols 0..511, items from 512 on. Immutable: `grown` gives a larger one.
+
+    Tokens from ``settled`` on stand ``gap`` higher: those between were other items', before.
+    """
 
     items: tuple[Item, ...] = ()
     lineage: tuple[str, ...] = ()
+    settled: int = 0
+    gap: int = 0
     digest: str = field(init=False)
     _entities: Mapping[str, int] = field(init=False, repr=False, compare=False)
     _rows: Mapping[str, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        tokens = {(item.noun, item.id): ITEM_START + n for n, item in enumerate(self.items)}
+        settled, gap = self.settled, self.gap
+        tokens = {
+            (item.noun, item.id): token if token < settled else token + gap
+            for token, item in enumerate(self.items, ITEM_START)
+        }
         if len(tokens) != len(self.items):
             raise InputError("an item stands twice in the vocabulary; ids are unique")
         entities = {id_: token for (noun, id_), token in tokens.items() if noun == "entity"}
@@ -56,12 +66,12 @@ class Vocabulary:
         object.__setattr__(self, "_entities", MappingProxyType(entities))
         object.__setattr__(self, "_rows", MappingProxyType(rows))
         names = [symbol.name for symbol in SYMBOLS]
-        object.__setattr__(self, "digest", _digest(names, _item_lists(self.items)))
+        object.__setattr__(self, "digest", _digest(names, _item_lists(self.items), gap))
 
     @property
     def size(self) -> int:
-        """Tokens in all, the reserve of the symbol block included."""
-        return ITEM_START + len(self.items)
+        """One more than the highest token."""
+        return ITEM_START + len(self.items) + self.gap
 
     @property
     def entity_tokens(self) -> Mapping[str, int]:
@@ -88,21 +98,23 @@ class Vocabulary:
 
     def item(self, token: int) -> Item | None:
         """The row or entity that a token stands for, None for a symbol."""
-        if not 0 <= token < self.size:
+        lapsed = self.settled <= token < self.settled + self.gap
+        if lapsed or not 0 <= token < self.size:
             raise InputError(f"token {token} is outside the vocabulary of {self.size}")
-        return self.items[token - ITEM_START] if token >= ITEM_START else None
+        if token < ITEM_START:
+            return None
+        return self.items[token - ITEM_START - (self.gap if token >= self.settled else 0)]
 
     def fallback_of(self, token: int) -> int:
         """The fallback token of an item's type; a symbol is its own."""
         item = self.item(token)
         if item is None:
             return token
-        return _row_fallback(item.kind) if item.noun == "row" else _entity_fallback(item.kind)
+        return _fallback(item)
 
     def fallbacks(self) -> IntArray:
-        """(size,) `fallback_of` every token."""
-        items = (self.fallback_of(ITEM_START + n) for n in range(len(self.items)))
-        return np.array([*range(ITEM_START), *items], np.int32)
+        """(n,) `fallback_of` every token that there is, in order."""
+        return np.array([*range(ITEM_START), *(_fallback(item) for item in self.items)], np.int32)
 
     def word(self, token: int) -> str:
         """A token's name: a symbol's own, ``entity:ID`` or ``row:ID``."""
@@ -128,24 +140,32 @@ class Vocabulary:
         ]
         if not fresh:
             return self
-        return Vocabulary((*self.items, *fresh), (*self.lineage, self.digest))
+        lineage = (*self.lineage, self.digest)
+        return replace(self, items=(*self.items, *fresh), lineage=lineage)
 
     def renewed(self, entity_ids: Collection[str]) -> "Vocabulary":
         """Without those entities: `grown` gives them tokens that nothing was computed for.
 
         Their old tokens stay what they were, under another name.
         """
-        places = {self._entities[id_] - ITEM_START for id_ in entity_ids}
-        if not places:
+        ids = set(entity_ids)
+        if not ids:
             return self
         items = tuple(
-            Item("retired", f"{n}:{item.id}", item.kind) if n in places else item
+            Item("retired", f"{n}:{item.id}", item.kind)
+            if item.noun == "entity" and item.id in ids
+            else item
             for n, item in enumerate(self.items)
         )
-        return Vocabulary(items, (*self.lineage, self.digest))
+        return replace(self, items=items, lineage=(*self.lineage, self.digest))
+
+    def anew(self, token: int) -> "Vocabulary":
+        """With these items; what it grows by gets tokens from ``token`` on."""
+        lineage = (*self.lineage, self.digest)
+        return Vocabulary(self.items, lineage, settled=self.size, gap=token - self.size)
 
     def to_json(self) -> bytes:
-        """One JSON document; `from_json` reads it."""
+        """One JSON document; `from_json` reads it. Not for one that began `anew`."""
         document = {
             "schema": SCHEMA,
             "digest": self.digest,
@@ -188,9 +208,14 @@ def _row_fallback(kind: str | None) -> int:
     return SYMBOL_IDS[f"unseen:row:{kind}" if kind in ROW_KINDS else "unseen:row"]
 
 
+def _fallback(item: Item) -> int:
+    return _row_fallback(item.kind) if item.noun == "row" else _entity_fallback(item.kind)
+
+
 def _item_lists(items: Sequence[Item]) -> list[list[str]]:
     return [[item.noun, item.id, item.kind] for item in items]
 
 
-def _digest(symbols: Sequence[str], items: Sequence[Sequence[str]]) -> str:
-    return hashlib.sha256(orjson.dumps([symbols, items])).hexdigest()
+def _digest(symbols: Sequence[str], items: Sequence[Sequence[str]], gap: int = 0) -> str:
+    # The same items behind another gap have other tokens.
+    return hashlib.sha256(orjson.dumps([symbols, items, *([gap] if gap else [])])).hexdigest()

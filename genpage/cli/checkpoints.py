@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from rollout.fetch import Found
     from streaming.checkpoint_board import Board
 
+# Who has been silent for longer is not asked, nor listed. Seconds.
+LATELY_S: Final = 86_400.0
 # Where a status names bundles.
 _ROLES: Final = ("active", "previous", "canary", "shadow")
 
@@ -230,28 +232,36 @@ class Rollback(Anew):
             document = server.post("/rollback", needs=("version",))
             self.emit(document, Text(f"{document['version']} serves"))
             return
+        from rollout.silence import is_silent
         from rollout.way_back import latest, way_back
 
-        announced, statuses = asyncio.run(_standing(self.board()))
-        self.announce_anew(way_back(announced, latest(statuses)), announced)
+        now = time.time()
+        announced, statuses = asyncio.run(_standing(self.board(), now - LATELY_S))
+        speaking = [each for each in latest(statuses) if not is_silent(each, now)]
+        self.announce_anew(way_back(announced, speaking), announced)
 
 
 class Status(Checkpoints):
     """Who serves what, and why."""
 
     def run(self) -> None:
-        """The latest of each replica; of one server with its own history."""
+        """The latest of each replica of today; of one server with its own history."""
+        from rollout.silence import in_words, is_silent
         from rollout.way_back import latest
 
-        server = self.server()
+        server, now = self.server(), time.time()
         if server is not None:
             document = server.get("/status", needs=("statuses",))
             told = document["statuses"]
         else:
-            told = latest(asyncio.run(self.board().statuses()))
+            told = latest(asyncio.run(self.board().statuses(now - LATELY_S)))
+            told = [{**each, "silent": is_silent(each, now)} for each in told]
             document = {"replicas": told}
         table = Table(*map(_whole, ("replica", "serves", "before")), "at", "said", "of", "why")
+        if server is None:
+            table.add_column("heard")
         for each in told:
+            heard = () if server is not None else (in_words(each, now),)
             table.add_row(
                 each.get("replica"),
                 (each.get("active") or {}).get("version", ""),
@@ -260,13 +270,16 @@ class Status(Checkpoints):
                 each.get("event"),
                 each.get("version") or "",
                 each.get("why") or "",
+                *heard,
             )
         self.emit(document, table)
 
 
-async def _standing(board: "Board") -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """What was announced, and what was said of it."""
-    return await board.announcements(), await board.statuses()
+async def _standing(
+    board: "Board", since: float = 0.0
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What was announced, and what was said of it since a moment."""
+    return await board.announcements(), await board.statuses(since)
 
 
 def _checked(announcement: "Announcement") -> dict[str, Any]:

@@ -101,11 +101,13 @@ class Serve(KafkaCommand):
         from api.last_resort import LAST_S, end_within
         from api.logs import configure
         from api.uvicorn_server import HttpServer
+        from rollout.holding import state_folder
 
         settings = self.settings()
-        with ExitStack() as sockets:
+        with ExitStack() as held:
             ports = [self.port] if self.admin_port is None else [self.port, self.admin_port]
-            listeners = [sockets.enter_context(listening_socket(self.host, port)) for port in ports]
+            listeners = [held.enter_context(listening_socket(self.host, port)) for port in ports]
+            held.enter_context(state_folder(settings.state_dir))
             log = configure(self.log_level)
             server = compose(settings, log)
             # What was loaded stays: the garbage collector need not walk over it time and again.

@@ -6,10 +6,11 @@ from contextlib import AsyncExitStack
 
 import httpx
 import pytest
+from composed import any_bundle
 from fastapi import FastAPI
 
 from api.app import create_app
-from api.fake import FakeServer
+from api.fake import FakeServed, FakeServer
 
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
@@ -52,6 +53,21 @@ async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as connected:
         yield connected
+
+
+@pytest.fixture
+async def serves_on(client: httpx.AsyncClient, fake: FakeServer) -> AsyncIterator[None]:
+    """After the test: no traceback was logged, and the next page comes."""
+    yield
+    assert not [line for line in fake.logbook.lines if "exc_info" in line]
+    page = {"user_id": "ada", "rows": 2, "entities_per_row": 3}
+    assert (await client.post("/v1/pages", json=page)).status_code == 200
+
+
+@pytest.fixture
+def bundle(monkeypatch: pytest.MonkeyPatch) -> FakeServed:
+    """What any folder holds as a bundle."""
+    return any_bundle(monkeypatch)
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Streams spoken by hand: what leaves when, and what a departure stops."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -10,12 +10,13 @@ from fastapi import FastAPI
 
 from api import sse
 from api.fake import FakeServer
+from benchmarks import asgi_client
 
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
 
 
-class Call:
-    """One HTTP request, its messages in the order the application sent them."""
+class Call(asgi_client.Call):
+    """A request that is under way once it is made, and what streams of pages say."""
 
     def __init__(
         self,
@@ -25,49 +26,8 @@ class Call:
         body: object = None,
         headers: dict[str, str] | None = None,
     ) -> None:
-        self.sent: list[dict[str, Any]] = []
-        self._gone = asyncio.Event()
-        self._body: bytes | None = b"" if body is None else orjson.dumps(body)
-        named = {"content-type": "application/json", **(headers or {})}
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.3"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": b"",
-            "root_path": "",
-            "headers": [(k.lower().encode(), v.encode()) for k, v in named.items()],
-            "client": ("127.0.0.1", 1),
-            "server": ("127.0.0.1", 2),
-        }
-        self.task = asyncio.ensure_future(app(scope, self._receive, self._send))
-
-    async def _receive(self) -> dict[str, Any]:
-        if self._body is not None:
-            body, self._body = self._body, None
-            return {"type": "http.request", "body": body, "more_body": False}
-        await self._gone.wait()
-        return {"type": "http.disconnect"}
-
-    async def _send(self, message: MutableMapping[str, Any]) -> None:
-        self.sent.append(dict(message))
-
-    def leave(self) -> None:
-        """The client closes its connection."""
-        self._gone.set()
-
-    @property
-    def status(self) -> int | None:
-        """The status, None before it was sent."""
-        return next((m["status"] for m in self.sent if "status" in m), None)
-
-    @property
-    def body(self) -> bytes:
-        """What was sent of the body so far."""
-        return b"".join(m.get("body", b"") for m in self.sent)
+        super().__init__(app, method, path, b"" if body is None else orjson.dumps(body), headers)
+        self.task = asyncio.ensure_future(self.run())
 
     @property
     def rows(self) -> list[dict[str, Any]]:

@@ -1,5 +1,6 @@
 """What the checkpoint commands refuse before, and after, they speak to anybody."""
 
+import asyncio
 import socket
 import threading
 import time
@@ -10,13 +11,18 @@ from typing import ClassVar
 
 import orjson
 import pytest
+from kafka_clients import plain_producer
+from server_process import fresh_group
 from tiny import tiny_bundle
 
 from genpage.cli import run
 from genpage.cli.admin_client import AdminClient
 from genpage.errors import GenPageError, UnavailableError, UsageError
+from rollout.announcement import Announcement
 from streaming.broker import Broker
 from streaming.checkpoint_board import Board
+from streaming.missing_topics import create_missing
+from streaming.topics import STATUS
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -124,3 +130,39 @@ def test_versions_are_folded_and_not_cut(
     lines = capsys.readouterr().out.splitlines()
     first = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
     assert "".join(first) == version
+
+
+async def test_a_replica_that_says_nothing_any_more_is_marked(
+    kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is listed as silent, and not asked what to go back to; who left yesterday is not there."""
+    model = fresh_group()
+    await create_missing(Broker(kafka))
+
+    def bundle(version: str) -> dict[str, str]:
+        return {
+            "version": version,
+            "digest": f"{version[1:]:0>64}",
+            "bundle_uri": f"file:///{version}",
+        }
+
+    now = time.time()
+    async with plain_producer(kafka) as producer:
+        for name, before, ago_s in (("gone", "v0", 90_000), ("dead", "v1", 300), ("well", "v2", 5)):
+            replica = f"{model}-{name}"
+            status = {"replica": replica, "model": model, "at": 1.0, "event": "activated"}
+            status |= {"active": bundle("v3"), "previous": bundle(before)}
+            at_ms = int((now - ago_s) * 1000)
+            value, key = orjson.dumps(status), replica.encode()
+            await producer.send_and_wait(STATUS.name, value, key, timestamp_ms=at_ms)
+    board = Board(Broker(kafka), model)
+    announcement = Announcement("file:///v3", now - 10, f"{3:064d}", "v3").document()
+    await board.announce(announcement)
+    where = ("--kafka", kafka, "--model-name", model)
+    await asyncio.to_thread(run, ["checkpoints", "status", *where, "--json"])
+    replicas = orjson.loads(capsys.readouterr().out.splitlines()[-1])["replicas"]
+    told = {each["replica"].removeprefix(f"{model}-"): each["silent"] for each in replicas}
+    assert told == {"dead": True, "well": False}
+    await asyncio.to_thread(run, ["checkpoints", "rollback", *where, "--json"])
+    assert orjson.loads(capsys.readouterr().out.splitlines()[-1])["version"] == "v2"
+    assert len(await board.statuses()) == 3

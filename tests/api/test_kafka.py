@@ -2,46 +2,20 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
 import pytest
+from composed import on, serving
 from kafka_clients import EVENTS, produce, raw, until
 
-from api.app import create_app
-from api.compose import Settings, compose
-from api.fake import FakeServed, Logbook, fake_catalog
-from api.server import Server
 from deploy.services import KafkaBroker
 from genpage.cli.serve import Serve
 from genpage.errors import UsageError
-from runtime.model import LoadedModel
 from streaming.broker import Broker
 
-
-@pytest.fixture(autouse=True)
-def bundle(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Any folder holds a bundle with a fake backend."""
-    served = FakeServed.of(fake_catalog(60, 6))
-    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
-
-
-@asynccontextmanager
-async def serving(
-    bootstrap: str, group: str | None = None
-) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
-    """A server on that broker, and a client of it without a socket."""
-    broker = Broker(bootstrap, group or uuid.uuid4().hex)
-    server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
-    app = create_app(server)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield server, client
+pytestmark = pytest.mark.usefixtures("bundle")
 
 
 async def version(client: httpx.AsyncClient, user: str) -> tuple[str, bool]:
@@ -60,7 +34,7 @@ async def state(client: httpx.AsyncClient) -> tuple[int, str]:
 async def test_an_event_changes_the_next_page(kafka: str) -> None:
     """By any Kafka client, and by HTTP; poison is counted, and an erasure erases."""
     user = uuid.uuid4().hex
-    async with serving(kafka) as (_, client):
+    async with serving(on(kafka=kafka)) as (_, client):
 
         async def joined() -> bool:
             return await state(client) == (200, "ok")
@@ -97,7 +71,7 @@ async def test_pages_go_on_while_the_broker_is_away(tmp_path: Path) -> None:
     event = {"user_id": user, "entity_id": "e2", "action": "play"}
     page = {"user_id": user, "rows": 1, "entities_per_row": 2}
 
-    async with serving(broker.bootstrap) as (_, client):
+    async with serving(on(kafka=broker.bootstrap)) as (_, client):
 
         async def degraded() -> list[str]:
             found: list[str] = (await client.post("/v1/pages", json=page)).json()["degraded"]
@@ -132,7 +106,7 @@ async def test_thirty_seconds_without_kafka_under_load(tmp_path: Path) -> None:
     page = {"rows": 1, "entities_per_row": 2}
     prefix, acknowledged, pages, answers = uuid.uuid4().hex, list[tuple[str, str]](), [], set()
     with KafkaBroker(tmp_path) as broker:
-        async with serving(broker.bootstrap) as (_, client):
+        async with serving(on(kafka=broker.bootstrap)) as (_, client):
 
             async def load() -> None:
                 number = 0
@@ -195,7 +169,10 @@ async def test_an_erasure_reaches_what_other_replicas_remember(kafka: str, by: s
     """Pages and KV are with the replica that made them, whoever reads the member's partition."""
     user, group = uuid.uuid4().hex, uuid.uuid4().hex
     page = {"user_id": user, "rows": 1, "entities_per_row": 2}
-    async with serving(kafka, group) as (one, first), serving(kafka, group) as (two, second):
+    async with (
+        serving(on(kafka=kafka, group=group)) as (one, first),
+        serving(on(kafka=kafka, group=group)) as (two, second),
+    ):
         for client in (first, second):
 
             async def joined(client: httpx.AsyncClient = client) -> bool:
@@ -230,7 +207,7 @@ async def test_a_store_in_memory_is_filled_from_the_log_at_a_restart(kafka: str)
     """Its group had read on; but what was read is gone with the process."""
     user, group = uuid.uuid4().hex, uuid.uuid4().hex
     for began in ("first", "again"):
-        async with serving(kafka, group) as (_, client):
+        async with serving(on(kafka=kafka, group=group)) as (_, client):
 
             async def joined(client: httpx.AsyncClient = client) -> bool:
                 return await is_ok(client)
@@ -247,14 +224,16 @@ async def test_a_store_in_memory_is_filled_from_the_log_at_a_restart(kafka: str)
             assert [event["event_id"] for event in answer.json()["events"]] == ["once"]
 
 
-async def test_a_consumer_that_ended_is_not_ready(
-    kafka: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_consumer_that_ended_is_not_ready(kafka: str) -> None:
     """It would not heal by itself, so whoever watches restarts the server."""
-    async with serving(kafka) as (server, client):
+    async with serving(on(kafka=kafka)) as (server, client):
         log = server.event_log
         assert log is not None
-        monkeypatch.setattr(type(log.consumer), "alive", property(lambda _: False))
+        await until(lambda: log.state == "ok")
+        task = log.consumer._sessions._supervisor
+        assert task is not None
+        task.cancel()
+        await asyncio.wait([task])
         assert await state(client) == (503, "ended")
 
 

@@ -1,40 +1,22 @@
 """The catalog changes while pages are made: what begins after sees it, what is under way keeps."""
 
 import asyncio
-import sys
-import threading
-import time
-import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from itertools import pairwise
-from pathlib import Path
 
 import httpx
-import orjson
 import pytest
-from kafka_clients import Raw, produce, until
+from kafka_clients import until
 from prometheus_client.parser import text_string_to_metric_families
 
 from api import live_catalog
-from api.app import create_app
-from api.compose import Settings, compose
-from api.fake import FakeServed, FakeServer, Logbook, fake_catalog
-from api.live_catalog import LiveCatalog
-from api.server import Server
-from genpage.catalog import Catalog
+from api.fake import FakeServed, FakeServer, fake_catalog
 from genpage.catalog_changes import Withdrawal
 from genpage.context import Context
-from genpage.documents import dump
 from genpage.entity import Entity
 from genpage.injection import Injection
 from genpage.request import PageRequest
 from genpage.row import Row
-from genpage.trends import Trends
-from runtime.model import LoadedModel
-from runtime.registry import Registry
-from streaming.broker import Broker
 from tokenizer.prompt import Prompt, PromptEncoder
 
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
@@ -233,100 +215,6 @@ async def test_a_bundle_loaded_later_begins_with_all_that_changed(fake: FakeServ
     assert await catalog.adopt(adopted) is adopted
 
 
-class Slow:
-    """Has fitted models wait until they may go on; remembers when each was begun and done."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.go = threading.Event()
-        self.spans: list[tuple[float, float]] = []
-        self.inside = self.most = 0
-        fit = FakeServed.with_catalog
-
-        def slowly(model: FakeServed, catalog: Catalog, trends: Trends) -> FakeServed:
-            begun = time.monotonic()
-            self.inside += 1
-            self.most = max(self.most, self.inside)
-            assert self.go.wait(30.0)
-            fitted = fit(model, catalog, trends)
-            self.inside -= 1
-            self.spans.append((begun, time.monotonic()))
-            return fitted
-
-        patch.setattr(FakeServed, "with_catalog", slowly)
-
-
-async def test_a_bundle_that_nobody_waits_for_any_more_is_not_taken_in(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Its thread goes on; nothing else is built beside it, and turns are as long as before."""
-    usual = sys.getswitchinterval()
-    slow, models = Slow(monkeypatch), Registry[FakeServed]()
-    async with LiveCatalog(models, Logbook().logger()) as catalog:
-        await catalog.apply([NEW])
-        await until(lambda: not catalog.pending)
-        first = asyncio.create_task(catalog.adopt(FakeServed.of(fake_catalog(50, 5))))
-        await until(lambda: slow.inside == 1)
-        first.cancel()
-        await asyncio.wait([first])
-        second = replace(FakeServed.of(fake_catalog(40, 4)), version="fake-2")
-        adopting = asyncio.create_task(catalog.adopt(second))
-        await asyncio.sleep(0)
-        assert catalog.pending
-        slow.go.set()
-        adopted = await adopting
-        assert (slow.most, len(slow.spans)) == (1, 2)
-        assert models.loaded == (adopted,)
-    await until(lambda: sys.getswitchinterval() == pytest.approx(usual))
-
-
-async def test_a_bundle_that_cannot_be_fitted_keeps_no_other_from_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Each is tried on its own; that not all have the change is told."""
-    models = Registry[FakeServed]()
-    for version in ("bad", "good"):
-        models.add(replace(FakeServed.of(fake_catalog(50, 5)), version=version))
-    fit = FakeServed.with_catalog
-
-    def some(model: FakeServed, catalog: Catalog, trends: Trends) -> FakeServed:
-        if model.version == "bad":
-            raise MemoryError("no room")
-        return fit(model, catalog, trends)
-
-    monkeypatch.setattr(FakeServed, "with_catalog", some)
-    async with LiveCatalog(models, Logbook().logger()) as catalog:
-        await catalog.apply([NEW])
-        await until(lambda: catalog.snapshots == 1 and catalog.failed)
-        assert [m.catalog.entity_index("n1") is not None for m in models.loaded] == [False, True]
-
-
-async def test_changes_without_a_pause_leave_the_processor_to_pages(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Between snapshots there are as many seconds as they cost, twice."""
-    monkeypatch.setattr(live_catalog, "LONGEST_S", 0.01)
-    slow, models = Slow(monkeypatch), Registry[FakeServed]()
-    models.add(FakeServed.of(fake_catalog(50, 5)))
-    slow.go.set()
-    async with LiveCatalog(models, Logbook().logger()) as catalog:
-        number = 0
-        while len(slow.spans) < 4:
-            number += 1
-            await catalog.apply([replace(NEW, title=f"{number}")])
-            await asyncio.sleep(0.001)
-    for (begun, done), (after, _) in pairwise(slow.spans):
-        assert after - done >= live_catalog.REST * (done - begun)
-
-
-async def test_while_the_catalog_was_never_read_pages_say_so(served: FakeServed) -> None:
-    """They may show what was withdrawn long ago."""
-    assert served.version
-    async with serving("127.0.0.1:1") as (_, client):
-        page = (await client.post("/v1/pages", json=PAGE)).json()
-        assert page["rows"]
-        assert page["degraded"] == ["events", "catalog"]
-
-
 async def test_trends_follow_the_catalog(fake: FakeServer, client: httpx.AsyncClient) -> None:
     """What was watched before its document was there trends once it is."""
     for number in range(5):
@@ -337,79 +225,3 @@ async def test_trends_follow_the_catalog(fake: FakeServer, client: httpx.AsyncCl
     prompt = (await client.get(f"/v1/pages/{page['page_id']}/prompt")).json()
     trending = [word["text"] for word in prompt["words"] if word["segment"] == "trending"]
     assert trending[1:] == ["Never seen"]
-
-
-@pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> FakeServed:
-    """What any folder holds as a bundle."""
-    served = FakeServed.of(fake_catalog(60, 6))
-    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
-    return served
-
-
-@asynccontextmanager
-async def serving(bootstrap: str) -> AsyncIterator[tuple[Server, httpx.AsyncClient]]:
-    """A composed server on that broker, and a client of it without a socket."""
-    broker = Broker(bootstrap, uuid.uuid4().hex)
-    server = compose(Settings(bundle=Path("bundle"), kafka=broker), Logbook().logger())
-    app = create_app(server)
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
-        yield server, client
-
-
-async def test_any_kafka_client_changes_the_catalog_of_every_replica(
-    kafka: str, served: FakeServed
-) -> None:
-    """Documents, a withdrawal and poison by plain messages; a replica that starts later too."""
-    name = f"n-{uuid.uuid4().hex}"
-    document = {"id": name, "kind": "show", "title": "By Kafka"}
-    shelf = {"id": name, "kind": "editorial", "title": "Shelf", "entity_ids": [name]}
-    messages: list[Raw] = [
-        (f"row:{name}".encode(), orjson.dumps({**shelf, "pinned_position": 0})),
-        (b"entity:poison", b"{"),
-        (f"entity:{name}".encode(), orjson.dumps(document)),
-        (b"entity:e1", None),
-    ]
-
-    async def followed(client: httpx.AsyncClient) -> bool:
-        page = await client.post("/v1/pages", json=PAGE)
-        return shown(page)[0] == name
-
-    try:
-        async with serving(kafka) as (one, first):
-            assert one.catalog is not None
-            await until(lambda: one.catalog_state == "ok")
-            await produce(kafka, messages, topic="genpage.catalog")
-            await until(lambda: followed(first))
-            version = (await first.get("/version")).json()["catalog_version"]
-            assert version != served.catalog.version
-            assert (await first.get("/readyz")).json()["parts"]["catalog"] == "ok"
-            assert (await first.get("/v1/entities/e1")).status_code == 404
-            async with serving(kafka) as (_, second):
-                # From its first page on: with all that was on the topic, or it says that it lacks.
-                for _ in range(20):
-                    page = await second.post("/v1/pages", json=PAGE)
-                    degraded = page.json()["degraded"]
-                    assert shown(page)[0] == name or "catalog" in degraded
-                    assert "e1" not in shown(page) or "catalog" in degraded
-                await until(lambda: followed(second))
-
-                async def whole() -> bool:
-                    page = await second.post("/v1/pages", json=PAGE)
-                    return "catalog" not in page.json()["degraded"]
-
-                await until(whole)
-                assert (await second.get("/version")).json()["catalog_version"] == version
-            assert one.event_log is not None
-            tally = one.event_log.followers[0].tally
-            assert tally.poison["genpage.catalog", "not-json"] >= 1
-    finally:
-        # Others read the same topic.
-        keys = [f"row:{name}".encode(), f"entity:{name}".encode(), b"entity:poison", b"entity:e1"]
-        await produce(kafka, [(key, None) for key in keys[:-1]], topic="genpage.catalog")
-        back = orjson.dumps(dump(served.catalog.entities[1]))
-        await produce(kafka, [(keys[-1], back)], topic="genpage.catalog")

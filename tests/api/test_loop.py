@@ -2,30 +2,24 @@
 
 import asyncio
 import shutil
-import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import httpx
 import polars as pl
 import pytest
+from composed import any_bundle, on, serving
 from kafka_clients import until
 
-from api.app import create_app
-from api.compose import Settings, compose
-from api.fake import FakeServed, Logbook
 from dataset.folder import DataFolder
 from dataset.validation import validate
 from dataset.write import new_folder
 from deploy.services import KafkaBroker
 from genpage.cli.collect import Collect
 from genpage.cli.simulate import Simulate
-from runtime.model import LoadedModel
 from simulation import settings as simulated
 from simulation.service import simulate
-from streaming.broker import Broker
 
 
 @pytest.fixture(scope="module")
@@ -60,18 +54,10 @@ async def turn(
 ) -> Turn:
     """Pages are served, members play on them, contexts change, days are collected, twice."""
     data, out = DataFolder(service), tmp_path / "collected"
-    served = FakeServed.of(data.catalog())
-    monkeypatch.setattr(LoadedModel, "load", lambda *_, **__: served)
+    any_bundle(monkeypatch, data.catalog())
     members: list[str] = data.profiles()["user_id"].to_list()
-    settings = Settings(
-        bundle=Path("bundle"), data=service, kafka=Broker(broker.bootstrap, uuid.uuid4().hex)
-    )
-    app = create_app(server := compose(settings, Logbook().logger()))
-    transport = httpx.ASGITransport(app)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
-    ):
+    settings = replace(on(kafka=broker.bootstrap), data=service)
+    async with serving(settings) as (server, client):
         log = server.event_log
         assert log is not None
         await until(lambda: log.state == "ok")

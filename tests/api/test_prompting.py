@@ -1,11 +1,15 @@
 """The prompt cache is a fast path: with it and without it the prompt is the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from api.fake import FakeServed, fake_catalog
 from api.prompting import Prompting
+from genpage.catalog import Catalog
 from genpage.context import Context, apply_event
+from genpage.entity import Entity
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from genpage.injection import inject
@@ -51,6 +55,22 @@ async def test_the_cached_prompt_is_the_encoded_one(events: int) -> None:
             assert np.array_equal(made.tokens, plain(member, request).tokens)
             assert made.segments == plain(member, request).segments
             assert made.anchor == plain(member, request).anchor
+
+
+async def test_a_kept_history_of_tokens_that_the_bundle_lacks_is_encoded_anew() -> None:
+    """Newer titles have tokens above the bundle's, which no kept history has."""
+    later = Catalog.build([*SERVED.catalog.entities, Entity("n", "film", "N")], ())
+    model = SERVED.with_catalog(later, Trends.none(later))
+    known, request = context(40), PageRequest("ada", 3_600.0 * 50)
+    cache = MemoryPromptCache()
+    wanted = await Prompting(cache).prompt(model, known, request, Trends.none(later))
+    held = await cache.get("ada", model.encoder.digest)
+    assert held is not None
+    history = held.history.copy()
+    history[0] = model.encoder.vocabulary.entity("n")
+    damaged = replace(held, history=history)
+    made = await Prompting(cache).prompt(model, known, request, Trends.none(later), damaged)
+    assert np.array_equal(made.tokens, wanted.tokens)
 
 
 async def test_what_only_this_request_sees_is_not_cached() -> None:

@@ -9,10 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dataset import collected
 from dataset.attribution import SKEW_S, Attribution
 from dataset.collected import CollectedFolder, Gathered, impressions
 from dataset.day import day_of
 from dataset.folder import DataFolder
+from dataset.schema import IMPRESSIONS, Table
 from dataset.validation import validate
 from genpage.entity import Entity
 from genpage.errors import DatasetError, InputError
@@ -78,7 +80,7 @@ def test_an_event_answers_one_place(done: Event, place: object) -> None:
 def test_what_was_not_sent_is_no_impression() -> None:
     """Nor is it answered: the title's place is where it was sent."""
     half = page("p1", ("e0",), ("e1",), sent=1)
-    lines = impressions(Gathered(DAY, [half], [event("e1"), event("e0")]), WINDOW)
+    lines = pl.concat(impressions(Gathered(DAY, [half], [event("e1"), event("e0")]), WINDOW))
     assert lines["entity_id"].to_list() == ["e0"]
     assert lines["action"].to_list() == ["play"]
     assert lines["seen"].to_list() == [True]
@@ -93,7 +95,7 @@ def test_the_most_telling_action_stands_and_watching_adds_up() -> None:
         event("e0", 40, action="abandon", duration_s=20.0),
         event("e1", 50, action="details"),
     ]
-    lines = impressions(Gathered(DAY, [TWICE], done), WINDOW)
+    lines = pl.concat(impressions(Gathered(DAY, [TWICE], done), WINDOW))
     assert lines["action"].to_list() == ["abandon", "details", None, None, None]
     assert lines["duration_s"].to_list() == [120.0, None, None, None, None]
 
@@ -163,6 +165,37 @@ def test_a_day_written_again_holds_each_page_once(folder: CollectedFolder) -> No
     assert not [file for file in folder.path.rglob("*") if "unfinished" in file.name]
 
 
+def test_a_day_is_written_in_parts(
+    folder: CollectedFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Never all its impressions at once, which are many times its pages; in the order of time."""
+    pages = [page(f"p{n}", ("e0", "e1"), at=NOON + 97 * n % 60) for n in range(25)]
+    done = [event("e1", 70, page_id=f"p{n}") for n in range(25)]
+    whole = pl.concat(impressions(Gathered(DAY, pages, done), WINDOW))
+    most: list[int] = []
+    check = collected._valid
+
+    def valid(table: Table, day: str, frame: pl.DataFrame, key: str) -> tuple[pl.DataFrame, int]:
+        if table is IMPRESSIONS:
+            most.append(frame.height)
+        return check(table, day, frame, key)
+
+    monkeypatch.setattr(collected, "_PART", 4)
+    monkeypatch.setattr(collected, "_valid", valid)
+    (folder.path / ".parts").mkdir()
+    (folder.path / ".parts" / "000099.parquet").write_bytes(b"of a run that was killed")
+    first = folder.day(Gathered(DAY, pages[:13], done))
+    told = folder.day(Gathered(DAY, pages[6:], done))
+    assert max(most) == 4 * 2
+    assert (first.pages, first.impressions) == (13, 26)
+    assert (told.pages, told.impressions, told.acted) == (25, 50, 25)
+    held = pl.read_parquet(folder.path / "impressions" / f"{DAY}.parquet")
+    assert held["ts"].is_sorted()
+    place = ["page_id", "row_pos", "col_pos"]
+    assert held.sort(place).equals(whole.sort(place))
+    assert not (folder.path / ".parts").exists()
+
+
 def test_titles_and_members_are_added_as_they_get_known(folder: CollectedFolder) -> None:
     """What no document tells of is left out until one does; a place is pinned once."""
     strange = page("p3", ("e0", "new"))
@@ -209,8 +242,8 @@ def test_an_event_behind_midnight_is_credited_once() -> None:
     before, after = page("p1", ("e0",), at=late), page("p2", ("e0",), at=early)
     done = [event("e0", 12.6 * 3600)]
     window = 4 * 3600.0
-    first = impressions(Gathered(DAY, [before], done, (), [after]), window)
-    second = impressions(Gathered("2026-05-02", [after], done), window)
+    first = pl.concat(impressions(Gathered(DAY, [before], done, (), [after]), window))
+    second = pl.concat(impressions(Gathered("2026-05-02", [after], done), window))
     assert first["page_id"].to_list() == ["p1"]
     assert [first["action"].to_list(), second["action"].to_list()] == [[None], ["play"]]
 

@@ -1,5 +1,6 @@
 """int8: exact integer products, the pass against a plain emulation, rows of zeros."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -79,8 +80,9 @@ def test_every_product_with_weights_is_replaced(int8_bundle: Path) -> None:
 def test_a_token_of_zeros_stays_finite(int8_bundle: Path) -> None:
     """A row without a scale of its own divides by nothing that is zero."""
     model = LoadedModel.load(int8_bundle, LoadSettings(slots=1))
-    table = model.snapshot.lexicon.inputs.rows.copy()
-    table[3] = 0.0
+    rows = model.snapshot.lexicon.inputs.rows.copy()
+    rows[3] = 0.0
+    table = replace(model.snapshot.lexicon.inputs, rows=rows)
     model.backend.use(table)
     hidden = model.backend.forward([Chunk(0, 0, np.array([3, 520, 3], np.int32), scored=3)])[0]
     assert np.isfinite(hidden).all()

@@ -272,4 +272,3 @@ def test_what_is_in_use_is_listed_however_much_is_refused() -> None:
         attempts.add(replace(used[0].announcement, created_at=float(at))).state = "rejected"
     assert len(attempts.by_id) == MOST
     assert all(each.id in attempts.by_id for each in used)
-    assert attempts.coming_again() == [used[2]]

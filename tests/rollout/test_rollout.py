@@ -17,6 +17,7 @@ from genpage.page import PageRow
 from genpage.request import PageRequest
 from rollout.active import ActiveBundle
 from rollout.canary import Sample, share_of
+from rollout.holding import LOCK
 from rollout.trial import Served, ShadowTrial
 from runtime.cases import parse_cases
 from runtime.offline import generate
@@ -212,7 +213,7 @@ async def test_an_old_bundle_is_freed(start: Start, another: Another) -> None:
     assert len(replica.registry.loaded) == 2
     needed = {digest_of(bundle) for bundle in bundles[1:]}
     staging = replica.rollout.settings.staging
-    await until(lambda: {entry.name for entry in staging.iterdir()} == needed)
+    await until(lambda: {entry.name for entry in staging.iterdir()} - {LOCK} == needed)
 
 
 async def test_a_restart_comes_back_on_the_active_version(
@@ -243,7 +244,7 @@ async def test_a_source_that_is_away_is_asked_again(
     start: Start, another: Another, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By itself, while nothing newer is announced."""
-    monkeypatch.setattr("rollout.rollout.RETRY_S", (0.01,))
+    monkeypatch.setattr("rollout.queue.RETRY_S", (0.01,))
     free = [0, 1 << 40]
     replica = await start(available=lambda: free.pop(0) if len(free) > 1 else free[0])
     attempt = replica.rollout.announce(announcement(another()))

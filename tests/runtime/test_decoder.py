@@ -29,7 +29,7 @@ def decode(job: PageJob, model: FakeModel) -> tuple[list[DecodedRow], list[int],
         fed.extend(chunk.tokens.tolist())
         passes.append(len(chunk.tokens))
         assert decoder.fed(chunk)
-        rows.extend(decoder.take(scores_after(model, fed)))
+        rows.extend(written.row for written in decoder.take(scores_after(model, fed)[None]))
     return rows, fed, passes
 
 
@@ -142,7 +142,7 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
     decoder = Decoder(page.job(FakeModel.of(page.catalog)))
     decoder.fed(decoder.chunk(0, 5))
     with pytest.raises(ArtefactError):
-        decoder.take(np.full(630, np.nan, np.float32))
+        decoder.take(np.full((1, 630), np.nan, np.float32))
 
 
 class TestAppeal:

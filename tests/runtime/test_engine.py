@@ -1,45 +1,21 @@
-"""The engine's step on the fake backend: timings, failures, cancellation, accounting."""
+"""The engine's step on the fake backend: timings, sharing, accounting."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-import numpy as np
 import pytest
-from pages import FakeClock, Plan, ending_of, finish_of, library, plan, rows_of
+from engines import assert_at_rest, run
+from pages import FakeClock, finish_of, library, of_member, plan, rows_of
 
-from genpage.errors import (
-    ArtefactError,
-    ConflictError,
-    GenPageError,
-    InputError,
-    OverloadedError,
-    UnavailableError,
-)
-from genpage.grammar import DecodedRow
+from genpage.errors import ConflictError, GenPageError, OverloadedError
 from runtime.arrays import FloatArray
-from runtime.chunk import Chunk
 from runtime.decoder import Decoder
 from runtime.engine import Engine
-from runtime.fake import FakeBackend, FakeHead, FakeModel
+from runtime.fake import FakeHead, FakeModel
 from runtime.limits import Limits
-from runtime.output import Output, PageFailed, RowDecoded, Timing
+from runtime.output import Output, RowDecoded, Timing
+from runtime.writer import Written
 
 CATALOG = library()
-
-
-class Breaking(FakeBackend):
-    """Fails where it is told to, after it has spoilt some KV as a real one might."""
-
-    def __init__(self, fails: Callable[[Sequence[Chunk]], bool]) -> None:
-        super().__init__()
-        self.fails = fails
-
-    def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
-        """Run, then perhaps raise."""
-        states = super().forward(chunks)
-        if self.fails(chunks):
-            raise ValueError("out of memory")
-        return states
 
 
 class Counting(FakeHead):
@@ -53,32 +29,11 @@ class Counting(FakeHead):
         return super().scores(hidden)
 
 
-def run(engine: Engine) -> list[Output]:
-    """Step until nothing is left to do."""
-    outputs: list[Output] = []
-    while engine.busy:
-        outputs += engine.step()
-        engine.check_integrity()
-    return outputs
-
-
-def assert_at_rest(engine: Engine, slots: int = 4) -> None:
-    """Nothing lives, nothing waits, every slot is free."""
-    stats = engine.stats()
-    assert (stats.live, stats.waiting, stats.live_tokens) == (0, 0, 0)
-    assert stats.free_slots == slots
-
-
-def of_member(member: str, page: Plan) -> Plan:
-    """The same page for another member."""
-    return replace(page, member=member)
-
-
 def test_a_page_is_told_row_by_row_and_counted() -> None:
     """Ten rows as the naive twin decodes them, then one ending with its figures."""
     page = plan(CATALOG)
     model = FakeModel.of(CATALOG)
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     engine.submit(page.job(model))
     outputs = run(engine)
     assert rows_of(outputs) == page.naive(model)
@@ -124,7 +79,7 @@ def test_deciding_counts_into_the_time_of_the_row_and_the_page(
     """The clock is read when a row leaves, so that the whole is what its listener waited for."""
     clock, take = FakeClock(), Decoder.take
 
-    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[DecodedRow, ...]:
+    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[Written, ...]:
         clock.now += 1.0
         return take(decoder, scores)
 
@@ -151,7 +106,7 @@ def test_pages_that_share_a_head_share_its_calls() -> None:
     heads = [Counting(30, 600, seed=n) for n in range(2)]
     for head in heads:
         head.calls = []
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     for name, head in zip("abc", (heads[0], heads[0], heads[1]), strict=True):
         page = of_member(name, plan(CATALOG, rows=1))
         engine.submit(page.job(replace(model, head=head), name))
@@ -185,116 +140,6 @@ def test_an_erased_members_kv_is_not_reused() -> None:
     assert finish_of(run(engine)).cached_prompt_tokens == 0
 
 
-@pytest.mark.parametrize("steps", [0, 1, 2, 9])
-def test_a_cancelled_page_frees_its_slot_before_the_next_step(steps: int) -> None:
-    """Waiting, in its prompt, decoding: the slot is free at once, the rows stand, others go on."""
-    model = FakeModel.of(CATALOG, slots=4)
-    engine = Engine(Limits(prefill_tokens_alone=6), clock=FakeClock())
-    page, other = plan(CATALOG), of_member("other", plan(CATALOG))
-    engine.submit(other.job(model, "other"))
-    engine.submit(page.job(model))
-    outputs = [output for _ in range(steps) for output in engine.step()]
-    assert engine.cancel("page")
-    assert not engine.cancel("page")
-    assert engine.stats().live + engine.stats().waiting == 1
-    engine.check_integrity()
-    outputs += run(engine)
-    finish = finish_of(outputs)
-    assert finish.reason == "cancelled"
-    rows = rows_of(outputs)
-    assert rows == page.naive(model)[: len(rows)]
-    assert rows_of(outputs, "other") == other.naive(model)
-    assert_at_rest(engine)
-
-
-def test_a_waiting_page_can_be_cancelled() -> None:
-    """It never had a slot, and those behind it move up."""
-    model = FakeModel.of(CATALOG, slots=1)
-    engine = Engine(clock=FakeClock())
-    for name in "abc":
-        engine.submit(of_member(name, plan(CATALOG, rows=1)).job(model, name))
-    engine.step()
-    engine.cancel("b")
-    outputs = run(engine)
-    assert finish_of(outputs, "b").reason == "cancelled"
-    assert finish_of(outputs, "b").forward_passes == 0
-    assert finish_of(outputs, "c").reason == "complete"
-    assert_at_rest(engine, slots=1)
-
-
-def test_deadlines_end_pages_waiting_and_decoding() -> None:
-    """With the rows so far; the others go on."""
-    clock = FakeClock(0.0)
-    model = FakeModel.of(CATALOG, slots=1)
-    engine = Engine(clock=clock)
-    page = plan(CATALOG)
-    engine.submit(page.job(model, "decoding", deadline=10.0))
-    engine.submit(of_member("b", page).job(model, "waiting", deadline=10.0))
-    engine.submit(of_member("c", page).job(model, "patient"))
-    outputs = [output for _ in range(7) for output in engine.step()]
-    clock.now = 10.0
-    outputs += run(engine)
-    assert finish_of(outputs, "decoding").reason == "deadline"
-    assert len(rows_of(outputs, "decoding")) == 1
-    assert finish_of(outputs, "waiting").reason == "deadline"
-    assert finish_of(outputs, "waiting").timing == Timing(10_000.0, 0.0, 0.0)
-    assert finish_of(outputs, "patient").reason == "complete"
-    assert_at_rest(engine, slots=1)
-
-
-def test_everything_can_be_ended_at_once() -> None:
-    """Draining: live and waiting pages alike say why."""
-    model = FakeModel.of(CATALOG, slots=1)
-    engine = Engine(clock=FakeClock())
-    for name in "ab":
-        engine.submit(plan(CATALOG).job(model, name))
-    engine.step()
-    engine.cancel_all("draining")
-    outputs = run(engine)
-    assert [finish_of(outputs, name).reason for name in "ab"] == ["draining", "draining"]
-    assert_at_rest(engine, slots=1)
-
-
-def test_nothing_to_show_is_an_ending_and_costs_no_pass() -> None:
-    """No eligible title: exhausted, with no slot taken."""
-    engine = Engine(clock=FakeClock())
-    empty = library(entities=0)
-    engine.submit(plan(empty).job(FakeModel.of(empty)))
-    finish = finish_of(run(engine))
-    assert finish.reason == "exhausted"
-    assert engine.stats().fed_tokens == 0
-
-
-def test_a_prompt_longer_than_a_slot_fails_that_page_only() -> None:
-    """A typed error that says what to ask for; its neighbour is served."""
-    model = FakeModel.of(CATALOG, capacity=300)
-    engine = Engine(clock=FakeClock())
-    engine.submit(replace(plan(CATALOG), prompt=tuple(range(301))).job(model, "long"))
-    engine.submit(plan(CATALOG).job(model))
-    outputs = run(engine)
-    ending = ending_of(outputs, "long")
-    assert isinstance(ending, PageFailed)
-    assert isinstance(ending.error, InputError)
-    assert "ask for fewer rows" in str(ending.error)
-    assert finish_of(outputs).reason == "complete"
-    assert_at_rest(engine)
-
-
-@pytest.mark.parametrize(("spare", "rows"), [(0, 2), (3, 2), (4, 3), (20, 3)])
-def test_a_page_that_outgrows_its_slot_fails_with_the_rows_it_had(spare: int, rows: int) -> None:
-    """Two rows fit behind the prompt; a third can be decided where four of its tokens fit."""
-    model = FakeModel.of(CATALOG, capacity=5 + 2 * 21 + spare)
-    engine = Engine(clock=FakeClock())
-    page = plan(CATALOG)
-    engine.submit(page.job(model))
-    outputs = run(engine)
-    ending = ending_of(outputs)
-    assert isinstance(ending, PageFailed)
-    assert isinstance(ending.error, InputError)
-    assert rows_of(outputs) == page.naive(model)[:rows]
-    assert_at_rest(engine)
-
-
 def test_a_prompt_that_just_fits_is_decoded() -> None:
     """A page whose last row's tail is not fed needs no room for it."""
     page = plan(CATALOG, rows=1)
@@ -303,82 +148,6 @@ def test_a_prompt_that_just_fits_is_decoded() -> None:
     engine.submit(page.job(model))
     outputs = run(engine)
     assert rows_of(outputs) == page.naive(model)
-
-
-def test_a_failing_backend_fails_the_page_that_it_fails_on() -> None:
-    """The chunks of a failed call run again alone; only the culprit's page ends."""
-    backend = Breaking(lambda chunks: any(999 in chunk.tokens for chunk in chunks))
-    model = replace(FakeModel.of(CATALOG), backend=backend)
-    engine = Engine(clock=FakeClock())
-    page = plan(CATALOG)
-    for name in "abc":
-        prompt = (1, 2, 999) if name == "b" else (1, 2, 3)
-        engine.submit(replace(page, member=name, prompt=prompt).job(model, name))
-    outputs = run(engine)
-    ending = ending_of(outputs, "b")
-    assert isinstance(ending, PageFailed)
-    assert isinstance(ending.error, UnavailableError)
-    assert isinstance(ending.error.__cause__, ValueError)
-    for name in "ac":
-        expected = replace(page, prompt=(1, 2, 3)).naive(model)
-        assert rows_of(outputs, name) == expected
-    assert_at_rest(engine)
-
-
-def test_nothing_is_reused_of_a_slot_that_failed() -> None:
-    """The member's next page computes its whole prompt, and is right."""
-    broken = [True]
-    backend = Breaking(lambda chunks: broken[0] and chunks[0].start > 20)
-    model = replace(FakeModel.of(CATALOG), backend=backend)
-    engine = Engine(clock=FakeClock())
-    page = plan(CATALOG)
-    engine.submit(page.job(model))
-    assert isinstance(ending_of(run(engine)), PageFailed)
-    assert engine.stats().reusable_tokens == 0
-    broken[0] = False
-    engine.submit(page.job(model))
-    outputs = run(engine)
-    assert finish_of(outputs).cached_prompt_tokens == 0
-    assert rows_of(outputs) == page.naive(model)
-
-
-def test_a_failing_head_fails_the_pages_that_share_it() -> None:
-    """Pages of another head go on."""
-
-    class Broken(FakeHead):
-        def scores(self, hidden: FloatArray) -> FloatArray:
-            raise ValueError(hidden.shape)
-
-    model = FakeModel.of(CATALOG)
-    engine = Engine(clock=FakeClock())
-    engine.submit(plan(CATALOG).job(replace(model, head=Broken(30, 600)), "broken"))
-    engine.submit(of_member("other", plan(CATALOG)).job(model))
-    outputs = run(engine)
-    assert isinstance(ending_of(outputs, "broken"), PageFailed)
-    assert finish_of(outputs).reason == "complete"
-    assert_at_rest(engine)
-
-
-@pytest.mark.parametrize(
-    ("scores", "error"),
-    [(np.full((1, 630), np.nan, np.float32), ArtefactError), (np.zeros((1, 3)), GenPageError)],
-)
-def test_scores_that_cannot_be_decided_by_fail_the_page(
-    scores: FloatArray, error: type[GenPageError]
-) -> None:
-    """NaN is the bundle's fault, a wrong shape ours; neither ends the engine."""
-
-    class Odd(FakeHead):
-        def scores(self, hidden: FloatArray) -> FloatArray:
-            return scores[: len(hidden)]
-
-    model = replace(FakeModel.of(CATALOG), head=Odd(30, 600))
-    engine = Engine(clock=FakeClock())
-    engine.submit(plan(CATALOG).job(model))
-    ending = ending_of(run(engine))
-    assert isinstance(ending, PageFailed)
-    assert type(ending.error) is error
-    assert_at_rest(engine)
 
 
 def test_a_job_that_cannot_be_begun_says_so() -> None:

@@ -47,7 +47,7 @@ def backend_of(
     return TrunkBackend(
         bundle.contents.trunk,
         bundle.manifest.trunk.signature,
-        bundle.contents.lexicon.inputs.rows,
+        bundle.contents.lexicon.inputs,
         capacity=capacity,
         slots=slots,
         settings=SessionSettings(threads, spin),

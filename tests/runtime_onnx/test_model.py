@@ -1,5 +1,6 @@
 """A loaded model: pages as PyTorch has them, whoever is decoded beside; new titles; rules."""
 
+import gc
 import subprocess
 import sys
 from dataclasses import replace
@@ -19,6 +20,7 @@ from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint
+from runtime import lexicon
 from runtime.cases import Member
 from runtime.chunk import Chunk
 from runtime.engine import Engine
@@ -171,6 +173,46 @@ def test_a_newcomer_with_other_content_gets_another_token(
     assert other.vocabulary.item(token) != first.vocabulary.item(token)
     assert other.encoder.vocabulary.entity(title.id) == fresh
     assert other.encoder.digest == model.encoder.digest
+
+
+def test_pages_under_way_keep_their_vectors_while_tokens_begin_anew(
+    fp32_bundle: Path, newer: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as somebody holds their snapshot."""
+    monkeypatch.setattr(lexicon, "LAPSED", 1)
+    model = LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1)))
+    title = newer.entities[-1]
+    assert title.vector is not None
+
+    def snapshot(before: LoadedModel, *vector: float) -> LoadedModel:
+        renewed = replace(title, vector=vector)
+        catalog = Catalog.build([*model.catalog.entities, renewed], newer.rows[:-1])
+        return before.with_catalog(catalog, Trends.none(catalog))
+
+    vectors = [np.roll(title.vector, turn).tolist() for turn in range(6)]
+    first = snapshot(model, *vectors[0])
+    token = int(first.entity_tokens[-1])
+    fed = np.array([7, token, int(model.entity_tokens[0])], np.int32)
+    wanted = model.backend.forward([Chunk(0, 0, fed)])[0].copy()
+    last = first
+    for vector in vectors[1:]:
+        last = snapshot(last, *vector)
+    assert last.snapshot.lexicon.inputs.gap > 0
+    assert not last.snapshot.lexicon.inputs.knows(token)
+    assert last.encoder.digest == model.encoder.digest
+    np.testing.assert_array_equal(last.entity_tokens[:-1], model.entity_tokens)
+    np.testing.assert_array_equal(model.backend.forward([Chunk(0, 0, fed)])[0], wanted)
+    fed[1] = last.entity_tokens[-1]
+    assert not np.array_equal(model.backend.forward([Chunk(0, 0, fed)])[0], wanted)
+    fed[1] = token
+    del first
+    gc.collect()
+    with pytest.raises(RuntimeError, match="in no table"):
+        model.backend.forward([Chunk(0, 0, fed)])
+    # A replica that never saw the titles in between makes the same pages.
+    other = snapshot(LoadedModel.load(fp32_bundle, LoadSettings(1, SessionSettings(1))), *vector)
+    members = members_of(last, seed=4)[:3]
+    assert list(generate(last, members)) == list(generate(other, members))
 
 
 def test_a_newcomer_whose_content_cannot_be_told_serves_by_its_fallback(

@@ -52,6 +52,8 @@ def test_a_plain_document_is_taken() -> None:
         ("invalid", b"row:r1", b'{"kind": "genre", "title": "T", "where": {"year_to": 99999}}'),
         ("invalid", b"entity:n1", b'{"kind": "film", "title": "T", "vector": [0.5, 1e39]}'),
         ("invalid", b"entity:n1", b'{"kind": "film", "title": "T", "vector": [-1e30]}'),
+        ("invalid", b"row:r1", b'{"kind": "genre", "title": "T", "pinned_position": -1}'),
+        ("invalid", b"row:r1", b'{"kind": "genre", "title": "T", "pinned_position": 1e30}'),
         ("invalid", b"row:r1", b'{"kind": "genre"}'),
         ("too-large", b"row:r1", b"x" * (VALUE_LIMIT + 1)),
     ],

@@ -63,6 +63,30 @@ async def test_an_older_profile_does_not_overwrite_a_newer(store: ContextStore) 
     assert context.profile == Profile("ada", country="NZ", ts=30.0)
 
 
+async def test_profiles_of_one_list_fold_in_its_order(store: ContextStore) -> None:
+    """Many members at once, several of one: as one after the other, erased ones left out."""
+    await store.apply([event(1, 10.0, "ada")])
+    await store.erase("cyd", at=50.0)
+    users = ["ada", "bob", "cyd", *(f"u{n}" for n in range(300))]
+    profiles = [
+        *(Profile(user, country="NZ", ts=30.0) for user in users),
+        *(Profile(user, country="FR", ts=20.0) for user in reversed(users)),
+        Profile("bob", "mi", "kid", "AU", 7, ts=30.0),
+        Profile("cyd", country="DE", ts=60.0),
+    ]
+    await store.put_profile(*profiles)
+    for user in users:
+        expected = Context(user)
+        for profile in profiles:
+            if profile.user_id == user and (user != "cyd" or profile.ts > 50.0):
+                expected = apply_profile(expected, profile)
+        context = await store.get(user)
+        assert context is not None
+        assert context.profile == expected.profile
+        assert len(context.events) == (user == "ada")
+    await store.put_profile()
+
+
 async def test_erasing_leaves_nothing(store: ContextStore) -> None:
     """An erased member is nobody; erasing nobody says so."""
     await store.apply([event(1, 10.0), event(2, 10.0, "bob")])
@@ -171,17 +195,18 @@ async def test_any_arrival_gives_the_reference_fold(
     version: dict[str, str | None] = {}
     steps = [0, *sorted(cuts), len(order)]
     for first, last in pairwise(steps):
-        events, changed = [], []
+        events, changed, profiles = [], [], list[Profile]()
         for number, ts, name, profiled in order[first:last]:
             user_id = f"{name}-{mine}"
             held = expected.get(user_id, Context(user_id))
             if profiled:
                 profile = Profile(user_id, country="FR" if number % 2 else None, ts=float(ts))
-                await store.put_profile(profile)
+                profiles.append(profile)
                 expected[user_id] = apply_profile(held, profile)
                 continue
             one = event(number, float(ts), user_id)
             events.append(one)
+        await store.put_profile(*profiles)
         for one in events:
             held = expected.get(one.user_id, Context(one.user_id))
             after = apply_event(held, one, limit=8)

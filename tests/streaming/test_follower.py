@@ -15,6 +15,7 @@ from api.fake import Logbook
 from deploy.services import KafkaBroker
 from genpage.errors import PoisonError, UnavailableError
 from streaming import follower as following
+from streaming import sessions
 from streaming.broker import Broker
 from streaming.catalog_messages import read_change
 from streaming.follower import Follower
@@ -121,8 +122,8 @@ async def test_an_error_of_our_own_ends_it_loudly(
     kafka: str, topic: Topic, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """After a few tries the state says so; before that it goes on where it was."""
-    monkeypatch.setattr(following, "AGAIN_S", 0.0)
-    monkeypatch.setattr(following, "TRIES", 2)
+    monkeypatch.setattr(sessions, "AGAIN_S", 0.0)
+    monkeypatch.setattr(sessions, "TRIES", 2)
     async with Replica(kafka, topic) as replica:
         await until(lambda: replica.follower.state == "ok")
         replica.fails_with = RuntimeError("a bug")
@@ -169,7 +170,7 @@ async def test_it_ends_within_seconds_whatever_its_client_does(
     async def apply(_: Sequence[object]) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(following, "supervise", stubborn)
+    monkeypatch.setattr(sessions, "supervise", stubborn)
     monkeypatch.setattr(following, "LAST_S", 0.05)
     logbook, broker = Logbook(), Broker("localhost:9")
     log = logbook.logger()

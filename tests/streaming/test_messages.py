@@ -171,14 +171,32 @@ def test_what_http_refuses_of_an_event_the_log_refuses(field: str, values: list[
 
 
 @pytest.mark.parametrize(
-    "fields", [{"ts": -1.0}, {"ts": 1e12}, {"language": "x" * 129}, {"country": "a\nb"}]
+    "fields",
+    [
+        {"ts": -1.0},
+        {"ts": 1e12},
+        {"language": "x" * 129},
+        {"country": "a\nb"},
+        {"maturity": -1},
+        {"maturity": 121},
+        {"maturity": 2**64 - 1},
+        {"maturity": 1e30},
+    ],
 )
 def test_a_profile_beyond_the_bounds_is_poison(fields: dict[str, object]) -> None:
-    """It is held beside the events, and read as often."""
+    """It is held beside the events, and read as often; a number may be more than a store holds."""
     message = Message("genpage.profiles", b"ada", orjson.dumps({"user_id": "ada", **fields}))
     with pytest.raises(PoisonError) as caught:
         read_profile(message)
     assert caught.value.kind == "invalid"
+
+
+@pytest.mark.parametrize("maturity", [0, 120])
+def test_a_profile_on_the_bounds_is_taken(maturity: int) -> None:
+    """All ages that a rule may name."""
+    value = orjson.dumps({"user_id": "ada", "maturity": maturity})
+    read = read_profile(Message("genpage.profiles", b"ada", value))
+    assert read == Profile("ada", maturity=maturity)
 
 
 @given(st.binary(max_size=200), st.none() | st.binary(max_size=20))

@@ -297,3 +297,29 @@ async def test_the_console_lists_the_busiest(client: RedisClient) -> None:
     await client.call(lambda redis: redis.set(redis_keys.context("broken"), b"x"))
     await client.call(lambda redis: redis.execute_command("LPUSH", redis_keys.context("l"), "x"))
     assert [context.user_id for context in await some.busiest(2)] == ["bob", "a}d"]
+
+
+async def test_a_list_is_one_round_trip(client: RedisClient) -> None:
+    """Of events, and of profiles: one script call, however many members and of each how many."""
+    store = redis_store(client)
+    users = [f"u{n}" for n in range(125)] * 2
+    profiles = [Profile(user, country="NZ", ts=float(n)) for n, user in enumerate(users)]
+    events = [Event(f"e{n}", user, "film", "play", float(n)) for n, user in enumerate(users)]
+    # The scripts are sent with their first call.
+    await store.put_profile(profiles[0])
+    await store.apply(events[:1])
+
+    async def calls() -> int:
+        told = await client.call(lambda redis: redis.info("commandstats"))
+        return sum(
+            told.get(f"cmdstat_{name}", {"calls": 0})["calls"] for name in ("evalsha", "eval")
+        )
+
+    before = await calls()
+    await store.put_profile(*profiles)
+    assert await calls() == before + 1
+    assert len(await store.apply(events)) == len(events) - 1
+    assert await calls() == before + 2
+    context = await store.get("u124")
+    assert context is not None
+    assert context.profile == profiles[-1]

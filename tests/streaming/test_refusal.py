@@ -9,7 +9,7 @@ import structlog
 from kafka_clients import EVENTS, everything_on, one_epoch, produce, raw, until
 
 from genpage.event import Event
-from streaming import consumer as consuming
+from streaming import sessions
 from streaming.broker import Broker
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
@@ -118,8 +118,8 @@ async def test_a_fault_that_meets_every_event_is_said_and_loses_none(
     topics: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The dead letters stay empty, the consumer ends loudly, and the next one applies them all."""
-    monkeypatch.setattr(consuming, "AGAIN_S", 0.0)
-    monkeypatch.setattr(consuming, "TRIES", 2)
+    monkeypatch.setattr(sessions, "AGAIN_S", 0.0)
+    monkeypatch.setattr(sessions, "TRIES", 2)
     user, group = uuid.uuid4().hex, uuid.uuid4().hex
     store = Choosy()
     async with log_of(topics, group, store) as log:

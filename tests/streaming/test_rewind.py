@@ -52,6 +52,11 @@ class Emptied:
         """What is held of a member."""
         return await self.memory.get(user_id)
 
+    async def has(self, users: Sequence[str], count: int) -> bool:
+        """Whether so many events of each member are in it."""
+        held = [await self.get(user) for user in users]
+        return all(context is not None and len(context.events) >= count for context in held)
+
     def __getattr__(self, name: str) -> object:
         return getattr(self.memory, name)
 
@@ -66,6 +71,14 @@ async def topics(kafka: str) -> None:
 def users() -> list[str]:
     """Members of this test's own, on many partitions."""
     return [f"member-{number}-{uuid.uuid4().hex}" for number in range(24)]
+
+
+@pytest.fixture
+async def store(kafka: str, users: list[str], topics: None) -> Emptied:
+    """A store that is empty as yet; an event of each member is on the log."""
+    del topics
+    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
+    return Emptied()
 
 
 @pytest.fixture
@@ -95,32 +108,15 @@ def trends() -> LiveTrends:
     return LiveTrends(Catalog.build([Entity("e1", "film", "One")], []))
 
 
-async def known(store: Emptied, users: Sequence[str], count: int) -> bool:
-    """Whether so many events of each member are in the store."""
-    held = [await store.get(user) for user in users]
-    return all(context is not None and len(context.events) >= count for context in held)
-
-
-async def filled(store: Emptied, users: Sequence[str], count: int) -> None:
-    """Return once so many events of each member are in the store."""
-
-    async def there() -> bool:
-        return await known(store, users, count)
-
-    await until(there)
-
-
 async def test_a_rewound_consumer_fills_an_emptied_store(
-    kafka: str, users: list[str], group: str, trends: LiveTrends
+    kafka: str, users: list[str], group: str, store: Emptied, trends: LiveTrends
 ) -> None:
     """All members again, and what arrives meanwhile; it says so until it has caught up.
 
     What is watched is not counted twice.
     """
-    store = Emptied()
-    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
     async with joined(kafka, group, store, trends) as log:
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))
         await until(lambda: not log.stale)
         assert log.consumer.filled(store.name) == log.consumer.every_partition
         before = trends.snapshot().scores.copy()
@@ -130,19 +126,17 @@ async def test_a_rewound_consumer_fills_an_emptied_store(
         await until(lambda: not log.stale)
         np.testing.assert_array_equal(trends.snapshot().scores, before)
         await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
-        await filled(store, users, 2)
+        await until(lambda: store.has(users, 2))
         await until(lambda: not log.stale)
         await until(lambda: sum(log.consumer.lag.values()) == 0)
 
 
 async def test_a_store_emptied_while_nobody_looked_is_filled(
-    kafka: str, users: list[str], group: str
+    kafka: str, users: list[str], group: str, store: Emptied
 ) -> None:
     """The offsets name the store that they are of, so no memory of a process is needed."""
-    store = Emptied()
-    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
     async with joined(kafka, group, store) as log:
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))
         await until(lambda: sum(log.consumer.lag.values()) == 0)
     async with joined(kafka, group, store) as log:
         await until(lambda: not log.stale and log.consumer.lag.keys() != set())
@@ -152,17 +146,15 @@ async def test_a_store_emptied_while_nobody_looked_is_filled(
     async with joined(kafka, group, store) as log:
         await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
         store.away = False
-        await filled(store, users, 2)
+        await until(lambda: store.has(users, 2))
 
 
 async def test_a_crash_after_a_rewind_leaves_no_hole(
-    kafka: str, users: list[str], group: str, monkeypatch: pytest.MonkeyPatch
+    kafka: str, users: list[str], group: str, store: Emptied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The beginning is committed before anything is read again: whoever is next goes on there."""
-    store = Emptied()
-    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
     async with joined(kafka, group, store) as log:
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))
         await until(lambda: sum(log.consumer.lag.values()) == 0)
         store.empty()
 
@@ -171,23 +163,21 @@ async def test_a_crash_after_a_rewind_leaves_no_hole(
 
         monkeypatch.setattr(log.consumer, "_commit", never)
         log.consumer.rewind()
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))
     store.memory = MemoryContextStore()  # the same epoch: what was filled halfway is lost
     monkeypatch.undo()
     async with joined(kafka, group, store):
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))
 
 
 async def test_partitions_of_a_replica_that_never_noticed_are_read_again(
-    kafka: str, users: list[str], group: str
+    kafka: str, users: list[str], group: str, store: Emptied
 ) -> None:
     """One of two ends with the store's loss; the other takes over its partitions and fills."""
-    store = Emptied()
-    await produce(kafka, [raw(event_id="1", user_id=user) for user in users])
     async with joined(kafka, group, store) as one:
         async with joined(kafka, group, store) as two:
             await until(lambda: len(one.consumer.partitions) == 8 and one.state == "ok")
-            await filled(store, users, 1)
+            await until(lambda: store.has(users, 1))
             await until(lambda: not one.stale and not two.stale)
         await until(lambda: len(one.consumer.partitions) == 16 and not one.stale)
         async with joined(kafka, group, store) as two:
@@ -195,6 +185,6 @@ async def test_partitions_of_a_replica_that_never_noticed_are_read_again(
             store.empty()
             one.consumer.rewind()
             await until(lambda: not one.stale)
-            assert not await known(store, users, 1)
+            assert not await store.has(users, 1)
             assert two.state == "ok"
-        await filled(store, users, 1)
+        await until(lambda: store.has(users, 1))

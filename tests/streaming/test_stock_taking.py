@@ -13,7 +13,7 @@ from scripted_kafka import Held, ScriptedClient, up, written
 from genpage.errors import UnavailableError
 from genpage.event import Event
 from streaming import consumer as consuming
-from streaming import growth
+from streaming import growth, sessions
 from streaming.applier import Applier
 from streaming.broker import Broker
 from streaming.consumer import Consumer
@@ -108,7 +108,7 @@ async def test_a_rebalance_amid_stock_taking_leaves_no_hole(
 
     client.amid = rebalanced
     async with reading(client, store) as consumer:
-        await until(lambda: amid == 1 and consumer._stocked)
+        await until(lambda: amid == 1 and consumer._stock.taken)
         assert client.held[CURRENT].offset == 0
         store.go.set()
         await until(lambda: store.seen == events_of(*every))
@@ -138,7 +138,7 @@ async def test_what_is_in_flight_is_given_up_and_read_again_when_nothing_is_lost
         await until(lambda: len(consumer._lanes) == 2)
         consumer.rewind()
         assert consumer.catching_up
-        await until(lambda: consumer._stocked)
+        await until(lambda: consumer._stock.taken)
         store.go.set()
         await until(lambda: store.seen == events_of(CURRENT, OUTDATED))
         await until(lambda: not consumer.catching_up)
@@ -172,6 +172,7 @@ async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
 ) -> None:
     """Neither the end nor the next assignment waits for it longer than seconds."""
     monkeypatch.setattr(consuming, "CLOSE_S", 0.05)
+    monkeypatch.setattr(sessions, "CLOSE_S", 0.05)
     let_go, begun = asyncio.Event(), asyncio.Event()
 
     async def stuck(_: Sequence[Event]) -> Sequence[Event]:
@@ -188,10 +189,10 @@ async def test_a_store_that_swallows_a_cancellation_keeps_no_server_from_ending(
         async with asyncio.timeout(5), reading(client, store) as consumer:
             await begun.wait()
             await client.rebalance([CURRENT])
-            await until(lambda: consumer.state == "ok" and consumer._stocked)
+            await until(lambda: consumer.state == "ok" and consumer._stock.taken)
     finally:
         let_go.set()
-    supervisor = consumer._supervisor
+    supervisor = consumer._sessions._supervisor
     assert supervisor is not None
     await asyncio.wait([supervisor], timeout=5)
     assert supervisor.done()

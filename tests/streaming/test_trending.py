@@ -1,5 +1,6 @@
 """What is watched now, and what was watched at an earlier clock."""
 
+import asyncio
 from collections.abc import Sequence
 
 import numpy as np
@@ -55,6 +56,24 @@ def test_a_snapshot_is_kept_until_an_event_arrives() -> None:
     assert later.scores.tolist() == [0.0, *first.scores.tolist()]
     trends.count([("nowhere", 1.0)])
     assert trends.snapshot(None, LATER).scores[0] == 1.0
+
+
+async def test_a_large_catalog_is_met_in_turns_with_everything_else() -> None:
+    """Events are counted meanwhile; then its counts are there at once, and nothing is looked up."""
+    trends, turns, many = LiveTrends(CATALOG), 0, 5_000
+    titles = [Entity(f"e{n}", "film", f"Film {n}") for n in range(many)]
+    large = Catalog.build(titles, [])
+    meeting = asyncio.create_task(trends.meet(large))
+    while not meeting.done():
+        trends.count([(f"e{many - 1}", 1.0), ("e0", 1.0)])
+        turns += 1
+        await asyncio.sleep(0)
+    assert turns >= many / 1_000
+    await trends.meet(large)
+    # Looking a title up would fail from here on.
+    object.__setattr__(large, "entities", None)
+    scores = trends.snapshot(None, large).scores
+    assert scores[[0, 1, -1]].tolist() == [turns, 0.0, turns]
 
 
 def test_titles_nobody_heard_of_are_bounded() -> None:

@@ -120,6 +120,11 @@ def plan(
     return Plan(catalog, request, autoregressive=autoregressive)
 
 
+def of_member(member: str, page: Plan) -> Plan:
+    """The same page for another member."""
+    return replace(page, member=member)
+
+
 def random_plan(chance: random.Random, catalog: Catalog) -> Plan:
     """Any page: few members, whose prompts share prefixes, under every kind of request."""
     member = f"m{chance.randrange(3)}"

@@ -142,6 +142,32 @@ def test_a_doubled_item_is_refused() -> None:
         Vocabulary((Item("row", "a", "genre"), Item("row", "a", "new")))
 
 
+def test_one_that_begins_anew_gives_tokens_that_nobody_had(catalog: Catalog) -> None:
+    """Known items keep theirs; those in between are outside; each beginning is told from others."""
+    known = Vocabulary().grown(catalog)
+    later = Catalog.build([Entity("later", "film", "Later")], [Row("new", "genre", "New")])
+    before = known.grown(later)
+    for after in (known.anew(before.size).grown(later), known.anew(before.size + 7).grown(later)):
+        for mine, theirs in zip(
+            after.item_tokens(catalog), known.item_tokens(catalog), strict=True
+        ):
+            assert mine.tolist() == theirs.tolist()
+        row, entity = after.row("new", "genre"), after.entity("later", "film")
+        assert (row, entity) == (after.size - 2, after.size - 1)
+        assert row >= before.size
+        assert [after.word(token) for token in (row, entity)] == ["row:new", "entity:later"]
+        assert after.fallback_of(entity) == after.symbol("unseen:film")
+        for lapsed in (known.size, row - 1):
+            with pytest.raises(InputError, match="outside"):
+                after.word(lapsed)
+        assert known.digest in after.lineage
+        assert before.digest not in {after.digest, *after.lineage}
+        renewed = after.renewed(["later"]).grown(later)
+        assert renewed.entity("later") == after.size
+        assert renewed.word(entity).startswith("retired:")
+    assert len({before.digest, known.anew(before.size).grown(later).digest, after.digest}) == 3
+
+
 @pytest.mark.parametrize("token", [-1, ITEM_START])
 def test_a_token_outside_is_refused(token: int) -> None:
     """There is no word for a token that the vocabulary lacks."""
