@@ -41,3 +41,5 @@ class PastModel:
         """Gone."""
         del context, request, trends
         raise RuntimeError("a page that is over is decoded. This is a bug.")
+
+    grounds = appeal

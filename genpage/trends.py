@@ -31,6 +31,11 @@ class Trends:
     scores: NDArray[np.float32]
     paces: NDArray[np.float32] | None = None
 
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the counts take."""
+        return self.scores.nbytes + (0 if self.paces is None else self.paces.nbytes)
+
     @classmethod
     def none(cls, catalog: Catalog) -> "Trends":
         """No event was ever counted."""

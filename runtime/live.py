@@ -45,7 +45,9 @@ class LiveJob:
         """The output for a row just finished."""
         at_ms = (now - self.submitted) * 1000
         row, drawn = written.row, written.propensities
-        return RowDecoded(self.job.page_id, row.row, row.entities, at_ms, drawn)
+        return RowDecoded(
+            self.job.page_id, row.row, row.entities, at_ms, drawn, choice=written.choice
+        )
 
     def finished(self, reason: FinishReason, now: float) -> PageFinished:
         """The output for its end at ``now``."""

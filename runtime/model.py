@@ -1,6 +1,6 @@
 """A loaded bundle with a catalog snapshot, ready to serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime import golden
-from runtime.arrays import IntArray
+from runtime.arrays import FloatArray, IntArray
 from runtime.asking import Asking
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
@@ -21,6 +21,7 @@ from runtime.sessions import SessionSettings
 from runtime.snapshot import Snapshot
 from runtime.trunk import TrunkBackend
 from tokenizer.appeal import PageAppeal
+from tokenizer.grounds import Ground, owed
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -171,6 +172,13 @@ class LoadedModel:
         """What the moment adds to this page's scores; None where the model learnt nothing of it."""
         held = self.snapshot.appeal
         return None if held is None else held.page(context, request, trends)
+
+    def grounds(
+        self, context: Context, request: PageRequest, trends: Trends
+    ) -> Mapping[Ground, FloatArray] | None:
+        """What each title's appeal on such a page owes to what, (E,) by ground; for people."""
+        held = self.snapshot.appeal
+        return None if held is None else owed(held, held.signs(context, request, trends))
 
     def sharing(self, other: "LoadedModel") -> "LoadedModel":
         """The same model, freshly loaded, holding once what it and ``other`` have alike.

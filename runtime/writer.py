@@ -5,13 +5,14 @@ are decided one by one, and the scores that decide the last of them fill the res
 Pure: it knows neither KV nor chunks, so a copy can write on with scores that are only a guess.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from genpage.grammar import DecodedRow
 from genpage.page import FinishReason
 from runtime.arrays import FloatArray, IntArray
+from runtime.choice import RowChoice
 from runtime.job import PageJob
 from runtime.noise import gumbel
 from runtime.propensity import propensities
@@ -28,10 +29,11 @@ _COLDEST = 1e-200
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A finished row. ``propensities`` as in `runtime.output.RowDecoded`."""
+    """A finished row; the others as in `runtime.output.RowDecoded`."""
 
     row: DecodedRow
     propensities: tuple[float, ...]
+    choice: RowChoice | None = field(default=None, compare=False)
 
 
 class PageWriter:
@@ -53,6 +55,7 @@ class PageWriter:
         self._placed = 0
         # Of the row being placed, from its own on.
         self._chances: list[float] = []
+        self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
         self.reason = None
         self._await_row()
@@ -65,7 +68,7 @@ class PageWriter:
         copy._appeal = None if self._appeal is None else self._appeal.fork()
         copy._position, copy._finished = self._position, self._finished
         copy._row, copy._placed = self._row, self._placed
-        copy._chances = list(self._chances)
+        copy._chances, copy._choice = list(self._chances), self._choice
         copy._next_rows, copy.reason = self._next_rows, self.reason
         return copy
 
@@ -92,12 +95,14 @@ class PageWriter:
 
     def _open_row(self, scores: FloatArray) -> IntArray:
         allowed, appeal = self._next_rows, self._appeal
-        if appeal is not None:
+        added = None if appeal is None else appeal.rows(self._grammar, allowed)
+        if added is not None:
             scores = scores.copy()
-            scores[allowed] += appeal.rows(self._grammar, allowed)
+            scores[allowed] += added
         row = top(self._values(scores, allowed), allowed, 1)
         self._chances = self._drawn(scores, allowed, row)
         self._row = int(row[0])
+        self._choice = RowChoice.of(scores, allowed, self._row, added)
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
@@ -118,7 +123,7 @@ class PageWriter:
             return tokens, None
         self._finished += 1
         self._await_row()
-        return tokens, Written(grammar.last, _of_places(self._chances))
+        return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
     def _values(self, scores: FloatArray, allowed: IntArray) -> Values:
         job = self._job

@@ -158,10 +158,14 @@ class Appeal:
 
     def page(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal:
         """For the request of a member; what is later than its clock is not looked at."""
+        signs = self.signs(context, request, trends)
+        return PageAppeal.of(self.entities(signs), np.float32(GAIN) * self.weights.promise)
+
+    def signs(self, context: Context, request: PageRequest, trends: Trends) -> Signs:
+        """What a page's titles are judged by."""
         past = Past.of(self.catalog, context.before(request.at))
         moment = Moment(request.at, request.device, context.profile, trends.paces)
-        signs = Signs.of(self.titles, *heard(past, moment, self.sources))
-        return PageAppeal.of(self.entities(signs), np.float32(GAIN) * self.weights.promise)
+        return Signs.of(self.titles, *heard(past, moment, self.sources))
 
     def entities(self, signs: Signs) -> FloatArray:
         """(E,) each title's appeal."""
