@@ -20,17 +20,20 @@ from model.config import Size
 from model.trained_on import TrainedOn
 from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
+from tokenizer.signals import places_of
 from training.appeal import CandidateTitles
 from training.batches import BatchStream
 from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.group import ALONE, Group
+from training.lesson import Lesson
 from training.machine import matmul_peak, pick_device, training_dtype
 from training.objective import Objective, Part, Prediction
 from training.pages import Pages, Sharding
 from training.partial import PartialRun
 from training.schedule import Budget
+from training.seen import SeenTitles
 from training.spread import Kind, Spread
 from training.start import (
     Content,
@@ -42,7 +45,7 @@ from training.start import (
     continued_checkpoint,
     fresh_checkpoint,
 )
-from training.summary import Speed, Summary, Validation, recent
+from training.summary import Judged, Speed, Summary, Validation, recent
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
 
@@ -173,6 +176,8 @@ class Run:
         """
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
+        # Of the whole network, and so before a trainer cuts it up.
+        before = None if options.parent is None else self._validate()
         trainer = Trainer(
             self.network,
             self._objective,
@@ -195,14 +200,16 @@ class Run:
             losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
             check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
             self._objective.refuse(validation.figures)
-        return self._group.of_leader(lambda: self._finished(partial, taken, weights, validation))
+        return self._group.of_leader(
+            lambda: self._finished(partial, taken, weights, Judged(before, validation))
+        )
 
     def _finished(
         self,
         partial: PartialRun,
         taken: list[Record],
         weights: dict[str, torch.Tensor],
-        validation: Validation | None,
+        judged: Judged,
     ) -> Summary:
         """Write the checkpoint; ``taken`` are the steps of this part of the run."""
         options, start = self._options, self.start
@@ -235,9 +242,28 @@ class Run:
             resumed_after=len(every) - len(taken),
             speed=Speed.of(taken, self.peak_flops),
             losses=recent(every),
-            validation=validation,
+            judged=judged,
             noticed=self.noticed,
         )
+
+    def _lesson(self) -> Lesson:
+        """The newest pages, the same whoever holds which shards."""
+
+        def seen(most: int) -> SeenTitles | None:
+            pages = Pages.read(
+                self._folder,
+                self._vocabulary,
+                self.days,
+                most,
+                until=self._until,
+                labels=self.labels,
+            )
+            places = places_of(self._vocabulary.item_tokens(self.catalog)[1], self._vocabulary.size)
+            places = places.astype(np.int64)
+            return SeenTitles.of(self._stream_of(pages, self._until).builder, pages, places, most)
+
+        content = torch.from_numpy(self._titles.titles.content)
+        return Lesson(seen, content, self._options.seed)
 
     def _starting_point(self, catalog: Catalog) -> Checkpoint:
         options = self._options

@@ -22,6 +22,17 @@ class Validation:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """The parent, by the run's own objective, and what the run made of it, on the same pages.
+
+    None where there is no parent, or no day to hold out.
+    """
+
+    before: Validation | None
+    after: Validation | None
+
+
+@dataclass(frozen=True, slots=True)
 class Speed:
     """How fast some steps were, of all processes together.
 
@@ -80,8 +91,13 @@ class Summary:
     resumed_after: int
     speed: Speed
     losses: dict[str, float]
-    validation: Validation | None
+    judged: Judged
     noticed: dict[str, int]
+
+    @property
+    def validation(self) -> Validation | None:
+        """How the run's checkpoint did on the held-out day."""
+        return self.judged.after
 
 
 def recent(records: list[Record], count: int = 20) -> dict[str, float]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from training.objective import Objective
     from training.rewards.declaration import Rewards
     from training.run import Options, Run
-    from training.summary import Summary
+    from training.summary import Summary, Validation
     from training.trainer import Record
 
 # How quickly the shown loss follows the newest step.
@@ -221,7 +221,6 @@ class RewardModelling(PostTraining):
 
 
 def _document(summary: "Summary") -> dict[str, object]:
-    held_out = summary.validation
     return {
         "version": summary.version,
         "parameters": summary.parameters,
@@ -238,15 +237,20 @@ def _document(summary: "Summary") -> dict[str, object]:
         "flops_share": summary.speed.flops_share,
         "losses": summary.losses,
         "noticed": summary.noticed,
-        "validation": None
-        if held_out is None
-        else {
-            "day": held_out.day,
-            "pages": held_out.pages,
-            "losses": held_out.losses,
-            "guesses": held_out.guesses,
-            "figures": held_out.figures,
-        },
+        "validation": _held_out(summary.judged.after),
+        "validation_before": _held_out(summary.judged.before),
+    }
+
+
+def _held_out(found: "Validation | None") -> dict[str, object] | None:
+    if found is None:
+        return None
+    return {
+        "day": found.day,
+        "pages": found.pages,
+        "losses": found.losses,
+        "guesses": found.guesses,
+        "figures": found.figures,
     }
 
 
@@ -269,11 +273,15 @@ def _table(summary: "Summary") -> Table:
         table.add_row("noticed in the data", found)
     table.add_row("loss", _nats(summary.losses))
     if summary.validation is not None:
-        held_out = summary.validation
+        held_out, before = summary.validation, summary.judged.before
         table.add_row(f"held out {held_out.day}", _nats(held_out.losses))
-        table.add_row("a blind guess", _nats(held_out.guesses))
         if held_out.figures:
             table.add_row("", _nats(held_out.figures))
+        if before is not None:
+            table.add_row("before this run", _nats(before.losses))
+            if before.figures:
+                table.add_row("", _nats(before.figures))
+        table.add_row("a blind guess", _nats(held_out.guesses))
     return table
 
 
