@@ -28,6 +28,8 @@ from tokenizer.content import ContentEncoder
 from tokenizer.past import Past
 
 FloatArray = NDArray[np.float32]
+Ints = NDArray[np.int64]
+EVERY: Final = slice(None)
 OWN: Final = (
     *("begun", "begun_lately", "finished", "regular", "abandoned", "up", "down", "listed"),
     *("looked", "plays", "had", "had_lately"),
@@ -142,15 +144,18 @@ class Signs:
     asked: FloatArray  # (ASKED,)
 
     @classmethod
-    def of(cls, titles: Titles, past: Past, moment: Moment) -> "Signs":
-        """All of it; ``past`` is what lay before the moment."""
+    def of(cls, titles: Titles, past: Past, moment: Moment, among: Ints | slice = EVERY) -> "Signs":
+        """All of it; ``past`` is what lay before the moment.
+
+        ``among`` are the titles (by catalog index) that are told of, in this order.
+        """
         wishes = _wishes(titles, past, moment.at)
         rows = [
-            *_own(titles, past, moment.at),
-            *_near(titles, wishes),
-            *_genres(titles, past),
-            *_paces(titles, moment),
-            *_items(titles, past, moment),
+            *_own(titles, past, moment.at)[:, among],
+            *_near(titles, wishes, among),
+            *_genres(titles, past, among),
+            *_paces(titles, moment, among),
+            *_items(titles, past, moment, among),
         ]
         return cls(np.stack(rows).astype(np.float32), wishes, _asked(past, moment))
 
@@ -210,45 +215,48 @@ def _wishes(titles: Titles, past: Past, at: float) -> FloatArray:
     return wishes
 
 
-def _near(titles: Titles, wishes: FloatArray) -> FloatArray:
+def _near(titles: Titles, wishes: FloatArray, among: Ints | slice) -> FloatArray:
     """(W, E) how near each title is to the wishes."""
-    near: FloatArray = _COSINE * (wishes @ titles.content.T)
+    near: FloatArray = _COSINE * (wishes @ titles.content[among].T)
     return near
 
 
-def _genres(titles: Titles, past: Past) -> FloatArray:
+def _genres(titles: Titles, past: Past, among: Ints | slice) -> FloatArray:
     """(2, E) the mean cosine of genres with the latest titles: sixty, and six."""
-    found = np.zeros((2, len(titles)), np.float32)
+    mine = titles.genres[among]
+    found = np.zeros((2, len(mine)), np.float32)
     for line, count in zip(found, (60, 6), strict=True):
         if len(past.entity):
-            line[:] = titles.genres @ titles.genres[past.entity[-count:]].mean(axis=0)
+            line[:] = mine @ titles.genres[past.entity[-count:]].mean(axis=0)
     return 2 * found
 
 
-def _paces(titles: Titles, moment: Moment) -> FloatArray:
+def _paces(titles: Titles, moment: Moment, among: Ints | slice) -> FloatArray:
     """(PACES, E) how much each is watched against the average title, logarithms."""
     if moment.paces is None:
-        return np.zeros((PACES, len(titles)), np.float32)
+        return np.zeros((PACES, len(titles.kind[among])), np.float32)
     totals = np.maximum(1.0, moment.paces.sum(axis=1, keepdims=True))
-    return np.asarray(_COUNT * np.log1p(10.0 * len(titles) * moment.paces / totals), np.float32)
+    paces = moment.paces[:, among]
+    return np.asarray(_COUNT * np.log1p(10.0 * len(titles) * paces / totals), np.float32)
 
 
-def _items(titles: Titles, past: Past, moment: Moment) -> list[FloatArray]:
+def _items(titles: Titles, past: Past, moment: Moment, among: Ints | slice) -> list[FloatArray]:
     """len(ITEM) lines (E,): what each title is."""
-    kinds = titles.kind == np.arange(len(ENTITY_KINDS))[:, None]  # (kinds, E)
+    kind, released_at = titles.kind[among], titles.released_at[among]
+    kinds = kind == np.arange(len(ENTITY_KINDS))[:, None]  # (kinds, E)
     shares = np.bincount(titles.kind[past.entity], minlength=len(ENTITY_KINDS)) / max(
         1, len(past.entity)
     )
     language = None if moment.profile is None else moment.profile.language
     spoken = titles.languages.get(language or "")
-    hours = np.clip(np.nan_to_num(titles.length_s) / 3600.0, 0.0, _MOST_HOURS)
-    dated = np.isfinite(titles.released_at)
-    age = np.where(dated, np.maximum(0.0, moment.at - titles.released_at) / SECONDS_A_DAY, 0.0)
+    hours = np.clip(np.nan_to_num(titles.length_s[among]) / 3600.0, 0.0, _MOST_HOURS)
+    dated = np.isfinite(released_at)
+    age = np.where(dated, np.maximum(0.0, moment.at - released_at) / SECONDS_A_DAY, 0.0)
     lines = [
         *kinds,
-        shares[titles.kind],
-        np.zeros(len(titles)) if spoken is None else spoken,
-        titles.maturity,
+        shares[kind],
+        np.zeros(len(kind)) if spoken is None else spoken[among],
+        titles.maturity[among],
         hours,
         dated * np.exp2(-age / _BURST),
         dated * np.exp2(-age / _NEW),

@@ -21,14 +21,20 @@ class Added:
     rows: torch.Tensor  # (K,) of the target rows
 
     @classmethod
-    def of(cls, network: Network, batch: Batch, entities: torch.Tensor) -> Self:
-        """``entities`` (E, d) are the output vectors as the batch wears them."""
+    def of(
+        cls, network: Network, batch: Batch, entities: torch.Tensor, *, settled: bool = False
+    ) -> Self:
+        """``entities`` (E, d) are the output vectors as the batch wears them.
+
+        Nothing is learnt of titles' appeal where it is ``settled``, of rows' promise always.
+        """
         if batch.appeal is None:
             pages, count = len(batch.packing.lengths), len(entities)
             return cls(
                 entities.new_zeros(pages, count), entities.new_zeros(len(batch.rows.positions))
             )
         titles = network.appeal(batch.appeal, entities)  # (P, E)
+        titles = titles.detach() if settled else titles
         there = batch.shown >= 0
         worth = titles[batch.rows.page[:, None], batch.shown.clamp_min(0)]
         return cls(titles, network.appeal.rows(worth, there))

@@ -29,7 +29,7 @@ from genpage.promise import DEPTHS
 from tokenizer.past import Past
 from tokenizer.prompt import ACTION_TOKENS, Prompt, PromptEncoder
 from tokenizer.signals import places_of
-from tokenizer.signs import Moment, Signs, Titles, heard
+from tokenizer.signs import EVERY, Moment, Signs, Titles, heard
 from tokenizer.symbols import ITEM_START
 from tokenizer.vocabulary import IntArray
 from tokenizer.window import TOKENS_AN_EVENT
@@ -149,15 +149,18 @@ class ExampleBuilder:
             ),
             titles=self._titles(prompt, events, cut),
             shown=_shown(tokens, opens)[known[opens]],
-            signs=self._signs(page, slice(events.start, events.start + cut)),
+            signs=self.signs(page),
         )
 
-    def _signs(self, page: int, before: slice) -> Signs | None:
-        """What the moment of a page says of the catalog; ``before`` are the member's events."""
+    def signs(self, page: int, among: NDArray[np.int64] | slice = EVERY) -> Signs | None:
+        """What the moment of a page says of the catalog's titles, or of those ``among`` them."""
         if self._catalog_titles is None:
             return None
         histories, at = self._timeline.histories, float(self._pages.ts[page])
-        before = slice(max(before.start, before.stop - HISTORY_LIMIT), before.stop)
+        member = histories.member(self._pages.user_ids[page])
+        events = slice(0, 0) if member is None else histories.events_of(member)
+        cut = events.start + int(np.searchsorted(histories.ts[events], at, side="left"))
+        before = slice(max(events.start, cut - HISTORY_LIMIT), cut)
         entity = self._places[histories.entity[before]]
         there = entity >= 0
         past = Past(
@@ -168,7 +171,7 @@ class ExampleBuilder:
         )
         profile = self._timeline.profiles.get(self._pages.user_ids[page])
         moment = Moment(at, self._pages.devices[page], profile, self._timeline.paces(at))
-        return Signs.of(self._catalog_titles, *heard(past, moment, self._encoder.sources))
+        return Signs.of(self._catalog_titles, *heard(past, moment, self._encoder.sources), among)
 
     def _acted(self, page_id: str, rows: int) -> IntArray:
         """``<acted>``, the events on the first ``rows`` rows of a page, ``<page>``."""

@@ -21,6 +21,7 @@ from model.network import Network
 from training.batches import Batch
 from training.group import shared
 from training.labels import Labels, PositiveFeedback
+from training.lesson import Lesson
 from training.recipe import PRETRAINING, Recipe
 
 _LEAST_WEIGHT = 1e-6
@@ -83,6 +84,13 @@ class Objective(Protocol):
 
     def begin(self, network: Network) -> None:
         """Called once, before all else: makes what heads there are, for this network."""
+        return
+
+    def acquaint(self, network: Network, lesson: Lesson) -> None:
+        """Called once, before the first step: what is learnt before sequences are.
+
+        Every process comes to the same.
+        """
         return
 
     def loss(self, network: Network, batch: Batch) -> Loss:

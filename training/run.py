@@ -178,6 +178,7 @@ class Run:
         partial = PartialRun(options.out, self._settings())
         # Of the whole network, and so before a trainer cuts it up.
         before = None if options.parent is None else self._validate()
+        self._objective.acquaint(self.network, self._lesson())
         trainer = Trainer(
             self.network,
             self._objective,

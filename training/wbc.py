@@ -14,10 +14,13 @@ Beside METHOD, each a switch:
    expected gradient that of summing over all of them (`importance`). It lowers the value of what is
    rarely shown, and with it the calibration of those that are (docs/quality.md): none by default.
 2. *Next titles.* The auxiliary loss of pretraining goes on beside, so that next-item scores stay.
+3. *Appraisal.* The appeal of titles is learnt by itself first (`training.appraisal`), and the
+   sequence model then learns what that leaves. Learnt together from the beginning, some hundred
+   steps of noisy gradients leave it far from what its numbers say.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 
 import numpy as np
 import torch
@@ -28,10 +31,12 @@ from genpage.catalog import Catalog
 from model.config import Size
 from model.network import Network
 from training.added import Added
+from training.appraisal import Appraisal, appraise
 from training.batches import Batch
 from training.calibration import reliability, weighted_auc
 from training.candidates import BatchTargets
 from training.labels import Labels
+from training.lesson import Lesson
 from training.objective import Loss, Objective, Part, Prediction
 from training.pretrain import APPEAL_SHARE, cross_entropies
 from training.recipe import WBC, Recipe
@@ -46,6 +51,7 @@ class Switches:
     negatives: int = 0
     negative_weight: float = 0.02
     next_title_share: float = 0.25
+    appraisal: Appraisal | None = field(default_factory=Appraisal)
 
 
 class WeightedClassification(Objective):
@@ -54,6 +60,18 @@ class WeightedClassification(Objective):
     def __init__(self, rewards: Rewards, switches: Switches | None = None) -> None:
         self.rewards = rewards
         self.switches = switches or Switches()
+        self._settled = False
+
+    def acquaint(self, network: Network, lesson: Lesson) -> None:
+        """Learn titles' appeal by itself; from then on it stays as it is."""
+        how, ignored = self.switches.appraisal, self.rewards.shown.ignored
+        if how is None or ignored >= 0.0:
+            return
+        seen = lesson.seen(how.pages)
+        if seen is not None:
+            self._settled = appraise(
+                network.appeal, seen, lesson.content, ignored, how, seed=lesson.seed
+            )
 
     def loss(self, network: Network, batch: Batch) -> Loss:
         """Mean over rows and entities together, by weight; next titles and negatives beside it."""
@@ -61,7 +79,7 @@ class WeightedClassification(Objective):
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)  # (T, d)
         rows = network.outputs.rows(candidates.rows, network.content, batch.identity)  # (R, d)
         entities = network.outputs.rows(candidates.entities, network.content, batch.identity)
-        added = Added.of(network, batch, entities)
+        added = Added.of(network, batch, entities, settled=self._settled)
         alone = added.of_targets(batch.entities)
         parts = {
             "rows": _classified(hidden, rows, batch.rows, added.rows),
@@ -75,7 +93,7 @@ class WeightedClassification(Objective):
         if switches.negatives and switches.negative_weight:
             drawn = self._negatives(hidden, entities, batch, added)
             total = total + drawn / page.divisor
-        if batch.appeal is not None:
+        if batch.appeal is not None and not self._settled:
             total = total + APPEAL_SHARE * classification(alone, batch.entities.weights).mean
         return Loss(total, parts)
 
