@@ -30,6 +30,7 @@ from tokenizer.signs import SIGN_NAMES
 from training.seen import SeenTitles
 
 _WARM_UP = 20
+_AT_ONCE = 1 << 16
 _KINDS = [SIGN_NAMES.index(f"kind_{kind}") for kind in ENTITY_KINDS]
 _NEWTON_STEPS = 12
 
@@ -68,7 +69,13 @@ def appraise(
     # A title that was perhaps not seen counts by the chance that it was.
     weight = torch.where(acted, 1.0, seen.reward / ignored)
     brought = seen.reward / seen.reward[acted].mean().abs()
-    optimiser = torch.optim.AdamW(learner.parameters(), how.lr, weight_decay=how.decay)
+    optimiser = torch.optim.AdamW(
+        [
+            {"params": learner.weights(), "weight_decay": how.decay},
+            {"params": [learner.offset], "weight_decay": 0.0},
+        ],
+        how.lr,
+    )
     total = how.epochs * math.ceil(len(seen) / how.batch)
     for step, lines in enumerate(_batches(seen, how, generator)):
         done = step / total
@@ -80,11 +87,11 @@ def appraise(
         losses = weight[lines] * binary_cross_entropy_with_logits(chance, engaged, reduction="none")
         losses = losses + engaged * (torch.exp(worth) - brought[lines] * worth)
         optimiser.zero_grad()
-        losses.mean().backward()  # type: ignore[no-untyped-call]
+        losses.mean().backward()
         optimiser.step()
     with torch.no_grad():
         every = torch.arange(len(seen))
-        values = torch.cat([sum(learner(part)) for part in every.split(1 << 16)])
+        values = torch.cat([sum(learner(part)) for part in torch.split(every, _AT_ONCE)])
         slope, offset = _scale(values, seen.reward)
         learner.give(appeal, slope, offset)
     return True
@@ -104,6 +111,10 @@ class _Learner(nn.Module):
         self.offset = nn.Parameter(torch.zeros(2))
         self.wish = nn.Parameter(torch.zeros(appeal.wish.shape))
         self.title = nn.Parameter(appeal.title.detach().cpu().clone())
+
+    def weights(self) -> list[nn.Parameter]:
+        """All but what is said of every title."""
+        return [value for value in self.parameters() if value is not self.offset]
 
     @torch.no_grad()
     def begin(self, acted: torch.Tensor) -> None:
@@ -149,7 +160,7 @@ def _batches(
     """Lines (m,) of pages in a new order every epoch, each line once."""
     for _ in range(how.epochs):
         turn = torch.randperm(len(seen.asked), generator=generator)
-        yield from torch.argsort(turn[seen.page], stable=True).split(how.batch)
+        yield from torch.split(torch.argsort(turn[seen.page], stable=True), how.batch)
 
 
 def _scale(values: torch.Tensor, rewards: torch.Tensor) -> tuple[float, float]:

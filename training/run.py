@@ -260,7 +260,6 @@ class Run:
                 labels=self.labels,
             )
             places = places_of(self._vocabulary.item_tokens(self.catalog)[1], self._vocabulary.size)
-            places = places.astype(np.int64)
             return SeenTitles.of(self._stream_of(pages, self._until).builder, pages, places, most)
 
         content = torch.from_numpy(self._titles.titles.content)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
+from tokenizer.vocabulary import IntArray
 from training.examples import ExampleBuilder
 from training.pages import Pages
 
@@ -32,9 +32,7 @@ class SeenTitles:
         return len(self.page)
 
     @classmethod
-    def of(
-        cls, builder: ExampleBuilder, pages: Pages, places: NDArray[np.int64], most: int
-    ) -> Self | None:
+    def of(cls, builder: ExampleBuilder, pages: Pages, places: IntArray, most: int) -> Self | None:
         """Of the newest ``most`` of the builder's pages; None where nobody saw anything.
 
         ``places`` (V,) tell a token's place in the catalog, -1 for what has none.
@@ -44,7 +42,8 @@ class SeenTitles:
         entities, rewards = [], []
         for page in newest.tolist():
             shown = pages.tokens_of(page)
-            entity, reward = places[pages.tokens[shown]], pages.weights[shown]
+            entity = places[pages.tokens[shown]].astype(np.int64)
+            reward = pages.weights[shown]
             seen = ~pages.is_row[shown] & (entity >= 0) & (reward != 0)
             signs = builder.signs(page, entity[seen]) if seen.any() else None
             if signs is not None:

@@ -76,7 +76,8 @@ def of_lines(appeal: Appeal, seen: SeenTitles) -> torch.Tensor:
     )
     inputs = replace(inputs, content=torch.zeros(len(seen), CONTENT))
     with torch.no_grad():
-        return appeal(inputs, torch.zeros(len(seen), 4))[0]
+        found: torch.Tensor = appeal(inputs, torch.zeros(len(seen), 4))[0]
+    return found
 
 
 def test_titles_are_ordered_by_what_they_bring() -> None:
@@ -134,7 +135,7 @@ def test_what_was_seen_is_what_batches_hold(folder: DataFolder, timeline: Timeli
     encoder = PromptEncoder(timeline.vocabulary)
     builder = ExampleBuilder(timeline, pages, encoder, until=float("inf"), titles=titles)
     tokens = timeline.vocabulary.item_tokens(timeline.catalog)[1]
-    places = places_of(tokens, timeline.vocabulary.size).astype(np.int64)
+    places = places_of(tokens, timeline.vocabulary.size)
     seen = SeenTitles.of(builder, pages, places, 5)
     assert seen is not None
     newest = np.argsort(pages.ts, kind="stable")[-5:]
