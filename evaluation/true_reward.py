@@ -13,10 +13,13 @@ import numpy as np
 
 from dataset.folder import DataFolder
 from evaluation.intervals import Units, Values
+from evaluation.multistage.learning import learn_pipeline
+from evaluation.multistage.pages import pipeline_pages
 from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.errors import UsageError
 from genpage.page import Page
+from genpage.rules import Rules
 from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.covering import covering
@@ -51,6 +54,33 @@ def judge_checkpoint(
 
     The same days, count and seed name the same visits for every checkpoint.
     """
+    over, visits = _visits(data, checkpoint, days, count, size, seed)
+    pages = decode(over, visits.catalog, visits, size, autoregressive)
+    return _judged(data, visits, pages, over.rules)
+
+
+def judge_pipeline(
+    data: Path,
+    checkpoint: Checkpoint,
+    day: str,
+    *,
+    count: int,
+    size: PageSize,
+    seed: int = 0,
+) -> Judged:
+    """The pages of the multi-stage pipeline, learnt from all before ``day``, for its visits.
+
+    Visits and rules are those that the checkpoint is judged by.
+    """
+    over, visits = _visits(data, checkpoint, [day], count, size, seed)
+    pipeline = learn_pipeline(DataFolder(data), day, rules=over.rules)
+    return _judged(data, visits, pipeline_pages(pipeline, visits.visits), over.rules)
+
+
+def _visits(
+    data: Path, checkpoint: Checkpoint, days: Sequence[str], count: int, size: PageSize, seed: int
+) -> tuple[Checkpoint, Visits]:
+    """The checkpoint over the whole catalog, and the visits with its prompts."""
     if not (data / "truth").is_dir():
         raise UsageError(f"{data} holds no truth: only a simulated service can be judged")
     folder = DataFolder(data)
@@ -59,8 +89,10 @@ def judge_checkpoint(
     encoder = PromptEncoder(
         over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
     )
-    visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
-    pages = decode(over, catalog, visits, size, autoregressive)
+    return over, Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
+
+
+def _judged(data: Path, visits: Visits, pages: Sequence[Page], rules: Rules) -> Judged:
     rewards = Judge.open(data).rewards(
         [
             Showing(page, visit.request.user_id, visit.request.at, visit.request.device)
@@ -68,7 +100,7 @@ def judge_checkpoint(
         ]
     )
     broken = sum(
-        len(violations(page, catalog, over.rules, visit.context, visit.request, visit.trends))
+        len(violations(page, visits.catalog, rules, visit.context, visit.request, visit.trends))
         for page, visit in zip(pages, visits.visits, strict=True)
     )
     names = [visit.request.user_id for visit in visits.visits]

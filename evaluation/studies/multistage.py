@@ -8,11 +8,12 @@ import numpy as np
 
 from evaluation.intervals import mean_of, uplift_of
 from evaluation.multistage.learning import LearningSettings, learn_pipeline
+from evaluation.multistage.pages import pipeline_pages
 from evaluation.multistage.pipeline import Pipeline
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import stages
 from evaluation.studies.study import Study
-from evaluation.studies.visits import JudgedVisits, model_pages, pipeline_pages
+from evaluation.studies.visits import JudgedVisits, model_pages
 from evaluation.studies.workshop import Workshop
 from evaluation.variety import Shown, variety
 from export.bundle import export_bundle

@@ -10,14 +10,13 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.multistage.pipeline import Pipeline
 from evaluation.studies.workshop import Workshop
 from evaluation.true_reward import decode
 from evaluation.variety import numbered
 from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.errors import WrongPagesError
-from genpage.page import Page, PageRow
+from genpage.page import Page
 from genpage.rules import Rules
 from model.checkpoint import Checkpoint
 from model.covering import covering
@@ -94,25 +93,3 @@ def model_pages(
     over = covering(checkpoint, catalog)
     visits = visits_of(workshop, catalog, checkpoint)
     return decode(over, catalog, visits, SIZE, autoregressive)
-
-
-def pipeline_pages(pipeline: Pipeline, visits: Sequence[Visit]) -> list[Page]:
-    """The pipeline's pages; it knows what happened strictly before each visit."""
-    catalog = pipeline.catalog
-    pages = []
-    for visit in visits:
-        pipeline.advance(visit.request.at)
-        grammar = visit.grammar(catalog, pipeline.rules)
-        rows = pipeline.rows(visit.context, visit.request, grammar)
-        pages.append(
-            Page(
-                tuple(
-                    PageRow(
-                        catalog.rows[row.row].id,
-                        tuple(catalog.entities[entity].id for entity in row.entities),
-                    )
-                    for row in rows
-                )
-            )
-        )
-    return pages

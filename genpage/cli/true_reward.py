@@ -19,11 +19,16 @@ if TYPE_CHECKING:
     from evaluation.intervals import Estimate
 
 
+# What the pipeline is called beside checkpoints.
+MULTISTAGE = "multistage"
+
+
 class EvaluateReward(Command):
     """The true expected reward of checkpoints' pages for the same visits, with intervals.
 
     Pages are greedy, as served. The first checkpoint is what the others are compared with; give
-    them in the order of the recipe: pretrained, WBC, RL.
+    them in the order of the recipe: pretrained, WBC, RL. With --multistage all are compared with
+    the multi-stage pipeline, learnt from what lies before the day.
     """
 
     checkpoints: CliPositionalArg[list[Path]] = Field(description="the checkpoints to compare")
@@ -33,6 +38,7 @@ class EvaluateReward(Command):
     rows: int = Field(default=10, ge=1, le=40, description="rows of a page")
     entities_per_row: int = Field(default=20, ge=1, le=100, description="entities of a row")
     autoregressive: int = Field(default=4, ge=1, description="entities a row decodes one by one")
+    multistage: bool = Field(default=False, description="compare with the pipeline's pages")
     seed: int = Field(default=0, ge=0, description="of the visits and the bootstrap")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
 
@@ -42,7 +48,7 @@ class EvaluateReward(Command):
 
         from dataset.folder import DataFolder
         from evaluation.intervals import mean_of, uplift_of
-        from evaluation.true_reward import judge_checkpoint
+        from evaluation.true_reward import judge_checkpoint, judge_pipeline
         from model.checkpoint import Checkpoint
         from training.visits import PageSize
 
@@ -54,29 +60,39 @@ class EvaluateReward(Command):
         if not days:
             raise DatasetError(f"{self.data} has no days")
         day = self.day or days[-1]
-        shown = track(self.checkpoints, "judging", console=Console(stderr=True), transient=True)
-        found = [
-            judge_checkpoint(
+        loaded = [(str(path), Checkpoint.load(path)) for path in self.checkpoints]
+        size = PageSize(self.rows, self.entities_per_row)
+        found = []
+        if self.multistage:
+            _, first = loaded[0]
+            judged = judge_pipeline(
+                self.data, first, day, count=self.visits, size=size, seed=self.seed
+            )
+            found.append((MULTISTAGE, judged))
+        for name, checkpoint in track(
+            loaded, "judging", console=Console(stderr=True), transient=True
+        ):
+            judged = judge_checkpoint(
                 self.data,
-                Checkpoint.load(path),
+                checkpoint,
                 [day],
                 count=self.visits,
-                size=PageSize(self.rows, self.entities_per_row),
+                size=size,
                 autoregressive=self.autoregressive,
                 seed=self.seed,
             )
-            for path in shown
-        ]
-        members = found[0].members
+            found.append((name, judged))
+        first_of_all = found[0][1]
+        members = first_of_all.members
         lines = [
             _Line(
-                path,
+                name,
                 judged.violations,
                 mean_of(judged.rewards, members, seed=self.seed),
-                uplift_of(judged.rewards, found[0].rewards, members, seed=self.seed),
-                uplift_of(judged.rewards, found[max(0, n - 1)].rewards, members, seed=self.seed),
+                uplift_of(judged.rewards, first_of_all.rewards, members, seed=self.seed),
+                uplift_of(judged.rewards, found[max(0, n - 1)][1].rewards, members, seed=self.seed),
             )
-            for n, (path, judged) in enumerate(zip(self.checkpoints, found, strict=True))
+            for n, (name, judged) in enumerate(found)
         ]
         document = {
             "day": day,
@@ -96,7 +112,7 @@ class _Line:
     0 for the first one itself.
     """
 
-    path: Path
+    name: str
     violations: int
     reward: "Estimate"
     over_first: "Estimate"
@@ -105,7 +121,7 @@ class _Line:
     def document(self) -> dict[str, object]:
         """As JSON."""
         return {
-            "checkpoint": str(self.path),
+            "checkpoint": self.name,
             "true_reward": self.reward.document(),
             "over_first": self.over_first.document(),
             "over_previous": self.over_previous.document(),
@@ -123,7 +139,7 @@ def _table(lines: "Sequence[_Line]", title: str) -> Table:
     )
     for line in lines:
         share = f"{line.reward.value:.4f} ({line.reward.low:.4f} to {line.reward.high:.4f})"
-        table.add_row(str(line.path), share, _shown(line.over_first), _shown(line.over_previous))
+        table.add_row(line.name, share, _shown(line.over_first), _shown(line.over_previous))
     return table
 
 

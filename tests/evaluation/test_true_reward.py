@@ -1,5 +1,6 @@
 """True rewards of checkpoints' pages: the twin's pages, the judge's word, the same visits."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ import torch
 from dataset.folder import DataFolder
 from dataset.write import new_folder
 from evaluation.intervals import mean_of
-from evaluation.true_reward import decode, judge_checkpoint
+from evaluation.true_reward import decode, judge_checkpoint, judge_pipeline
+from genpage.cli import main
 from genpage.errors import UsageError
 from genpage.page import Page, PageRow
 from genpage.rules import Rules
@@ -110,3 +112,30 @@ def test_members_are_numbered_for_the_bootstrap(simulated: Path, checkpoint: Che
     assert len(np.unique(judged.members)) == judged.members.max() + 1
     estimate = mean_of(judged.rewards, judged.members)
     assert estimate.low <= estimate.value <= estimate.high
+
+
+def test_the_pipeline_is_judged_on_the_same_visits(simulated: Path, checkpoint: Checkpoint) -> None:
+    """Whose visits they are does not depend on who is judged; nobody breaks a rule."""
+    day = DataFolder(simulated).days()[-1]
+    model = judge_checkpoint(simulated, checkpoint, [day], count=4, size=SIZE)
+    pipeline = judge_pipeline(simulated, checkpoint, day, count=4, size=SIZE)
+    assert pipeline.members.tolist() == model.members.tolist()
+    assert pipeline.rewards.shape == model.rewards.shape
+    assert not np.array_equal(pipeline.rewards, model.rewards)
+    assert pipeline.violations == 0
+
+
+def test_the_command_compares_with_the_pipeline(
+    simulated: Path, checkpoint: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stands first, and the model's uplift is the one over it."""
+    held = tmp_path / "checkpoint"
+    checkpoint.save(held)
+    words = ["evaluate", "reward", str(held), "--data", str(simulated), "--visits", "4"]
+    main([*words, "--rows", "2", "--entities-per-row", "5", "--multistage", "--json"])
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    pipeline, model = document["models"]
+    assert (pipeline["checkpoint"], model["checkpoint"]) == ("multistage", str(held))
+    share = model["true_reward"]["value"] / pipeline["true_reward"]["value"] - 1.0
+    assert model["over_first"]["value"] == pytest.approx(share)
+    assert pipeline["over_first"]["value"] == 0.0
