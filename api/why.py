@@ -33,8 +33,9 @@ _LEAST_SHARE = 1 / 7
 # What counts as lately, in titles of the member's own and in days since a title's release.
 LATELY_TITLES = 20
 NEW_DAYS = 14
-# A row is about a genre where at least this share of its titles are of it.
-_ABOUT = 0.5
+# A row is about a genre where at least this share of its titles are of it, and so much more than
+# of the catalog's: what is in everything tells nothing.
+_ABOUT, _MORE = 0.5, 1.5
 _LIKED: frozenset[Action] = frozenset({"play", "thumbs_up", "add_to_list"})
 
 
@@ -160,10 +161,14 @@ class _Member:
 
     def _genre(self, row: DecodedRow) -> GenreFact | None:
         """Of the genres that the row is about, the one that the member watched most lately."""
-        entities = [self.catalog.entities[index] for index in row.entities]
-        held = Counter(genre for entity in entities for genre in set(entity.genres))
-        about = [genre for genre, count in held.items() if count >= _ABOUT * len(entities)]
-        best = max(about, key=lambda genre: (self.genres[genre], held[genre]), default=None)
+        titles = list(row.entities)
+        shares = {name: float(has[titles].mean()) for name, has in self.catalog.by_genre.items()}
+        about = {
+            name: share
+            for name, share in shares.items()
+            if share >= max(_ABOUT, _MORE * float(self.catalog.by_genre[name].mean()))
+        }
+        best = max(about, key=lambda genre: (self.genres[genre], about[genre]), default=None)
         if best is None or not self.genres[best]:
             return None
         return GenreFact(best, self.genres[best], len(self.lately))

@@ -10,7 +10,10 @@ import pytest
 from api.fake import FakeServed, FakeServer, fake_catalog
 from api.replies import WhyReply
 from api.server import Options
+from genpage.catalog import Catalog
+from genpage.entity import Entity
 from genpage.event import Event
+from genpage.row import Row, Where
 
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 PAGE = {"user_id": "ada", "rows": 4, "entities_per_row": 5}
@@ -84,6 +87,24 @@ async def test_the_genre_that_a_row_is_about(client: httpx.AsyncClient, fake: Fa
             assert (found.genre, found.yours, found.of) == (genre, expected[genre], 3)
         else:
             assert row.facts.genre is None
+
+
+async def test_a_genre_of_everything_tells_nothing(start: Start) -> None:
+    """A row is about what it has more of than the catalog has."""
+    films = [
+        Entity(f"e{n}", "film", f"F{n}", genres=("Drama", "Crime" if n % 4 else "Western"))
+        for n in range(40)
+    ]
+    western = Row("w", "genre", "Westerns", where=Where(genres_all=("Western",)))
+    rows = [western, Row("all", "browse", "Everything")]
+    fake = FakeServer.of(served=FakeServed.of(Catalog.build(films, rows)))
+    client = await start(fake)
+    await fake.contexts.apply([Event("v", "ada", "e4", "play", 1e9)])
+    page = (await client.post("/v1/pages", json={**PAGE, "rows": 2})).json()
+    found = {row.row_id: row.facts.genre for row in (await told(client, page["page_id"])).rows}
+    assert found["w"] is not None
+    assert found["w"].genre == "Western"
+    assert found["all"] is None
 
 
 async def test_without_the_model_there_are_the_facts(start: Start) -> None:
