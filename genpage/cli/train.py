@@ -195,12 +195,22 @@ class WBC(PostTraining):
     negative_weight: float = Field(
         default=0.02, ge=0, description="what those of one place weigh together"
     )
+    appraised: int = Field(
+        default=12_000,
+        ge=0,
+        description="newest pages that titles' appeal is learnt from first; 0: with sequences only",
+    )
 
     def objective(self) -> "Objective":
         """The objective, with its switches."""
+        from training.appraisal import Appraisal
         from training.wbc import Switches, WeightedClassification
 
-        switches = Switches(self.negatives, self.negative_weight)
+        switches = Switches(
+            self.negatives,
+            self.negative_weight,
+            appraisal=Appraisal(pages=self.appraised) if self.appraised else None,
+        )
         return WeightedClassification(self.declared(), switches)
 
 
