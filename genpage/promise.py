@@ -28,7 +28,7 @@ class Promises:
     """Asks one page's grammar as it advances. Mutable (it remembers orders); one owner.
 
     What it answers depends on the page alone, bit for bit, not on what it was asked before: sums
-    run in the order of the titles, and a used one adds nothing.
+    run over those left, in the order of their worth.
     """
 
     def __init__(self, worth: FloatArray) -> None:
@@ -61,7 +61,7 @@ class Promises:
         if used_up.any():
             self._seek(grammar, self._order, rows[used_up])
             best, left = self._left(grammar, rows)
-        return _means(np.where(left, self._worth[best], np.float32(0.0)), left)
+        return _means(self._worth[best], left)
 
     def _left(self, grammar: PageGrammar, rows: IntArray) -> tuple[IntArray, BoolArray]:
         """(k, _KEPT) each row's best titles as they were sought; which of them are left."""
@@ -88,13 +88,20 @@ def means(worth: FloatArray) -> FloatArray:
 
 
 def _means(worth: FloatArray, there: BoolArray) -> FloatArray:
-    """(k, P) over the first so many that are there (k, n); ``worth`` is 0 where none is."""
-    sums = np.cumsum(worth, axis=1, dtype=np.float32)
-    ranks = np.cumsum(there, axis=1)
+    """(k, P) over the first so many of ``worth`` (k, n) that are there."""
     found = np.zeros((len(worth), PROMISES), np.float32)
+    places = np.flatnonzero(there)
+    if not len(places):
+        return found
+    counts = there.sum(axis=1)
+    # Where each row's first ones stand among all; of a short row its last again and again.
+    steps = np.minimum(np.arange(DEPTHS[-1]), np.maximum(counts, 1)[:, None] - 1)
+    chosen = np.minimum((np.cumsum(counts) - counts)[:, None] + steps, len(places) - 1)
+    first = worth.ravel()[places[chosen]]  # (k, the deepest)
+    sums = np.cumsum(first, axis=1, dtype=np.float32)
+    lines = np.arange(len(worth))
     for column, depth in zip(found.T, DEPTHS, strict=True):
-        counts = np.minimum(depth, ranks[:, -1])
-        last = (ranks >= counts[:, None]).argmax(axis=1)
-        total = np.take_along_axis(sums, last[:, None], axis=1)[:, 0]
-        column[:] = total / np.maximum(1, counts).astype(np.float32)
+        held = np.minimum(depth, counts)
+        total = sums[lines, np.maximum(held, 1) - 1] * (held > 0)
+        column[:] = total / np.maximum(1, held).astype(np.float32)
     return found

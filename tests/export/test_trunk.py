@@ -15,6 +15,7 @@ from model.trunk import Trunk
 from runtime.chunk import Chunk
 from runtime.sessions import SessionSettings
 from runtime.signature import trunk_signature
+from runtime.tables import FusedTable
 from runtime.trunk import TrunkBackend
 
 CAPACITY = 96
@@ -39,14 +40,14 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
             kv_heads=config.kv_heads,
             head_dim=config.head_dim,
         ),
-        table,
+        FusedTable(table, np.zeros((1, config.width), np.float32), table[0], table[0, 0]),
         capacity=CAPACITY,
         slots=1,
         settings=SessionSettings(1),
     )
     tokens = np.random.default_rng(1).integers(50, size=CAPACITY).astype(np.int32)
     parts = [
-        backend.forward([Chunk(0, start, part, scored=len(part))])[0]
+        backend.forward([Chunk(0, start, part, scored=len(part))])[0].copy()
         for start, part in ((0, tokens[:41]), (41, tokens[41:42]), (42, tokens[42:]))
     ]
     with torch.inference_mode():
