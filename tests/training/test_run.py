@@ -274,6 +274,19 @@ def test_training_goes_on_from_a_parent(
     assert not np.array_equal(TorchTwin(child).scores(prompt), TorchTwin(parent).scores(prompt))
 
 
+def test_a_run_tells_what_its_parent_was_worth(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path
+) -> None:
+    """The parent's losses on the pages held out are those that its own run told."""
+    parent, told = finished
+    assert told.judged.before is None
+    chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent, steps=1)
+    judged = trained(chosen).judged
+    assert judged.before == told.validation
+    assert judged.after is not None
+    assert judged.after.losses != judged.before.losses
+
+
 def test_a_parent_of_another_size_is_refused(
     finished: tuple[Path, Summary], service: Path, tmp_path: Path
 ) -> None:
