@@ -64,4 +64,6 @@ def test_what_is_served_was_post_trained(tmp_path: Path) -> None:
     assert [stage.out.name for stage in stages] == ["data", "pretrained", "checkpoint", "bundle"]
     assert stages[2].words[:2] == ("train", "wbc")
     assert stages[2].words[stages[2].words.index("--from") + 1] == str(stages[1].out)
+    for stage in stages[1:3]:  # shorter than the recipe: somebody waits
+        assert int(stage.words[stage.words.index("--steps") + 1]) < 250
     assert stages[3].words[:2] == ("export", str(stages[2].out))
