@@ -196,7 +196,7 @@ class WBC(PostTraining):
         default=0.02, ge=0, description="what those of one place weigh together"
     )
     appraised: int = Field(
-        default=12_000,
+        default=20_000,
         ge=0,
         description="newest pages that titles' appeal is learnt from first; 0: with sequences only",
     )

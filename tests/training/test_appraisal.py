@@ -80,13 +80,15 @@ def of_lines(appeal: Appeal, seen: SeenTitles) -> torch.Tensor:
     return found
 
 
-def test_titles_are_ordered_by_what_they_bring() -> None:
-    """The appeal follows log odds + log of the mean reward, up to one line."""
+@pytest.mark.parametrize("emphasis", [1.0, 1.5])
+def test_titles_are_ordered_by_what_they_bring(emphasis: float) -> None:
+    """The appeal follows log odds + emphasis x log of the mean reward, up to one line."""
     seen, odds, brings = world()
     appeal = fresh()
-    assert appraise(appeal, seen, torch.zeros(TITLES, CONTENT), IGNORED, HOW)
+    how = replace(HOW, emphasis=emphasis)
+    assert appraise(appeal, seen, torch.zeros(TITLES, CONTENT), IGNORED, how)
     found = of_lines(appeal, seen).double().numpy()
-    true = np.log(odds) + np.log(brings)
+    true = np.log(odds) + emphasis * np.log(brings)
     slope, offset = np.polyfit(true, found, 1)
     assert slope > 0.5
     assert np.abs(found - slope * true - offset).max() < 0.35 * np.ptp(found)
