@@ -1,6 +1,7 @@
 """The model's page against the pipeline's: latency behind the same routes, in one run.
 
-    genpage bench multistage --bundle BUNDLE --data DIR [--members 30] [--threads 1] [--json]
+    genpage bench multistage --bundle BUNDLE --data DIR [--members 30] [--threads 1]
+        [--autoregressive 4] [--no-speculation] [--json]
 
 Both serve ``POST /v1/pages`` with the same catalog, rules, contexts and counts, in this process, as
 an ASGI application; members ask both in turn, so that a busy machine is busy for both. ``page_ms``
@@ -190,11 +191,12 @@ def _end(folder: DataFolder) -> float:
     return float(folder.events(folder.days()[-1])["ts"][-1]) + SECONDS_A_DAY
 
 
-def report(
-    bundle: Path, data: Path, *, members: int = 30, threads: int = 0, pages: int = 2000
-) -> Report:
-    """Measure both on servers of their own."""
-    model = compose(Settings(bundle=bundle, data=data, threads=threads), configure("warning"))
+def report(settings: Settings, *, members: int = 30, pages: int = 2000) -> Report:
+    """Measure both on servers of their own; ``settings`` name a bundle and data."""
+    bundle, data = settings.bundle, settings.data
+    assert bundle is not None
+    assert data is not None
+    model = compose(settings, configure("warning"))
     ranker = learnt(data, pages=pages)
     found = asyncio.run(measure(model, pipeline_server(ranker, model), ranker, members))
     record = Bundle.open(bundle).manifest
@@ -203,7 +205,9 @@ def report(
         "width": record.trunk.width,
         "layers": record.trunk.layers,
         "precision": record.precision,
-        "threads": threads,
+        "threads": settings.threads,
+        "autoregressive": settings.options.autoregressive,
+        "speculation": settings.limits.speculation,
     }
     table = Table("page", "p50", "95%", "p99", "first row", "CPU p50", "CPU p99", title="ms")
     for name, side in found.sides.items():

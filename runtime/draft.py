@@ -4,7 +4,7 @@ After each pass the scores of the next places are known approximately: those of 
 put the runner-up first once the winner is taken, and a rejected draft has left the scores of its
 own places behind. The tokens so guessed travel in the next pass, which verifies them all
 (`runtime.decoder`). Drafting goes on while the chance that a token saves a pass is worth what one
-token more costs.
+token more, and guessing it, cost (`runtime.pace`).
 
 Speculative decoding after Leviathan et al., "Fast inference from transformers via speculative
 decoding", ICML 2023, with the model's own scores in the place of a smaller model's.
@@ -65,6 +65,12 @@ class Drafter:
 
     def draft(self, writer: PageWriter, room: int) -> Draft:
         """Guess on from where ``writer`` stands, at most ``room`` tokens."""
+        began = self.pace.clock()
+        draft = self._guessed(writer, room)
+        self.pace.drafted(len(draft.steps), self.pace.clock() - began)
+        return draft
+
+    def _guessed(self, writer: PageWriter, room: int) -> Draft:
         tokens: list[IntArray] = []
         steps: list[Step] = []
         count, chance = 0, 1.0
@@ -79,7 +85,7 @@ class Drafter:
                 break
             source, scores = found
             chance *= self.pace.chance(source)
-            if chance < takes * self.pace.token:
+            if not self.pace.worth(chance, takes, count):
                 break
             if ahead is None:
                 ahead = writer.fork()

@@ -58,7 +58,7 @@ class Engine:
         self.limits = limits or Limits()
         self.clock = clock
         self._scheduler = Scheduler(self.limits)
-        self._pace = Pace() if self.limits.speculation else None
+        self._pace = Pace(clock) if self.limits.speculation else None
         # What was decided between steps, told by the next one.
         self._outputs: list[Output] = []
         self._steps = 0
@@ -119,8 +119,11 @@ class Engine:
         work = self._scheduler.schedule()
         self._postprocess(self._run(work))
         self._steps += 1
-        if self._pace is not None and len(work) == 1 and work[0].page.passes:
-            self._pace.passed(len(work[0].chunk.tokens), self.clock() - now)
+        if self._pace is not None:
+            if len(work) == 1 and work[0].page.passes:
+                self._pace.passed(len(work[0].chunk.tokens), self.clock() - now)
+            else:
+                self._pace.rest()
         outputs, self._outputs = self._outputs, []
         return outputs
 

@@ -87,9 +87,11 @@ class StudyCommand(Command):
             raise failure
 
     def _bench(self, bundle: Path, data: Path) -> "Mapping[str, object]":
+        from api.compose import Settings
         from benchmarks import multistage
 
-        return multistage.report(bundle, data, threads=1, pages=self.pages).document
+        settings = Settings(bundle=bundle, data=data, threads=1)
+        return multistage.report(settings, pages=self.pages).document
 
     def _flags(self) -> str:
         """The settings that are not the default ones, as flags."""

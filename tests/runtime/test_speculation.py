@@ -158,3 +158,48 @@ def test_the_cost_of_a_token_is_that_of_the_line_through_the_passes(
     for tokens in generator.integers(1, 40, 400).tolist():
         pace.passed(tokens, alone + token * tokens)
     assert pace.token == pytest.approx(min(token / alone, 1.0))
+
+
+class Ticks:
+    """A clock that goes on by as much as it is told to each time it is read."""
+
+    def __init__(self, each: float) -> None:
+        self.now, self.each = 0.0, each
+
+    def __call__(self) -> float:
+        """Seconds."""
+        self.now += self.each
+        return self.now
+
+
+@pytest.mark.parametrize(("guess", "drafts"), [(0.0001, True), (5.0, False)])
+def test_a_guess_that_costs_more_than_a_pass_is_not_made(guess: float, *, drafts: bool) -> None:
+    """A small model's passes are cheaper than guessing them away; the page is the same."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.97)
+    pace = Pace(Ticks(guess))
+    for round_ in range(3):
+        for tokens in (2, 3, 5, 9) * 10:
+            pace.passed(tokens, 1.0)
+        rows, passes = decode(page.job(model), model, pace)
+        assert tuple(rows) == page.naive(model)
+        if round_:
+            plain = len(decode(page.job(model), model, None)[1])
+            assert (len(passes) < 0.8 * plain) is drafts
+
+
+def test_a_guess_is_tried_again_now_and_then() -> None:
+    """What was too dear once is measured anew; its time is not counted as the passes'."""
+    pace = Pace()
+    pace.drafted(2, 8.0)
+    for tokens in (2, 3, 5, 9) * 10:
+        pace.passed(tokens, 1.0)
+    assert pace.guess > 3.0
+    tries = [pace.worth(1.0, 1, 0) for _ in range(640)]
+    assert sum(tries) == 10
+    for _ in range(2000):
+        pace.drafted(1, 0.01)
+        pace.passed(2, 0.01 + 1.0)
+        pace.passed(8, 1.0)
+    assert pace.guess == pytest.approx(0.01, rel=0.1)
+    assert pace.worth(1.0, 1, 0)
