@@ -283,6 +283,7 @@ def test_a_run_tells_what_its_parent_was_worth(
     chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent, steps=1)
     judged = trained(chosen).judged
     assert judged.before == told.validation
+    assert judged.before is not None
     assert judged.after is not None
     assert judged.after.losses != judged.before.losses
 
