@@ -88,11 +88,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
             await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
 
     @property
-    def alive(self) -> bool:
-        """Whether it reads, or will again once the broker is back."""
-        return self._sessions.alive
-
-    @property
     def state(self) -> State:
         """How it is, for people and probes."""
         return self._sessions.state
