@@ -140,7 +140,11 @@ async def test_a_replica_that_says_nothing_any_more_is_marked(
     await create_missing(Broker(kafka))
 
     def bundle(version: str) -> dict[str, str]:
-        return {"version": version, "digest": f"{version[1:]:0>64}", "bundle_uri": f"file:///{version}"}
+        return {
+            "version": version,
+            "digest": f"{version[1:]:0>64}",
+            "bundle_uri": f"file:///{version}",
+        }
 
     now = time.time()
     async with plain_producer(kafka) as producer:
