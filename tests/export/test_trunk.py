@@ -12,9 +12,11 @@ from export.trunk import trunk_graph
 from model.config import ModelConfig
 from model.packing import Packing
 from model.trunk import Trunk
+from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
 from runtime.sessions import SessionSettings
 from runtime.signature import trunk_signature
+from runtime.tables import FusedTable
 from runtime.trunk import TrunkBackend
 
 CAPACITY = 96
@@ -39,7 +41,7 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
             kv_heads=config.kv_heads,
             head_dim=config.head_dim,
         ),
-        table,
+        bare(table),
         capacity=CAPACITY,
         slots=1,
         settings=SessionSettings(1),
@@ -52,6 +54,12 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
     with torch.inference_mode():
         expected = trunk(torch.from_numpy(table[tokens])[None], Packing.single(CAPACITY))[0]
     np.testing.assert_allclose(np.concatenate(parts), expected.numpy(), rtol=0, atol=2e-5)
+
+
+def bare(rows: FloatArray) -> FusedTable:
+    """A table (V, d) without content."""
+    none = np.zeros((1, rows.shape[1]), np.float32)
+    return FusedTable(rows, none, none[0], np.zeros((), np.float32))
 
 
 def test_the_graph_tells_nothing_of_the_machine(fp32_bundle: Path) -> None:
