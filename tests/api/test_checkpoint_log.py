@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 class Replica:
     """What of a rollout is listened to."""
 
-    standing: Status | None = None
+    stands: Status | None = None
     listeners: list[Callable[[Status], None]] = field(default_factory=list)
     replica: str = "one"
+    # How often it was asked what stands.
+    asked: int = 0
+
+    @property
+    def standing(self) -> Status | None:
+        """What it says again."""
+        self.asked += 1
+        return self.stands
 
     @property
     def settings(self) -> "Replica":
@@ -66,9 +74,9 @@ async def test_what_stands_is_said_again_now_and_then() -> None:
     replica, log = Replica(), Log(StandIn())
     log.sender.come()
     async with made(replica, log, every_s=0.001):
-        await asyncio.sleep(0.01)
+        await until(lambda: replica.asked > 2)
         assert log.sender.taken == []
-        replica.standing = status()
+        replica.stands = status()
         await until(lambda: len(log.sender.taken) > 2)
     documents = [orjson.loads(message.value or b"") for message in log.sender.taken]
     assert all(each == {**status().document(), "model": "m"} for each in documents)
@@ -79,9 +87,10 @@ async def test_a_status_that_cannot_be_told_ends_no_repetition() -> None:
     replica, log = Replica(), Log(StandIn())
     log.sender.come()
     async with made(replica, log, every_s=0.001) as checkpoints:
-        replica.standing = cast("Status", "a bug")
-        await asyncio.sleep(0.01)
-        replica.standing = status()
+        replica.stands = cast("Status", "a bug")
+        # The first one has been tried once there is a second.
+        await until(lambda: replica.asked > 1)
+        replica.stands = status()
         await until(lambda: bool(log.sender.taken))
         assert checkpoints.state == "ok"
 
