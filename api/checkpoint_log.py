@@ -51,11 +51,15 @@ class CheckpointLog:
 
     @property
     def state(self) -> str:
-        """How both ways go, for probes: in, else out."""
+        """How both ways go, for probes: in, else out.
+
+        Only what takes announcements up can have ``ended``, which the server is not ready with;
+        pages are made as well while nobody is told of them.
+        """
         if self.follower.state != "ok":
             return self.follower.state
         repeats = self._repeating is not None and not self._repeating.done()
-        return self.reports.state if repeats else "ended"
+        return self.reports.state if repeats else "stale"
 
     def _say(self, status: Status) -> None:
         self.reports.put({**status.document(), "model": self._model})

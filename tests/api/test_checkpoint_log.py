@@ -109,18 +109,19 @@ async def test_a_log_that_does_not_take_statuses_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["statuses", "outbox statuses"])
 async def test_a_teller_that_ended_is_seen(name: str) -> None:
-    """Whichever of the two: the server is then not ready."""
+    """Whichever of the two; it is no consumer, so the server stays ready."""
     async with made(Replica(), Log(StandIn())) as checkpoints:
         assert checkpoints.state == "ok"
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == name]
         task.cancel()
         await asyncio.wait([task])
-        assert checkpoints.state == "ended"
+        assert checkpoints.state == "stale"
 
 
 async def test_what_comes_in_goes_first() -> None:
-    """A follower that is away is told, whatever becomes of statuses."""
+    """A follower that is away or has ended is told, whatever becomes of statuses."""
     log = Log(StandIn())
     async with made(Replica(), log) as checkpoints:
-        log.state = "away"
-        assert checkpoints.state == "away"
+        for state in ("away", "ended"):
+            log.state = state
+            assert checkpoints.state == state
