@@ -70,7 +70,8 @@ class CheckpointLog:
             await asyncio.sleep(self._every_s)
             try:
                 standing = self._rollout.standing
-                if standing is not None:
+                # What waits for a broker that is away is not pushed out by what it says already.
+                if standing is not None and not self.reports.waiting:
                     self._say(standing)
             except Exception:  # noqa: BLE001 - the next turn may go well
                 self._log.exception("a status is not repeated")

@@ -82,6 +82,20 @@ async def test_what_stands_is_said_again_now_and_then() -> None:
     assert all(each == {**status().document(), "model": "m"} for each in documents)
 
 
+async def test_nothing_is_said_again_while_something_waits() -> None:
+    """A broker that comes back after hours gets what happened, and what stands from then on."""
+    replica, log = Replica(), Log(StandIn())
+    async with made(replica, log, every_s=0.001) as checkpoints:
+        replica.listeners[0](status())
+        replica.stands = status("rolled back")
+        await until(lambda: replica.asked > 5)
+        assert checkpoints.reports.waiting == 1
+        log.sender.come()
+        await until(lambda: len(log.sender.taken) > 2)
+    said = [orjson.loads(message.value or b"")["event"] for message in log.sender.taken]
+    assert said == ["activated", *["rolled back"] * (len(said) - 1)]
+
+
 async def test_a_status_that_cannot_be_told_ends_no_repetition() -> None:
     """The next one is."""
     replica, log = Replica(), Log(StandIn())
