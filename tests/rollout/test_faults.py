@@ -11,7 +11,7 @@ from bundles import digest_of, version_of
 from forgery import Document, cover_up, edit
 from replicas import Start, announcement
 
-from rollout.holding import LOCK
+from genpage.hold import LOCK
 from rollout.refusal import Kind
 from rollout.source import Sources
 from runtime.manifest import MANIFEST
