@@ -61,8 +61,8 @@ class CheckpointLog:
         repeats = self._repeating is not None and not self._repeating.done()
         return self.reports.state if repeats else "stale"
 
-    def _say(self, status: Status) -> None:
-        self.reports.put({**status.document(), "model": self._model})
+    def _say(self, status: Status, **about: object) -> None:
+        self.reports.put({**status.document(), "model": self._model, **about})
 
     async def _repeat(self) -> None:
         """Say now and then what stands: who died would look alive for ever."""
@@ -72,7 +72,7 @@ class CheckpointLog:
                 standing = self._rollout.standing
                 # What waits for a broker that is away is not pushed out by what it says already.
                 if standing is not None and not self.reports.waiting:
-                    self._say(standing)
+                    self._say(standing, repeated=True)
             except Exception:  # noqa: BLE001 - the next turn may go well
                 self._log.exception("a status is not repeated")
 

@@ -70,7 +70,7 @@ def status(event: Any = "activated") -> Status:  # noqa: ANN401 - of one word
 
 
 async def test_what_stands_is_said_again_now_and_then() -> None:
-    """As it was said, of the same moment; nothing before anything was said."""
+    """As it was said, of the same moment, and marked; nothing before anything was said."""
     replica, log = Replica(), Log(StandIn())
     log.sender.come()
     async with made(replica, log, every_s=0.001):
@@ -79,7 +79,8 @@ async def test_what_stands_is_said_again_now_and_then() -> None:
         replica.stands = status()
         await until(lambda: len(log.sender.taken) > 2)
     documents = [orjson.loads(message.value or b"") for message in log.sender.taken]
-    assert all(each == {**status().document(), "model": "m"} for each in documents)
+    again = {**status().document(), "model": "m", "repeated": True}
+    assert all(each == again for each in documents)
 
 
 async def test_nothing_is_said_again_while_something_waits() -> None:
@@ -92,8 +93,9 @@ async def test_nothing_is_said_again_while_something_waits() -> None:
         assert checkpoints.reports.waiting == 1
         log.sender.come()
         await until(lambda: len(log.sender.taken) > 2)
-    said = [orjson.loads(message.value or b"")["event"] for message in log.sender.taken]
-    assert said == ["activated", *["rolled back"] * (len(said) - 1)]
+    first, *others = [orjson.loads(message.value or b"") for message in log.sender.taken]
+    assert first == {**status().document(), "model": "m"}
+    assert {each["event"] for each in others} == {"rolled back"}
 
 
 async def test_a_status_that_cannot_be_told_ends_no_repetition() -> None:
