@@ -204,17 +204,27 @@ class Activate(Anew):
             document = server.activate(self.version)
             self.emit(document, Text(f"{document['version']} serves"))
             return
+        board = self.board()
+        announced, statuses = asyncio.run(_standing(board, time.time() - LATELY_S))
+        bundle = self._found([*statuses, *announced])
+        if bundle is None:
+            # A month of statuses is long to read, and seldom has more.
+            bundle = self._found(asyncio.run(board.statuses()))
+        if bundle is None:
+            raise NotFoundError(
+                f"no bundle of version {self.version} was announced or reported; publish it"
+            )
+        self.announce_anew(bundle, announced)
+
+    def _found(self, documents: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The bundle of the version, as the latest of the documents has it that names it."""
         from rollout.way_back import is_whole
 
-        announced, statuses = asyncio.run(_standing(self.board()))
-        for each in reversed([*statuses, *announced]):
+        for each in reversed(documents):
             for bundle in (each, *(each.get(role) for role in _ROLES)):
                 if isinstance(bundle, dict) and is_whole(bundle, self.version):
-                    self.announce_anew(bundle, announced)
-                    return
-        raise NotFoundError(
-            f"no bundle of version {self.version} was announced or reported; publish it"
-        )
+                    return bundle
+        return None
 
 
 class Rollback(Anew):
@@ -271,7 +281,7 @@ class Status(Checkpoints):
 
 
 async def _standing(
-    board: "Board", since: float = 0.0
+    board: "Board", since: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What was announced, and what was said of it since a moment."""
     return await board.announcements(), await board.statuses(since)
