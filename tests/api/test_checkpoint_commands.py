@@ -25,6 +25,8 @@ from streaming.checkpoint_board import Board
 from streaming.missing_topics import create_missing
 from streaming.topics import STATUS
 
+NOT_ASKED = "not asked, silent for 5 min"
+
 
 class Answers(BaseHTTPRequestHandler):
     """Says what it is told to."""
@@ -205,6 +207,24 @@ async def test_a_replica_that_says_nothing_any_more_is_marked(
     replicas = orjson.loads(capsys.readouterr().out.splitlines()[-1])["replicas"]
     told = {each["replica"].removeprefix(f"{model}-"): each["silent"] for each in replicas}
     assert told == {"dead": True, "well": False}
-    await asyncio.to_thread(run, ["checkpoints", "rollback", *where, "--json"])
-    assert orjson.loads(capsys.readouterr().out.splitlines()[-1])["version"] == "v2"
     assert len(await board.statuses()) == 3
+    await asyncio.to_thread(run, ["checkpoints", "rollback", *where, "--json"])
+    went = orjson.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (went["version"], went["left_out"]) == ("v2", [f"{model}-dead: {NOT_ASKED}"])
+
+
+async def test_a_rollback_names_who_is_not_asked(
+    kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To people too, and where it does not go back: an operator may have to name the version."""
+    model = fresh_group()
+    await say(kafka, model, ("dead", "v1", 300))
+    announcement = Announcement("file:///v3", time.time() - 10, f"{3:064d}", "v3").document()
+    await Board(Broker(kafka), model).announce(announcement)
+    rollback = ["checkpoints", "rollback", "--kafka", kafka, "--model-name", model]
+    with pytest.raises(NotFoundError, match=f"activate VERSION\n  {model}-dead: {NOT_ASKED}$"):
+        await asyncio.to_thread(run, rollback)
+    await say(kafka, model, ("well", "v2", 5))
+    await asyncio.to_thread(run, rollback)
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == f"announced v2 anew, for every replica {model}-dead: {NOT_ASKED}"
