@@ -34,6 +34,7 @@ from rich.table import Table
 from benchmarks.report import Report
 from deploy.services import KafkaBroker, Service
 from genpage.cli import run as genpage
+from genpage.errors import UnavailableError
 from rollout.announcement import Announcement
 from streaming.broker import Broker
 from streaming.checkpoint_board import Board
@@ -227,8 +228,7 @@ async def _swap(
     announcement = Announcement(copy.as_uri(), time.time(), digest, version)
     begun = time.monotonic()
     await board.announce(announcement.document())
-    async with asyncio.timeout(MOST_S):
-        status = await _activated(load.http, digest)
+    status = await activated(load.http, version, digest)
     active = time.monotonic()
     load.phase += 1
     await asyncio.sleep(SETTLE_S)
@@ -238,16 +238,26 @@ async def _swap(
     return _Swap(begun, active, status["last_activation_s"] * 1000, process.memory_info().rss)
 
 
-async def _activated(http: aiohttp.ClientSession, digest: str) -> dict[str, Any]:
-    """What the server says once the bundle serves."""
-    while True:
-        status = await _get(http, "/admin/v1/checkpoints/status")
-        if status["active"]["digest"] == digest:
-            return status
-        last = status["statuses"][-1]
-        if last["event"] == "rejected":
-            raise RuntimeError(f"the bundle was refused: {last['why']}")
-        await asyncio.sleep(_POLL_S)
+async def activated(
+    http: aiohttp.ClientSession, version: str, digest: str, most_s: float = MOST_S
+) -> dict[str, Any]:
+    """What the server says once the bundle serves; `UnavailableError` where it does not in time."""
+    last = None
+    try:
+        async with asyncio.timeout(most_s):
+            while True:
+                status = await _get(http, "/admin/v1/checkpoints/status")
+                if status["active"]["digest"] == digest:
+                    return status
+                last = status["statuses"][-1]
+                if last["event"] == "rejected":
+                    raise RuntimeError(f"the bundle was refused: {last['why']}")
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        said = "nothing" if last is None else f"{last['event']} {last['version']} ({last['why']})"
+        raise UnavailableError(
+            f"{version} does not serve within {most_s:g} s; the server said last: {said}"
+        ) from error
 
 
 async def _rolled_back(http: aiohttp.ClientSession) -> float:
