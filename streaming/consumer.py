@@ -36,6 +36,7 @@ from streaming.lanes import Lanes
 from streaming.leaving import leave
 from streaming.producer import Producer
 from streaming.sessions import CLOSE_S, MOST_RECORDS, POLL_MS, Sessions, State
+from streaming.starting import start
 from streaming.stock import Place, Stock
 from streaming.stock_taking import Epoch, take_stock
 from streaming.supervision import why
@@ -173,7 +174,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         client.subscribe(self._topics, listener=self)
         self._client = client
         try:
-            await client.start()
+            await start(client.start())
             async with asyncio.TaskGroup() as self._group:
                 beside = [
                     self._group.create_task(self._commit_now_and_then()),
