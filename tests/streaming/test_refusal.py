@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-import structlog
-from kafka_clients import EVENTS, everything_on, one_epoch, produce, raw, until
+from event_logs import log_of
+from kafka_clients import EVENTS, everything_on, produce, raw, until
 
 from genpage.event import Event
 from streaming import sessions
@@ -15,10 +15,6 @@ from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.missing_topics import create_missing
 from streaming.refusal import MOST_FAILED, MOST_REFUSED, Failed, Trials
-
-LOG = structlog.wrap_logger(
-    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
-)
 
 
 class Choosy(MemoryContextStore):
@@ -43,15 +39,6 @@ async def topics(kafka: str) -> str:
     """A broker with the topics."""
     await create_missing(Broker(kafka))
     return kafka
-
-
-def log_of(kafka: str, group: str, store: MemoryContextStore) -> EventLog:
-    """An event log that feeds the store."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
-    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=one_epoch)
 
 
 def caught_up(log: EventLog) -> bool:
@@ -79,7 +66,7 @@ async def test_one_event_of_many_is_refused(topics: str) -> None:
         ],
         partition=5,
     )
-    async with log_of(topics, uuid.uuid4().hex, store) as log:
+    async with log_of(Broker(topics, uuid.uuid4().hex), store) as log:
 
         async def applied() -> bool:
             return (await count(store, user), await count(store, other)) == (100, 99)
@@ -101,7 +88,7 @@ async def test_an_event_that_fails_alone_waits_for_another(topics: str) -> None:
     """Nothing shows yet that the store works: it is held, said, and refused once one is applied."""
     user, other, group = uuid.uuid4().hex, uuid.uuid4().hex, uuid.uuid4().hex
     store = Choosy()
-    async with log_of(topics, group, store) as log:
+    async with log_of(Broker(topics, group), store) as log:
         await until(lambda: caught_up(log))
         store.titles = frozenset({"breaks"})
         await produce(topics, [raw(event_id="b", user_id=user, entity_id="breaks")], partition=1)
@@ -128,7 +115,7 @@ async def test_a_fault_that_meets_every_event_is_said_and_loses_none(
     monkeypatch.setattr(sessions, "TRIES", 2)
     user, group = uuid.uuid4().hex, uuid.uuid4().hex
     store = Choosy()
-    async with log_of(topics, group, store) as log:
+    async with log_of(Broker(topics, group), store) as log:
         await until(lambda: caught_up(log))
         store.titles = frozenset({"e1"})
         events = [raw(event_id=str(n), user_id=user) for n in range(3 * MOST_FAILED)]
@@ -136,7 +123,7 @@ async def test_a_fault_that_meets_every_event_is_said_and_loses_none(
         await until(lambda: log.state == "ended")
         assert (EVENTS, "refused") not in log.consumer.tally.poison
     store.titles = frozenset()
-    async with log_of(topics, group, store):
+    async with log_of(Broker(topics, group), store):
         async with asyncio.timeout(30):
 
             async def applied() -> bool:
