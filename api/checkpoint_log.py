@@ -51,14 +51,18 @@ class CheckpointLog:
 
     @property
     def state(self) -> str:
-        """How both ways go, for probes: in, else out."""
+        """How both ways go, for probes: in, else out.
+
+        Only what takes announcements up can have ``ended``, which the server is not ready with;
+        pages are made as well while nobody is told of them.
+        """
         if self.follower.state != "ok":
             return self.follower.state
         repeats = self._repeating is not None and not self._repeating.done()
-        return self.reports.state if repeats else "ended"
+        return self.reports.state if repeats else "stale"
 
-    def _say(self, status: Status) -> None:
-        self.reports.put({**status.document(), "model": self._model})
+    def _say(self, status: Status, **about: object) -> None:
+        self.reports.put({**status.document(), "model": self._model, **about})
 
     async def _repeat(self) -> None:
         """Say now and then what stands: who died would look alive for ever."""
@@ -66,8 +70,9 @@ class CheckpointLog:
             await asyncio.sleep(self._every_s)
             try:
                 standing = self._rollout.standing
-                if standing is not None:
-                    self._say(standing)
+                # What waits for a broker that is away is not pushed out by what it says already.
+                if standing is not None and not self.reports.waiting:
+                    self._say(standing, repeated=True)
             except Exception:  # noqa: BLE001 - the next turn may go well
                 self._log.exception("a status is not repeated")
 

@@ -33,6 +33,9 @@ from genpage.served_page import ServedPage
 PROGRESS: Final = "collected.json"
 # So many pages are impressions at once: of 10 x 20 some 20 MB.
 _PART: Final = 1_000
+# Names of what is not finished, below the folder.
+_PARTS: Final = ".parts"
+_UNFINISHED: Final = ".unfinished"
 # A draw that a float cannot tell from impossible was drawn all the same.
 _LEAST: Final = 1e-300
 
@@ -77,6 +80,12 @@ class CollectedFolder:
         self._window_s = window_s
         # Whom the files do not hold any more, until when.
         self._erased: dict[str, float] = {}
+
+    def clear(self) -> None:
+        """Remove what a crash left half written, where one has the folder to oneself."""
+        shutil.rmtree(self.path / _PARTS, ignore_errors=True)
+        for unfinished in self.path.rglob(f".*{_UNFINISHED}"):
+            unfinished.unlink(missing_ok=True)
 
     @property
     def since(self) -> float | None:
@@ -354,8 +363,8 @@ def _sink(lines: pl.LazyFrame, file: Path) -> None:
 
 @contextmanager
 def _parts(path: Path) -> Iterator[Path]:
-    """An empty folder for parts of a file; one that was left behind is cleared away."""
-    folder = path / ".parts"
+    """An empty folder for parts of a file; whoever writes there has the data folder to itself."""
+    folder = path / _PARTS
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     try:
@@ -368,7 +377,7 @@ def _parts(path: Path) -> Iterator[Path]:
 def _replacing(file: Path) -> Iterator[Path]:
     """A place beside the file's; what was written there takes the file's place."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}.unfinished")
+    unfinished = file.with_name(f".{file.name}{_UNFINISHED}")
     yield unfinished
     with unfinished.open("rb") as written:
         os.fsync(written.fileno())

@@ -1,10 +1,5 @@
-"""Folders that one process has to itself, and what a process that crashed left in them.
+"""The folders of a server's own, and what a process that crashed left in them."""
 
-A lock of the kernel's holds a folder: it ends with its process, however that ends, so that what
-lies in a folder that nobody holds is nobody's.
-"""
-
-import fcntl
 import os
 import re
 import shutil
@@ -15,49 +10,11 @@ from tempfile import gettempdir
 from typing import Final
 from uuid import uuid4
 
-from genpage.errors import UsageError
+from genpage.hold import LOCK, Hold, held
 
-LOCK: Final = ".lock"
 _TEMPORARY: Final = re.compile(r"genpage-staging-[0-9a-f]{32}")
 # What `rollout.active` and `rollout.refused` write before it takes its name.
 _UNFINISHED: Final = re.compile(r"\.(active|refused)\.json\.[0-9]+")
-
-
-class Hold:
-    """A folder's lock, until `release` or the end of the process."""
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = descriptor
-
-    @classmethod
-    def take(cls, folder: Path) -> "Hold | None":
-        """The hold of a folder, made where it is missing; None where somebody has it.
-
-        `OSError` where there can be none.
-        """
-        while True:
-            folder.mkdir(parents=True, exist_ok=True)
-            file = folder / LOCK
-            descriptor = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                os.close(descriptor)
-                return None
-            except OSError:
-                os.close(descriptor)
-                raise
-            # Whoever cleared the folder away in between had it first.
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), file.stat()):
-                    return cls(descriptor)
-            os.close(descriptor)
-
-    def release(self) -> None:
-        """Let somebody else have it."""
-        if self._descriptor is not None:
-            os.close(self._descriptor)
-            self._descriptor = None
 
 
 @contextmanager
@@ -69,23 +26,11 @@ def state_folder(folder: Path | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"--state-dir {folder} is a file; give a folder")
-    try:
-        hold = Hold.take(folder)
-    except OSError as error:
-        raise UsageError(f"--state-dir {folder} cannot be held: {error.strerror}") from error
-    if hold is None:
-        raise UsageError(
-            f"--state-dir {folder} is in use by another server; give each server its own"
-        )
-    try:
+    with held(folder, "--state-dir", "server"):
         for entry in folder.iterdir():
             if _UNFINISHED.fullmatch(entry.name):
                 entry.unlink(missing_ok=True)
         yield
-    finally:
-        hold.release()
 
 
 def temporary_folder() -> Path:

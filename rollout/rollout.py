@@ -29,6 +29,7 @@ from typing import TYPE_CHECKING, Self
 from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import NotFoundError
+from genpage.hold import Hold
 from genpage.trends import Trends
 from rollout.active import ActiveBundle
 from rollout.announcement import Announcement
@@ -37,7 +38,7 @@ from rollout.attempt import Attempt
 from rollout.attempts import Attempts
 from rollout.bringer import Adopt, Bringer, Settings, require
 from rollout.canary import Verdict
-from rollout.holding import Hold, clear_temporary
+from rollout.holding import clear_temporary
 from rollout.keeper import Keeper
 from rollout.orders import Orders
 from rollout.probe import Prober

@@ -2,7 +2,7 @@
 
 What is left is the newest that was announced. Each replica that has it says what it had before:
 in the place of a canary that is what is active, else what was active before. They must agree;
-whoever has it not, or has forgotten what was before, is not asked.
+whoever has it not, has forgotten what was before, or is silent, is not asked.
 """
 
 from collections.abc import Iterable, Sequence
@@ -14,8 +14,12 @@ from genpage.errors import ConflictError, NotFoundError
 Document = dict[str, Any]
 
 
-def way_back(announced: Iterable[Document], statuses: Sequence[Document]) -> Document:
+def way_back(
+    announced: Iterable[Document], statuses: Sequence[Document], left_out: Sequence[str] = ()
+) -> Document:
     """The bundle by version, digest and URI; ``statuses`` are the latest of each replica.
+
+    ``left_out`` says of each replica that is not asked why, for the errors.
 
     `NotFoundError` where no replica has one to go back to, `ConflictError` where they have several.
     """
@@ -27,12 +31,12 @@ def way_back(announced: Iterable[Document], statuses: Sequence[Document]) -> Doc
     if not bundles:
         raise NotFoundError(
             f"no replica says that it has {named} and had another version before. Name the one "
-            f"to serve: genpage checkpoints activate VERSION{_table(statuses)}"
+            f"to serve: genpage checkpoints activate VERSION{_table(statuses, left_out)}"
         )
     if len({bundle["digest"] for bundle in bundles}) > 1:
         raise ConflictError(
             f"the replicas that have {named} had different versions before. Name the one to "
-            f"serve: genpage checkpoints activate VERSION{_table(statuses)}"
+            f"serve: genpage checkpoints activate VERSION{_table(statuses, left_out)}"
         )
     return bundles[0]
 
@@ -71,9 +75,10 @@ def _name(bundle: object) -> str:
     return str(version or "nothing")
 
 
-def _table(statuses: Sequence[Document]) -> str:
-    return "".join(
-        f"\n  {each.get('replica')}: serves {_name(each.get('active'))}, "
+def _table(statuses: Sequence[Document], left_out: Sequence[str]) -> str:
+    asked = (
+        f"{each.get('replica')}: serves {_name(each.get('active'))}, "
         f"before {_name(each.get('previous'))}"
         for each in statuses
     )
+    return "".join(f"\n  {line}" for line in (*asked, *left_out))

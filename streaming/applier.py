@@ -34,11 +34,12 @@ class Applier:
         self._trends = trends
         self._forget = forget
 
-    async def apply(self, step: Step, counted: int = 0) -> None:
+    async def apply(self, step: Step, counted: int = 0, erased: set[int] | None = None) -> None:
         """Apply one step; `UnavailableError` while the store is away.
 
         Those of the run's first ``counted`` messages are in the counts already: a store that lost
-        what it had takes them anew, the counts do not.
+        what it had takes them anew, the counts do not. ``erased`` are those of the run whose
+        erasure is done and told, and grows: the same step, or half of it, asked for again goes on.
         """
         events = tuple(each for each in step.what if isinstance(each, Event))
         if events:
@@ -50,23 +51,27 @@ class Applier:
         profiles = [each for each in step.what if isinstance(each, Profile)]
         if profiles:
             await self._store.put_profile(*profiles)
-        await self._erase([each for each in step.what if isinstance(each, Erasure)])
+        await self._erase(step, set() if erased is None else erased)
 
-    async def _erase(self, erasures: Sequence[Erasure]) -> None:
-        """Some members at a time, each one's in order; all have ended when an error is raised."""
-        members: dict[str, list[Erasure]] = {}
-        for erasure in erasures:
-            members.setdefault(erasure.user_id, []).append(erasure)
+    async def _erase(self, step: Step, erased: set[int]) -> None:
+        """Some members at a time, each one's in order.
+
+        All of these have ended when an error is raised, and none was begun of those behind them.
+        """
+        members: dict[str, list[tuple[int, Erasure]]] = {}
+        for index, each in zip(step.indices, step.what, strict=True):
+            if isinstance(each, Erasure) and index not in erased:
+                members.setdefault(each.user_id, []).append((index, each))
         every = list(members.values())
         for first in range(0, len(every), _TOGETHER):
-            some = every[first : first + _TOGETHER]
-            ended = await asyncio.gather(*map(self._erase_one, some), return_exceptions=True)
-            for failure in ended:
+            some = [self._erase_one(member, erased) for member in every[first : first + _TOGETHER]]
+            for failure in await asyncio.gather(*some, return_exceptions=True):
                 if failure is not None:
                     raise failure
 
-    async def _erase_one(self, erasures: Sequence[Erasure]) -> None:
-        for erasure in erasures:
+    async def _erase_one(self, erasures: Sequence[tuple[int, Erasure]], erased: set[int]) -> None:
+        for index, erasure in erasures:
             await self._forget(erasure.user_id, erasure.at)
             if self._tell is not None and not erasure.told:
                 await self._tell(erasure)
+            erased.add(index)

@@ -23,6 +23,9 @@ WHOLE_S: Final = 60.0
 AHEAD_S: Final = 300.0
 LATER_S: Final = 0.001
 
+# Messages of the same bytes say the same.
+_Same = tuple[bytes | None, bytes | None]
+
 
 @dataclass(frozen=True, slots=True)
 class Board:
@@ -69,10 +72,13 @@ class Board:
     async def statuses(self, since: float = 0.0) -> list[Document]:
         """What the replicas said since a moment (Unix seconds), oldest first.
 
-        ``said_at`` is added to each: when that was, by the replica's clock.
+        What was said again and again is there once, where it was said last. ``said_at`` is added to
+        each: when that was, by the replica's clock.
         """
         held = await self._everything(STATUS.name, since)
-        return [document for _, document in held if document.get("model") in {None, self.model}]
+        ours = [each for _, each in held if each.get("model") in {None, self.model}]
+        # One whose clock is behind has older moments further on.
+        return [document for document in ours if document["said_at"] >= since]
 
     async def _everything(self, topic: str, since: float = 0.0) -> list[tuple[str, Document]]:
         """All that a topic holds since then; what is no JSON object is passed over."""
@@ -86,7 +92,7 @@ class Board:
         return found
 
     async def _read(self, topic: str, since: float) -> list[tuple[str, Document]]:
-        found: list[tuple[str, Document]] = []
+        found: dict[_Same, tuple[str, Document]] = {}
         async with AIOKafkaConsumer(
             **self.broker.options(request_s=PATIENCE_S),
             group_id=None,
@@ -102,7 +108,7 @@ class Board:
                 while await client.position(place) < end:
                     for record in (await client.getmany(place, timeout_ms=200)).get(place, ()):
                         _take(record, topic, found)
-        return found
+        return list(found.values())
 
     def _away(self, error: Exception) -> UnavailableError:
         why = str(error) or f"nothing within {self.patience_s:g} s"
@@ -132,11 +138,14 @@ async def _seek(client: AIOKafkaConsumer, places: list[TopicPartition], since: f
 
 
 def _take(
-    record: "ConsumerRecord[bytes, bytes]", topic: str, found: list[tuple[str, Document]]
+    record: "ConsumerRecord[bytes, bytes]", topic: str, found: dict[_Same, tuple[str, Document]]
 ) -> None:
+    # A replica says the same every minute for as long as it stands: a month of that is held once.
+    same = (record.key, record.value)
+    found.pop(same, None)
     with suppress(orjson.JSONDecodeError):
         document = orjson.loads(record.value or b"null")
         if isinstance(document, dict):
             if topic == STATUS.name:
                 document["said_at"] = record.timestamp / 1000
-            found.append(((record.key or b"").decode(errors="replace"), document))
+            found[same] = ((record.key or b"").decode(errors="replace"), document)

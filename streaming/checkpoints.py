@@ -77,11 +77,9 @@ class StatusReports(Outbox):
         self._replica = replica
 
     @property
-    def state(self) -> Literal["ok", "stale", "ended"]:
-        """``stale`` while the log does not take what is said, ``ended`` for a bug of ours."""
-        if not self.alive:
-            return "ended"
-        return "stale" if self._failed else "ok"
+    def state(self) -> Literal["ok", "stale"]:
+        """``stale`` while what is said does not arrive: the log does not take it, or we ended."""
+        return "stale" if self._failed or not self.alive else "ok"
 
     def put(self, document: Document) -> None:
         """Say something; returns at once."""

@@ -23,6 +23,7 @@ from streaming.messages import SIMULATED, Erasure, read_event
 from streaming.missing_topics import create_missing
 from streaming.page_messages import read_page
 from streaming.record import Record, message_of
+from streaming.starting import start
 from streaming.topics import EVENTS, PAGES, Topic
 
 # A day is read again from so long before it began: clocks differ, and messages are late.
@@ -198,7 +199,7 @@ async def reading(
     try:
         try:
             await create_missing(broker, topics)
-            await client.start()
+            await start(client.start())
             if since is not None:
                 await _seek(client, since)
         except (KafkaError, OSError) as error:

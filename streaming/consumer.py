@@ -36,6 +36,7 @@ from streaming.lanes import Lanes
 from streaming.leaving import leave
 from streaming.producer import Producer
 from streaming.sessions import CLOSE_S, MOST_RECORDS, POLL_MS, Sessions, State
+from streaming.starting import start
 from streaming.stock import Place, Stock
 from streaming.stock_taking import Epoch, take_stock
 from streaming.supervision import why
@@ -86,11 +87,6 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         await self._sessions.__aexit__(*failure)
         if self._ending:
             await asyncio.wait(self._ending, timeout=2 * CLOSE_S)
-
-    @property
-    def alive(self) -> bool:
-        """Whether it reads, or will again once the broker is back."""
-        return self._sessions.alive
 
     @property
     def state(self) -> State:
@@ -178,7 +174,7 @@ class Consumer(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka is 
         client.subscribe(self._topics, listener=self)
         self._client = client
         try:
-            await client.start()
+            await start(client.start())
             async with asyncio.TaskGroup() as self._group:
                 beside = [
                     self._group.create_task(self._commit_now_and_then()),

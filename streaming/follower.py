@@ -26,6 +26,7 @@ from streaming.missing_topics import create_missing
 from streaming.producer import Producer
 from streaming.record import Record, message_of
 from streaming.sessions import CLOSE_S, MOST_RECORDS, POLL_MS, Sessions, State
+from streaming.starting import start
 from streaming.supervision import insist
 from streaming.topics import Topic
 
@@ -111,7 +112,7 @@ class Follower(Generic[Noun]):
         self._client = client
         try:
             await create_missing(self._broker, (self.topic, self.topic.dead_letters))
-            await client.start()
+            await start(client.start())
             await self._take_up(client)
             self._sessions.joined = True
             while not self._sessions.closing:

@@ -54,6 +54,8 @@ class Lane:
         self._dead_letters = DeadLetters(topic, partition, producer, tally, self._log)
         # Of the run that is applied, how many messages were applied before, by this process.
         self._counted = 0
+        # And of which members are forgotten. Where it is read again, all of it is done again.
+        self._erased: set[int] = set()
         self._ahead = Ahead()
         self._waiting: deque[Record] = deque()
         self._arrived = asyncio.Event()
@@ -117,6 +119,7 @@ class Lane:
             failed: list[Failed] = []
             reached = self._trials.reached.get(self._place, 0)
             self._counted = sum(record.offset < reached for record in records)
+            self._erased.clear()
             for step in run.steps:
                 await self._try(step, failed, since)
             if self._trials.applied - since < len(failed):
@@ -138,7 +141,8 @@ class Lane:
 
     async def _try(self, step: Step, failed: list[Failed], since: int) -> None:
         try:
-            await insist(partial(self._applier.apply, step, self._counted), self._waits)
+            apply = partial(self._applier.apply, step, self._counted, self._erased)
+            await insist(apply, self._waits)
         except Exception as error:
             halves = step.halves()
             if halves is not None:

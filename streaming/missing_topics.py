@@ -11,6 +11,7 @@ from aiokafka.errors import NoError, TopicAlreadyExistsError, for_code
 
 from genpage.errors import UnavailableError
 from streaming.broker import Broker
+from streaming.starting import start
 from streaming.topics import TOPICS, Topic
 
 # Where the cluster has as many brokers.
@@ -24,7 +25,7 @@ async def create_missing(broker: Broker, topics: Iterable[Topic] = TOPICS) -> li
     """
     admin = AIOKafkaAdminClient(**broker.options())
     try:
-        await admin.start()
+        await start(admin.start())
         existing = set(await admin.list_topics())
         missing = [topic for topic in topics if topic.name not in existing]
         if not missing:

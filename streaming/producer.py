@@ -25,6 +25,7 @@ from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.missing_topics import create_missing
 from streaming.sending import idempotent, send
+from streaming.starting import start
 from streaming.tracing import OFF, Tracing
 from streaming.transactions import Transactions
 
@@ -157,7 +158,7 @@ class Producer:
         transacting: asyncio.Task[None] | None = None
         try:
             async with asyncio.timeout(CONNECT_S):
-                await producer.start()
+                await start(producer.start())
             self._doubted.clear()
             self._producer = producer
             self._up.set()
@@ -182,7 +183,7 @@ class Producer:
         """Probe until there is no answer or a caller is in doubt; raises either way."""
         client = AIOKafkaClient(**self._broker.options(request_s=ANSWER_S))
         try:
-            await client.bootstrap()
+            await start(client.bootstrap())
             while True:
                 await _probe(client)
                 with suppress(TimeoutError):

@@ -14,6 +14,8 @@ Redis, so that each of them knows when everybody's context is whole.
 
 import asyncio
 import contextlib
+import math
+import time
 import uuid
 from collections.abc import Collection, Mapping
 from functools import partial
@@ -31,6 +33,8 @@ from streaming.redis_script import Script
 
 Place = tuple[str, int]
 LOOK_S = 0.25
+# So long another server than the one that was asked may answer, amid a failover. Seconds.
+AMID_S: Final = 10.0
 # Of a server's run id, of which many stand beside a committed offset. Characters.
 _TOLD: Final = 12
 # Names what is held anew, unless somebody else has: the same replica of ours may be twice as slow.
@@ -82,6 +86,8 @@ class RedisEpoch:
         self._whole = False
         self._name = Script(_NAME)
         self._blind = False
+        # From when on it is told that another server answers than the one that was asked.
+        self._tell_at: float | None = None
 
     @property
     def whole(self) -> bool:
@@ -143,13 +149,25 @@ class RedisEpoch:
             held = "" if value is None else value.decode("ascii", "replace")
             servers = await self._servers()
             if held.partition(".")[2] == servers and held:
+                self._tell_at = None
                 return held
             names = [held, f"{uuid.uuid4().hex}.{servers}", servers]
             named = await self._client.call(
                 partial(self._name.run, keys=[redis_keys.EPOCH], args=names)
             )
             if named is None:
+                self._tell_of_another()
                 raise UnavailableError("Redis fails over; try again.")
+
+    def _tell_of_another(self) -> None:
+        """Once, where that lasts: then it is no failover, and nothing is applied until it ends."""
+        now = time.monotonic()
+        if self._tell_at is None:
+            self._tell_at = now + AMID_S
+        if now >= self._tell_at:
+            hint = "have --redis-url reach one server; until then nothing read is applied"
+            self._log.warning("another Redis answers than the one that was asked", hint=hint)
+            self._tell_at = math.inf
 
     async def _servers(self) -> str:
         """Which server processes hold the data; "" where we may not ask."""

@@ -19,6 +19,7 @@ from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.producer import SEND_S, Producer
 from streaming.sending import idempotent, send
+from streaming.starting import start
 
 _END_S: Final = 1.0
 
@@ -99,5 +100,5 @@ class SideProducer:
             producer = idempotent(self._broker, SEND_S)
             # At once, so that one whose start is cut off is given up as well.
             self._producer = producer
-            await producer.start()
+            await start(producer.start())
         return self._producer

@@ -22,6 +22,7 @@ from streaming.broker import Broker
 from streaming.giving_up import give_up
 from streaming.messages import Message
 from streaming.sending import hand_over
+from streaming.starting import start
 
 OPEN_S: Final = 5.0
 # The longest that a transaction takes, the connection to its coordinator included.
@@ -83,7 +84,7 @@ class Transactions:
         )
         try:
             async with asyncio.timeout(START_S):
-                await producer.start()
+                await start(producer.start())
             while True:
                 await self._arrived.wait()
                 await self._commit(producer, self._taken())

@@ -7,6 +7,7 @@ By Kafka a command speaks to all replicas: going back announces the earlier bund
 import asyncio
 import logging
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -74,8 +75,16 @@ class Anew(Checkpoints):
     new_lineage: bool = Field(default=False, description="its vocabulary may be an unrelated one")
     again: bool = Field(default=False, description="try it though these bytes were refused before")
 
-    def announce_anew(self, bundle: dict[str, Any], announced: list[dict[str, Any]]) -> None:
-        """Have every replica serve a bundle at once, on the terms it was ``announced`` on."""
+    def announce_anew(
+        self,
+        bundle: dict[str, Any],
+        announced: list[dict[str, Any]],
+        left_out: Sequence[str] = (),
+    ) -> None:
+        """Have every replica serve a bundle at once, on the terms it was ``announced`` on.
+
+        ``left_out`` says of each replica that was not asked why.
+        """
         from rollout.announcement import Announcement
         from rollout.terms import Terms
 
@@ -98,7 +107,8 @@ class Anew(Checkpoints):
             rollout=terms,
         )
         document = self.announce(announcement)
-        self.emit(document, Text(f"announced {bundle['version']} anew, for every replica"))
+        lines = (f"announced {bundle['version']} anew, for every replica", *left_out)
+        self.emit({**document, "left_out": left_out}, Text("\n  ".join(lines)))
 
 
 class Publish(Checkpoints):
@@ -209,17 +219,27 @@ class Activate(Anew):
             document = server.activate(self.version)
             self.emit(document, Text(f"{document['version']} serves"))
             return
+        board = self.board()
+        announced, statuses = asyncio.run(_standing(board, time.time() - LATELY_S))
+        bundle = self._found([*statuses, *announced])
+        if bundle is None:
+            # A month of statuses is long to read, and seldom has more.
+            bundle = self._found(asyncio.run(board.statuses()))
+        if bundle is None:
+            raise NotFoundError(
+                f"no bundle of version {self.version} was announced or reported; publish it"
+            )
+        self.announce_anew(bundle, announced)
+
+    def _found(self, documents: list[dict[str, Any]]) -> dict[str, Any] | None:
+        """The bundle of the version, as the latest of the documents has it that names it."""
         from rollout.way_back import is_whole
 
-        announced, statuses = asyncio.run(_standing(self.board()))
-        for each in reversed([*statuses, *announced]):
+        for each in reversed(documents):
             for bundle in (each, *(each.get(role) for role in _ROLES)):
                 if isinstance(bundle, dict) and is_whole(bundle, self.version):
-                    self.announce_anew(bundle, announced)
-                    return
-        raise NotFoundError(
-            f"no bundle of version {self.version} was announced or reported; publish it"
-        )
+                    return bundle
+        return None
 
 
 class Rollback(Anew):
@@ -232,13 +252,18 @@ class Rollback(Anew):
             document = server.post("/rollback", needs=("version",))
             self.emit(document, Text(f"{document['version']} serves"))
             return
-        from rollout.silence import is_silent
+        from rollout.silence import in_words, is_silent
         from rollout.way_back import latest, way_back
 
         now = time.time()
         announced, statuses = asyncio.run(_standing(self.board(), now - LATELY_S))
-        speaking = [each for each in latest(statuses) if not is_silent(each, now)]
-        self.announce_anew(way_back(announced, speaking), announced)
+        speaking, left_out = [], []
+        for each in latest(statuses):
+            if is_silent(each, now):
+                left_out.append(f"{each['replica']}: not asked, {in_words(each, now)}")
+            else:
+                speaking.append(each)
+        self.announce_anew(way_back(announced, speaking, left_out), announced, left_out)
 
 
 class Status(Checkpoints):
@@ -276,7 +301,7 @@ class Status(Checkpoints):
 
 
 async def _standing(
-    board: "Board", since: float = 0.0
+    board: "Board", since: float
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """What was announced, and what was said of it since a moment."""
     return await board.announcements(), await board.statuses(since)

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
+from genpage.hold import held
 
 if TYPE_CHECKING:
     from dataset.collected import CollectedFolder, Gathered, Written
@@ -56,12 +57,12 @@ class Collect(KafkaCommand):
             raise UsageError("collect needs --kafka, the event log")
         broker = Broker(self.kafka, security=self.security())
         window_s, until = seconds(self.window), moment(self.until)
-        if self.out.exists() and not self.out.is_dir():
-            raise UsageError(f"--out {self.out} is a file; give a folder")
-        folder = CollectedFolder(self.out, window_s)
-        if self.bundle is not None:
-            folder.catalog(_bundled(self.bundle))
-        written = asyncio.run(self._collect(folder, broker, window_s, until))
+        with held(self.out, "--out", "collect"):
+            folder = CollectedFolder(self.out, window_s)
+            folder.clear()
+            if self.bundle is not None:
+                folder.catalog(_bundled(self.bundle))
+            written = asyncio.run(self._collect(folder, broker, window_s, until))
         table = Table("day", "pages", "impressions", "acted on", "events", box=None)
         for day in written:
             counts = (day.pages, day.impressions, day.acted, day.events)

@@ -17,12 +17,15 @@ from tiny import tiny_bundle
 
 from genpage.cli import run
 from genpage.cli.admin_client import AdminClient
-from genpage.errors import GenPageError, UnavailableError, UsageError
+from genpage.documents import Document
+from genpage.errors import GenPageError, NotFoundError, UnavailableError, UsageError
 from rollout.announcement import Announcement
 from streaming.broker import Broker
 from streaming.checkpoint_board import Board
 from streaming.missing_topics import create_missing
 from streaming.topics import STATUS
+
+NOT_ASKED = "not asked, silent for 5 min"
 
 
 class Answers(BaseHTTPRequestHandler):
@@ -132,12 +135,8 @@ def test_versions_are_folded_and_not_cut(
     assert "".join(first) == version
 
 
-async def test_a_replica_that_says_nothing_any_more_is_marked(
-    kafka: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """It is listed as silent, and not asked what to go back to; who left yesterday is not there."""
-    model = fresh_group()
-    await create_missing(Broker(kafka))
+async def say(kafka: str, model: str, *said: tuple[str, str, float]) -> None:
+    """Write statuses: who has v3, which version it had before, how many seconds ago."""
 
     def bundle(version: str) -> dict[str, str]:
         return {
@@ -146,15 +145,60 @@ async def test_a_replica_that_says_nothing_any_more_is_marked(
             "bundle_uri": f"file:///{version}",
         }
 
+    await create_missing(Broker(kafka))
     now = time.time()
     async with plain_producer(kafka) as producer:
-        for name, before, ago_s in (("gone", "v0", 90_000), ("dead", "v1", 300), ("well", "v2", 5)):
+        for name, before, ago_s in said:
             replica = f"{model}-{name}"
             status = {"replica": replica, "model": model, "at": 1.0, "event": "activated"}
             status |= {"active": bundle("v3"), "previous": bundle(before)}
             at_ms = int((now - ago_s) * 1000)
             value, key = orjson.dumps(status), replica.encode()
             await producer.send_and_wait(STATUS.name, value, key, timestamp_ms=at_ms)
+
+
+async def test_what_is_said_again_and_again_is_held_once(kafka: str) -> None:
+    """A month of repetitions is no more to hold than what happened; it stands where it was last."""
+    model = fresh_group()
+    await say(
+        kafka, model, *(("one", before, 60 - n) for n in range(20) for before in ("v1", "v2"))
+    )
+    one, other = await Board(Broker(kafka), model).statuses()
+    assert (one["previous"]["version"], other["previous"]["version"]) == ("v1", "v2")
+    assert time.time() - other["said_at"] == pytest.approx(41, abs=15)
+
+
+async def test_a_month_is_read_only_for_what_today_does_not_name(
+    kafka: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version of a replica that left long ago is found by it."""
+    model = fresh_group()
+    spans: list[float] = []
+    statuses = Board.statuses
+
+    async def counted(board: Board, since: float = 0.0) -> list[Document]:
+        spans.append(since)
+        return await statuses(board, since)
+
+    monkeypatch.setattr(Board, "statuses", counted)
+    await say(kafka, model, ("gone", "v1", 90_000), ("well", "v2", 5))
+    where = ("--kafka", kafka, "--model-name", model, "--json")
+    for version, whole in (("v2", 0), ("v3", 0), ("v1", 1)):
+        spans.clear()
+        await asyncio.to_thread(run, ["checkpoints", "activate", version, *where])
+        assert orjson.loads(capsys.readouterr().out.splitlines()[-1])["version"] == version
+        assert spans[1:] == [0.0] * whole
+    with pytest.raises(NotFoundError, match="v9"):
+        await asyncio.to_thread(run, ["checkpoints", "activate", "v9", *where])
+
+
+async def test_a_replica_that_says_nothing_any_more_is_marked(
+    kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is listed as silent, and not asked what to go back to; who left yesterday is not there."""
+    model = fresh_group()
+    await say(kafka, model, ("gone", "v0", 90_000), ("dead", "v1", 300), ("well", "v2", 5))
+    now = time.time()
     board = Board(Broker(kafka), model)
     announcement = Announcement("file:///v3", now - 10, f"{3:064d}", "v3").document()
     await board.announce(announcement)
@@ -163,6 +207,24 @@ async def test_a_replica_that_says_nothing_any_more_is_marked(
     replicas = orjson.loads(capsys.readouterr().out.splitlines()[-1])["replicas"]
     told = {each["replica"].removeprefix(f"{model}-"): each["silent"] for each in replicas}
     assert told == {"dead": True, "well": False}
-    await asyncio.to_thread(run, ["checkpoints", "rollback", *where, "--json"])
-    assert orjson.loads(capsys.readouterr().out.splitlines()[-1])["version"] == "v2"
     assert len(await board.statuses()) == 3
+    await asyncio.to_thread(run, ["checkpoints", "rollback", *where, "--json"])
+    went = orjson.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (went["version"], went["left_out"]) == ("v2", [f"{model}-dead: {NOT_ASKED}"])
+
+
+async def test_a_rollback_names_who_is_not_asked(
+    kafka: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """To people too, and where it does not go back: an operator may have to name the version."""
+    model = fresh_group()
+    await say(kafka, model, ("dead", "v1", 300))
+    announcement = Announcement("file:///v3", time.time() - 10, f"{3:064d}", "v3").document()
+    await Board(Broker(kafka), model).announce(announcement)
+    rollback = ["checkpoints", "rollback", "--kafka", kafka, "--model-name", model]
+    with pytest.raises(NotFoundError, match=f"activate VERSION\n  {model}-dead: {NOT_ASKED}$"):
+        await asyncio.to_thread(run, rollback)
+    await say(kafka, model, ("well", "v2", 5))
+    await asyncio.to_thread(run, rollback)
+    told = " ".join(capsys.readouterr().out.split())
+    assert told == f"announced v2 anew, for every replica {model}-dead: {NOT_ASKED}"

@@ -24,9 +24,17 @@ if TYPE_CHECKING:
 class Replica:
     """What of a rollout is listened to."""
 
-    standing: Status | None = None
+    stands: Status | None = None
     listeners: list[Callable[[Status], None]] = field(default_factory=list)
     replica: str = "one"
+    # How often it was asked what stands.
+    asked: int = 0
+
+    @property
+    def standing(self) -> Status | None:
+        """What it says again."""
+        self.asked += 1
+        return self.stands
 
     @property
     def settings(self) -> "Replica":
@@ -62,16 +70,32 @@ def status(event: Any = "activated") -> Status:  # noqa: ANN401 - of one word
 
 
 async def test_what_stands_is_said_again_now_and_then() -> None:
-    """As it was said, of the same moment; nothing before anything was said."""
+    """As it was said, of the same moment, and marked; nothing before anything was said."""
     replica, log = Replica(), Log(StandIn())
     log.sender.come()
     async with made(replica, log, every_s=0.001):
-        await asyncio.sleep(0.01)
+        await until(lambda: replica.asked > 2)
         assert log.sender.taken == []
-        replica.standing = status()
+        replica.stands = status()
         await until(lambda: len(log.sender.taken) > 2)
     documents = [orjson.loads(message.value or b"") for message in log.sender.taken]
-    assert all(each == {**status().document(), "model": "m"} for each in documents)
+    again = {**status().document(), "model": "m", "repeated": True}
+    assert all(each == again for each in documents)
+
+
+async def test_nothing_is_said_again_while_something_waits() -> None:
+    """A broker that comes back after hours gets what happened, and what stands from then on."""
+    replica, log = Replica(), Log(StandIn())
+    async with made(replica, log, every_s=0.001) as checkpoints:
+        replica.listeners[0](status())
+        replica.stands = status("rolled back")
+        await until(lambda: replica.asked > 5)
+        assert checkpoints.reports.waiting == 1
+        log.sender.come()
+        await until(lambda: len(log.sender.taken) > 2)
+    first, *others = [orjson.loads(message.value or b"") for message in log.sender.taken]
+    assert first == {**status().document(), "model": "m"}
+    assert {each["event"] for each in others} == {"rolled back"}
 
 
 async def test_a_status_that_cannot_be_told_ends_no_repetition() -> None:
@@ -79,9 +103,10 @@ async def test_a_status_that_cannot_be_told_ends_no_repetition() -> None:
     replica, log = Replica(), Log(StandIn())
     log.sender.come()
     async with made(replica, log, every_s=0.001) as checkpoints:
-        replica.standing = cast("Status", "a bug")
-        await asyncio.sleep(0.01)
-        replica.standing = status()
+        replica.stands = cast("Status", "a bug")
+        # The first one has been tried once there is a second.
+        await until(lambda: replica.asked > 1)
+        replica.stands = status()
         await until(lambda: bool(log.sender.taken))
         assert checkpoints.state == "ok"
 
@@ -100,18 +125,19 @@ async def test_a_log_that_does_not_take_statuses_is_seen() -> None:
 
 @pytest.mark.parametrize("name", ["statuses", "outbox statuses"])
 async def test_a_teller_that_ended_is_seen(name: str) -> None:
-    """Whichever of the two: the server is then not ready."""
+    """Whichever of the two; it is no consumer, so the server stays ready."""
     async with made(Replica(), Log(StandIn())) as checkpoints:
         assert checkpoints.state == "ok"
         (task,) = [task for task in asyncio.all_tasks() if task.get_name() == name]
         task.cancel()
         await asyncio.wait([task])
-        assert checkpoints.state == "ended"
+        assert checkpoints.state == "stale"
 
 
 async def test_what_comes_in_goes_first() -> None:
-    """A follower that is away is told, whatever becomes of statuses."""
+    """A follower that is away or has ended is told, whatever becomes of statuses."""
     log = Log(StandIn())
     async with made(Replica(), log) as checkpoints:
-        log.state = "away"
-        assert checkpoints.state == "away"
+        for state in ("away", "ended"):
+            log.state = state
+            assert checkpoints.state == state

@@ -15,6 +15,7 @@ from api.compose import Settings, compose
 from api.fake import Logbook
 from api.server import Server
 from deploy.services import RedisServer
+from streaming.redis_context import ERASURES
 from tokenizer.prompt import PromptEncoder
 
 pytestmark = pytest.mark.usefixtures("bundle")
@@ -33,8 +34,13 @@ def store(tmp_path: Path) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def served(store: RedisServer) -> AsyncIterator[Composed]:
-    """A server on that Redis."""
-    async with serving(on(redis=store.url)) as composed:
+    """A server on that Redis, hearing of erasures: until it does, it remembers nobody for long."""
+    async with serving(on(redis=store.url)) as composed, Redis.from_url(store.url) as redis:
+
+        async def heard() -> bool:
+            return (await redis.pubsub_numsub(ERASURES))[0][1] == 1
+
+        await until(heard)
         yield composed
 
 

@@ -12,6 +12,7 @@ from export.trunk import trunk_graph
 from model.config import ModelConfig
 from model.packing import Packing
 from model.trunk import Trunk
+from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
 from runtime.sessions import SessionSettings
 from runtime.signature import trunk_signature
@@ -40,7 +41,7 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
             kv_heads=config.kv_heads,
             head_dim=config.head_dim,
         ),
-        FusedTable(table, np.zeros((1, config.width), np.float32), table[0], table[0, 0]),
+        bare(table),
         capacity=CAPACITY,
         slots=1,
         settings=SessionSettings(1),
@@ -53,6 +54,12 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
     with torch.inference_mode():
         expected = trunk(torch.from_numpy(table[tokens])[None], Packing.single(CAPACITY))[0]
     np.testing.assert_allclose(np.concatenate(parts), expected.numpy(), rtol=0, atol=2e-5)
+
+
+def bare(rows: FloatArray) -> FusedTable:
+    """A table (V, d) without content."""
+    none = np.zeros((1, rows.shape[1]), np.float32)
+    return FusedTable(rows, none, none[0], np.zeros((), np.float32))
 
 
 def test_the_graph_tells_nothing_of_the_machine(fp32_bundle: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from genpage.cli.collect import Collect, moment, seconds
 from genpage.cli.simulate import Simulate
 from genpage.errors import UsageError
+from genpage.hold import Hold
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,23 @@ def test_what_is_missing_is_said(tmp_path: Path) -> None:
         Simulate().run()
     with pytest.raises(UsageError, match="--data"):
         Simulate(from_pages=True, kafka="localhost:1").run()
+
+
+def test_a_second_collect_on_a_folder_is_refused(tmp_path: Path) -> None:
+    """In words that name the flag, and nothing of the first one's half-written day is touched."""
+    part, unfinished = tmp_path / ".parts" / "000000.parquet", tmp_path / ".rows.parquet.unfinished"
+    part.parent.mkdir()
+    first = Hold.take(tmp_path)
+    assert first is not None
+    for file in (part, unfinished):
+        file.touch()
+    second = Collect(out=tmp_path, kafka="localhost:1", bundle=tmp_path / "none")
+    with pytest.raises(UsageError, match=f"--out {tmp_path} is in use by another collect"):
+        second.run()
+    assert part.exists()
+    assert unfinished.exists()
+    first.release()
+    with pytest.raises(UsageError, match="--bundle"):
+        second.run()
+    assert not part.exists()
+    assert not unfinished.exists()

@@ -11,6 +11,7 @@ from bundles import digest_of, version_of
 from forgery import Document, cover_up, edit
 from replicas import Start, announcement
 
+from genpage.hold import LOCK
 from rollout.refusal import Kind
 from rollout.source import Sources
 from runtime.manifest import MANIFEST
@@ -192,7 +193,7 @@ async def test_a_bundle_too_large_for_memory_is_not_loaded(start: Start, another
     assert (attempt.state, attempt.kind, attempt.retryable) == ("rejected", "no-room", True)
     assert attempt.why is not None
     assert "MiB are free" in attempt.why
-    assert not replica.rollout.settings.staging.exists()
+    assert [entry.name for entry in replica.rollout.settings.staging.iterdir()] == [LOCK]
 
 
 async def test_a_uri_outside_the_allow_list_is_not_opened(

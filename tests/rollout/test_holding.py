@@ -11,14 +11,15 @@ from kafka_clients import until
 from replicas import Start
 
 from genpage.errors import UsageError
+from genpage.hold import LOCK, Hold
 from rollout.fetch import Fetcher
-from rollout.holding import LOCK, Hold, clear_temporary, state_folder, temporary_folder
+from rollout.holding import clear_temporary, state_folder, temporary_folder
 from rollout.source import Sources
 
 HOLDER = """
 import sys
 from pathlib import Path
-from rollout.holding import Hold
+from genpage.hold import Hold
 
 assert Hold.take(Path(sys.argv[1])) is not None
 print("held", flush=True)

@@ -13,11 +13,11 @@ from replicas import Replica, Start, announcement
 
 from genpage.context import Context
 from genpage.errors import ConflictError, NotFoundError
+from genpage.hold import LOCK
 from genpage.page import PageRow
 from genpage.request import PageRequest
 from rollout.active import ActiveBundle
 from rollout.canary import Sample, share_of
-from rollout.holding import LOCK
 from rollout.trial import Served, ShadowTrial
 from runtime.cases import parse_cases
 from runtime.offline import generate

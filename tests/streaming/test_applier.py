@@ -102,7 +102,7 @@ async def test_members_are_forgotten_beside_each_other_and_each_in_order() -> No
 
 
 async def test_an_erasure_that_fails_is_raised_once_the_others_have_ended() -> None:
-    """They are all asked for again then, and nothing of the first try is still on its way."""
+    """Nothing of the first try is still on its way when those that failed are asked for again."""
     gone: list[str] = []
 
     async def forget(user_id: str, at: float | None) -> None:

@@ -3,18 +3,17 @@
 import asyncio
 import random
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
 import pytest
-import structlog
+from event_logs import joined, log_of
 from kafka_clients import (
     EVENTS,
     Raw,
     everything_on,
-    one_epoch,
     produce,
     produce_nothing,
     raw,
@@ -35,9 +34,6 @@ from streaming.memory import MemoryContextStore
 from streaming.messages import VALUE_LIMIT, of_profile
 from streaming.trending import LiveTrends
 
-LOG = structlog.wrap_logger(
-    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
-)
 CATALOG = Catalog.build([Entity("e1", "film", "One"), Entity("e2", "film", "Two")], [])
 
 
@@ -63,25 +59,6 @@ def user() -> str:
 def group() -> str:
     """A consumer group of this test's own."""
     return f"group-{uuid.uuid4().hex}"
-
-
-def log_of(
-    bootstrap: str, group: str, store: MemoryContextStore, trends: LiveTrends | None = None
-) -> EventLog:
-    """An event log that feeds ``store``."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
-    return EventLog(Broker(bootstrap, group), store, trends, LOG, forget=forget, epoch=one_epoch)
-
-
-@asynccontextmanager
-async def joined(log: EventLog) -> AsyncIterator[EventLog]:
-    """The log once it reads."""
-    async with log:
-        await until(lambda: log.state == "ok")
-        yield log
 
 
 def ids(context: Context | None) -> list[str]:
@@ -117,7 +94,7 @@ async def test_an_event_of_a_plain_client_is_applied_and_counted(
 ) -> None:
     """A JSON value without headers; the title trends as well."""
     store, trends = MemoryContextStore(), LiveTrends(CATALOG)
-    async with joined(log_of(kafka, group, store, trends)) as log:
+    async with joined(log_of(Broker(kafka, group), store, trends)) as log:
         await produce(kafka, [raw(event_id="x", user_id=user, entity_id="e2")])
         await reached(store, user, 1)
         await until(lambda: sum(log.consumer.lag.values()) == 0)
@@ -131,7 +108,7 @@ async def test_published_events_profiles_and_erasures_arrive(
 ) -> None:
     """All by the sink or a message of ours; what comes after the erasure stays."""
     store = MemoryContextStore()
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         profile = Profile(user, country="NZ", ts=5.0)
         await log.producer.send([of_profile(profile)])
         await until(lambda: published(log, event(1, user), event(2, user)))
@@ -167,7 +144,7 @@ async def test_any_order_and_number_of_arrivals_folds_as_the_reference(
         read = parse(Event, orjson.loads(value))
         expected[name] = apply_event(expected.get(name, Context(name)), read)
     store = MemoryContextStore()
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         await produce(kafka, messages)
         await until(lambda: log.consumer.tally.applied >= len(messages))
         for name, context in expected.items():
@@ -192,7 +169,7 @@ async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
         ("too-large", (key, b"x" * 5_000_000)),
     ]
     store = MemoryContextStore()
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         offsets = await produce(kafka, [message for _, message in poison], partition=3)
         offsets.append(await produce_nothing(kafka, partition=3))
         poison.append(("null", (None, b"")))
@@ -217,7 +194,7 @@ async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(
 async def test_a_store_that_is_away_holds_the_log_back(kafka: str, user: str, group: str) -> None:
     """Reading pauses, lag and age grow, nothing is lost, and it heals by itself."""
     store = AwayStore()
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         await until(lambda: sum(log.consumer.lag.values()) == 0)
         store.away = True
         await until(lambda: published(log, *(event(number, user) for number in range(500))))
@@ -235,12 +212,12 @@ async def test_a_new_consumer_goes_on_where_the_last_one_ended(
 ) -> None:
     """Closing commits: nothing is read twice. And what waited for a consumer is read first."""
     store = MemoryContextStore()
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         await log.sink.publish([event(1, user)])
         await reached(store, user, 1)
         await until(lambda: sum(log.consumer.lag.values()) == 0)
     await produce(kafka, [raw(event_id="later", user_id=user, ts=99.0)])
-    async with joined(log_of(kafka, group, store)) as log:
+    async with joined(log_of(Broker(kafka, group), store)) as log:
         await reached(store, user, 2)
         assert log.consumer.tally.applied == 1
 
@@ -248,8 +225,8 @@ async def test_a_new_consumer_goes_on_where_the_last_one_ended(
 async def test_two_consumers_share_the_partitions(kafka: str, user: str, group: str) -> None:
     """Each reads its half; when one leaves, the other has all, and no event is missing."""
     store = MemoryContextStore()
-    async with joined(log_of(kafka, group, store)) as one:
-        async with joined(log_of(kafka, group, store)) as two:
+    async with joined(log_of(Broker(kafka, group), store)) as one:
+        async with joined(log_of(Broker(kafka, group), store)) as two:
             await until(lambda: len(one.consumer.partitions) == 8 and one.state == "ok")
             assert len(two.consumer.partitions) == 8
             assert not one.consumer.partitions & two.consumer.partitions
@@ -269,7 +246,7 @@ async def test_nothing_acknowledged_is_lost_when_the_broker_stops_under_load(
     """Killed and started again while events are published; refusals are told, and it heals."""
     store = MemoryContextStore()
     with KafkaBroker(tmp_path) as broker:
-        async with joined(log_of(broker.bootstrap, group, store)) as log:
+        async with joined(log_of(Broker(broker.bootstrap, group), store)) as log:
             acknowledged: list[Event] = []
             refused = asyncio.Event()
 
@@ -316,7 +293,7 @@ async def test_a_held_broker_is_noticed_within_a_second(
 ) -> None:
     """It accepts and answers nothing; a publish is refused in time, and works again after."""
     with KafkaBroker(tmp_path) as broker:
-        async with joined(log_of(broker.bootstrap, group, MemoryContextStore())) as log:
+        async with joined(log_of(Broker(broker.bootstrap, group), MemoryContextStore())) as log:
             broker.pause()
             try:
                 async with asyncio.timeout(1.0):
@@ -335,7 +312,7 @@ async def test_a_broker_that_comes_late_is_found(tmp_path: Path, user: str, grou
     """Away at the start: entered at once, refuses at once, heals when it is there."""
     broker = KafkaBroker(tmp_path)
     store = MemoryContextStore()
-    async with log_of(broker.bootstrap, group, store) as log:
+    async with log_of(Broker(broker.bootstrap, group), store) as log:
         assert log.state == "away"
         with pytest.raises(UnavailableError):
             await log.sink.publish([event(1, user)])

@@ -5,21 +5,16 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-import structlog
 from aiokafka.errors import KafkaConnectionError
-from kafka_clients import one_epoch, produce, raw, until
+from event_logs import QUIET, log_of
+from kafka_clients import produce, raw, until
 
 from genpage.context import Context, apply_event
 from genpage.event import Event
 from streaming import producer as producing
 from streaming.broker import Broker
-from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.missing_topics import create_missing
-
-LOG = structlog.wrap_logger(
-    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
-)
 
 
 class Gated(MemoryContextStore):
@@ -45,15 +40,6 @@ class Gated(MemoryContextStore):
         return [*changed, *await self.shared.apply(events[half:])]
 
 
-def log_of(kafka: str, group: str, store: MemoryContextStore) -> EventLog:
-    """A replica's log."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
-    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=one_epoch)
-
-
 async def test_a_partition_moves_in_the_middle_of_a_batch(kafka: str) -> None:
     """Its old owner is stuck halfway; the new one applies the batch, each event counts once."""
     await create_missing(Broker(kafka))
@@ -75,10 +61,10 @@ async def test_a_partition_moves_in_the_middle_of_a_batch(kafka: str) -> None:
                 return False
         return True
 
-    async with log_of(kafka, group, stuck) as one:
+    async with log_of(Broker(kafka, group), stuck) as one:
         await until(lambda: not stuck.open.is_set())
         assert not await whole()
-        async with log_of(kafka, group, shared) as two:
+        async with log_of(Broker(kafka, group), shared) as two:
             await until(lambda: len(two.consumer.partitions) == 8 and two.state == "ok")
             await until(lambda: two.consumer.tally.applied > 0 and not two.stale)
             assert not await whole()
@@ -103,6 +89,6 @@ async def test_a_broker_away_for_minutes_is_asked_for_as_often_as_before(
     monkeypatch.setattr(producing, "create_missing", away)
     assert producing.AGAIN_S <= 0.5
     monkeypatch.setattr(producing, "AGAIN_S", 0.001)
-    async with producing.Producer(Broker(kafka), LOG) as producer:
+    async with producing.Producer(Broker(kafka), QUIET) as producer:
         await producer.until_up()
         assert tries == 601

@@ -5,8 +5,8 @@ import uuid
 from collections.abc import Sequence
 
 import pytest
-import structlog
-from kafka_clients import EVENTS, everything_on, one_epoch, produce, raw, until
+from event_logs import log_of
+from kafka_clients import EVENTS, everything_on, produce, raw, until
 
 from genpage.event import Event
 from streaming import sessions
@@ -15,10 +15,6 @@ from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.missing_topics import create_missing
 from streaming.refusal import MOST_FAILED, MOST_REFUSED, Failed, Trials
-
-LOG = structlog.wrap_logger(
-    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
-)
 
 
 class Choosy(MemoryContextStore):
@@ -45,13 +41,10 @@ async def topics(kafka: str) -> str:
     return kafka
 
 
-def log_of(kafka: str, group: str, store: MemoryContextStore) -> EventLog:
-    """An event log that feeds the store."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
-    return EventLog(Broker(kafka, group), store, None, LOG, forget=forget, epoch=one_epoch)
+def caught_up(log: EventLog) -> bool:
+    """Whether it has read all that the tests before left on the log."""
+    every = log.consumer.every_partition
+    return bool(every) and log.consumer.filled("one") == every
 
 
 async def count(store: MemoryContextStore, user: str) -> int:
@@ -73,7 +66,7 @@ async def test_one_event_of_many_is_refused(topics: str) -> None:
         ],
         partition=5,
     )
-    async with log_of(topics, uuid.uuid4().hex, store) as log:
+    async with log_of(Broker(topics, uuid.uuid4().hex), store) as log:
 
         async def applied() -> bool:
             return (await count(store, user), await count(store, other)) == (100, 99)
@@ -95,8 +88,8 @@ async def test_an_event_that_fails_alone_waits_for_another(topics: str) -> None:
     """Nothing shows yet that the store works: it is held, said, and refused once one is applied."""
     user, other, group = uuid.uuid4().hex, uuid.uuid4().hex, uuid.uuid4().hex
     store = Choosy()
-    async with log_of(topics, group, store) as log:
-        await until(lambda: log.state == "ok" and not log.stale)
+    async with log_of(Broker(topics, group), store) as log:
+        await until(lambda: caught_up(log))
         store.titles = frozenset({"breaks"})
         await produce(topics, [raw(event_id="b", user_id=user, entity_id="breaks")], partition=1)
         await until(lambda: log.stale)
@@ -122,15 +115,15 @@ async def test_a_fault_that_meets_every_event_is_said_and_loses_none(
     monkeypatch.setattr(sessions, "TRIES", 2)
     user, group = uuid.uuid4().hex, uuid.uuid4().hex
     store = Choosy()
-    async with log_of(topics, group, store) as log:
-        await until(lambda: log.state == "ok" and not log.stale)
+    async with log_of(Broker(topics, group), store) as log:
+        await until(lambda: caught_up(log))
         store.titles = frozenset({"e1"})
         events = [raw(event_id=str(n), user_id=user) for n in range(3 * MOST_FAILED)]
         await produce(topics, events, partition=2)
         await until(lambda: log.state == "ended")
         assert (EVENTS, "refused") not in log.consumer.tally.poison
     store.titles = frozenset()
-    async with log_of(topics, group, store):
+    async with log_of(Broker(topics, group), store):
         async with asyncio.timeout(30):
 
             async def applied() -> bool:

@@ -1,12 +1,12 @@
 """A store that lost what it had is filled from the log again, whoever holds the partitions."""
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 
 import numpy as np
 import pytest
-import structlog
+from event_logs import joined, log_of
 from kafka_clients import produce, raw, until
 
 from genpage.catalog import Catalog
@@ -19,10 +19,6 @@ from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.missing_topics import create_missing
 from streaming.trending import LiveTrends
-
-LOG = structlog.wrap_logger(
-    structlog.ReturnLogger(), wrapper_class=structlog.make_filtering_bound_logger(50)
-)
 
 
 class Emptied:
@@ -87,19 +83,11 @@ def group() -> str:
     return f"group-{uuid.uuid4().hex}"
 
 
-@asynccontextmanager
-async def joined(
+def feeding(
     kafka: str, group: str, store: Emptied, trends: LiveTrends | None = None
-) -> AsyncIterator[EventLog]:
+) -> AbstractAsyncContextManager[EventLog]:
     """A log that feeds the store, once it reads."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.memory.erase(user_id, at)
-
-    log = EventLog(Broker(kafka, group), store, trends, LOG, forget=forget, epoch=store.epoch)  # type: ignore[arg-type]
-    async with log:
-        await until(lambda: log.state == "ok")
-        yield log
+    return joined(log_of(Broker(kafka, group), store, trends, epoch=store.epoch))  # type: ignore[arg-type]
 
 
 @pytest.fixture
@@ -115,7 +103,7 @@ async def test_a_rewound_consumer_fills_an_emptied_store(
 
     What is watched is not counted twice.
     """
-    async with joined(kafka, group, store, trends) as log:
+    async with feeding(kafka, group, store, trends) as log:
         await until(lambda: store.has(users, 1))
         await until(lambda: not log.stale)
         assert log.consumer.filled(store.name) == log.consumer.every_partition
@@ -135,15 +123,15 @@ async def test_a_store_emptied_while_nobody_looked_is_filled(
     kafka: str, users: list[str], group: str, store: Emptied
 ) -> None:
     """The offsets name the store that they are of, so no memory of a process is needed."""
-    async with joined(kafka, group, store) as log:
+    async with feeding(kafka, group, store) as log:
         await until(lambda: store.has(users, 1))
         await until(lambda: sum(log.consumer.lag.values()) == 0)
-    async with joined(kafka, group, store) as log:
+    async with feeding(kafka, group, store) as log:
         await until(lambda: not log.stale and log.consumer.lag.keys() != set())
         assert log.consumer.tally.applied == 0
     store.empty()
     store.away = True
-    async with joined(kafka, group, store) as log:
+    async with feeding(kafka, group, store) as log:
         await produce(kafka, [raw(event_id="2", user_id=user, ts=11.0) for user in users])
         store.away = False
         await until(lambda: store.has(users, 2))
@@ -153,7 +141,7 @@ async def test_a_crash_after_a_rewind_leaves_no_hole(
     kafka: str, users: list[str], group: str, store: Emptied, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The beginning is committed before anything is read again: whoever is next goes on there."""
-    async with joined(kafka, group, store) as log:
+    async with feeding(kafka, group, store) as log:
         await until(lambda: store.has(users, 1))
         await until(lambda: sum(log.consumer.lag.values()) == 0)
         store.empty()
@@ -166,7 +154,7 @@ async def test_a_crash_after_a_rewind_leaves_no_hole(
         await until(lambda: store.has(users, 1))
     store.memory = MemoryContextStore()  # the same epoch: what was filled halfway is lost
     monkeypatch.undo()
-    async with joined(kafka, group, store):
+    async with feeding(kafka, group, store):
         await until(lambda: store.has(users, 1))
 
 
@@ -174,13 +162,13 @@ async def test_partitions_of_a_replica_that_never_noticed_are_read_again(
     kafka: str, users: list[str], group: str, store: Emptied
 ) -> None:
     """One of two ends with the store's loss; the other takes over its partitions and fills."""
-    async with joined(kafka, group, store) as one:
-        async with joined(kafka, group, store) as two:
+    async with feeding(kafka, group, store) as one:
+        async with feeding(kafka, group, store) as two:
             await until(lambda: len(one.consumer.partitions) == 8 and one.state == "ok")
             await until(lambda: store.has(users, 1))
             await until(lambda: not one.stale and not two.stale)
         await until(lambda: len(one.consumer.partitions) == 16 and not one.stale)
-        async with joined(kafka, group, store) as two:
+        async with feeding(kafka, group, store) as two:
             await until(lambda: len(one.consumer.partitions) == 8 and not one.stale)
             store.empty()
             one.consumer.rewind()

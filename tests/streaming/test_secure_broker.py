@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import structlog
 from certificates import Authority, Certified
-from kafka_clients import one_epoch, until
+from event_logs import log_of
+from kafka_clients import until
 from structlog.testing import LogCapture
 
 from deploy.services import KafkaBroker, free_port
@@ -82,18 +83,14 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
         yield Guarded(doors, authority.ca, mine, stranger)
 
 
-def log_of(broker: Broker, store: MemoryContextStore, said: LogCapture) -> EventLog:
+def heard(broker: Broker, store: MemoryContextStore, said: LogCapture) -> EventLog:
     """An event log that feeds the store; what it says is kept."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
     logger = structlog.wrap_logger(
         structlog.ReturnLogger(),
         processors=[said],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
-    return EventLog(broker, store, None, logger, forget=forget, epoch=one_epoch)
+    return log_of(broker, store, log=logger)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +106,7 @@ async def test_events_go_through_each_door(guarded: Guarded, protocol: str, mech
     """Topics are made, a list is published and applied: every client of ours knows the way."""
     user, store, said = uuid.uuid4().hex, MemoryContextStore(), LogCapture()
     broker = guarded.broker(guarded.security(protocol, mechanism))
-    async with log_of(broker, store, said) as log:
+    async with heard(broker, store, said) as log:
 
         async def published() -> bool:
             try:
@@ -138,7 +135,7 @@ async def test_who_may_not_in_is_away_and_says_why(guarded: Guarded, wrong: str)
         "no-certificate": replace(guarded.security("ssl"), certificate=None, key=None),
     }[wrong]
     said = LogCapture()
-    async with log_of(guarded.broker(security), MemoryContextStore(), said) as log:
+    async with heard(guarded.broker(security), MemoryContextStore(), said) as log:
 
         async def told() -> bool:
             await asyncio.sleep(0)

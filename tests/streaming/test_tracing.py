@@ -2,31 +2,24 @@
 
 import uuid
 
-from kafka_clients import EVENTS, everything_on, one_epoch, produce, until
+from event_logs import log_of
+from kafka_clients import EVENTS, everything_on, produce, until
 from opentelemetry.trace import SpanKind
 from spans import Spans, id_of, parent_of, trace_of
-from structlog.typing import FilteringBoundLogger
 
-from api.fake import Logbook
 from genpage.event import Event
 from streaming.broker import Broker
 from streaming.event_log import EventLog
 from streaming.memory import MemoryContextStore
 from streaming.tracing import LINKS, OFF, Tracing
 
-LOG: FilteringBoundLogger = Logbook().logger()
 Carried = tuple[tuple[str, bytes | None], ...]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
 def log_on(bootstrap: str, store: MemoryContextStore, tracing: Tracing) -> EventLog:
     """An event log in a group of its own, over that store."""
-
-    async def forget(user_id: str, at: float | None) -> None:
-        await store.erase(user_id, at)
-
-    broker = Broker(bootstrap, uuid.uuid4().hex)
-    return EventLog(broker, store, None, LOG, forget=forget, epoch=one_epoch, tracing=tracing)
+    return log_of(Broker(bootstrap, uuid.uuid4().hex), store, tracing=tracing)
 
 
 def carrying(number: int, name: str = "traceparent") -> Carried:
