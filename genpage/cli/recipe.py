@@ -40,6 +40,9 @@ class WholeRecipe(Command):
 
     def run(self) -> None:
         """Make what is not made."""
+        from training.group import refuse_others
+
+        refuse_others()
         stages = self.stages()
         make_stages(stages, Console(stderr=True))
         self.emit({stage.out.name: str(stage.out) for stage in stages})

@@ -61,9 +61,11 @@ class RL(Command):
         import torch
 
         from model.checkpoint import Checkpoint
+        from training.group import refuse_others
         from training.rl.run import ReinforcementRun, Settings
         from training.visits import PageSize
 
+        refuse_others()
         refuse_existing(self.out, force=self.force)
         if self.threads is not None:
             torch.set_num_threads(self.threads)

@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from genpage.cli import run
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
 from model.trunk import RMSNorm, SwiGLU
@@ -192,3 +193,23 @@ def test_a_group_of_one_adds_nothing() -> None:
     assert ALONE.sums([1.0, 2.0]) == [1.0, 2.0]
     assert ALONE.of_leader(lambda: 3) == 3
     assert Group(1, 2).mine(4) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["rl", "--from", "wbc", "--reward-model", "reward-model"],
+        ["recipe"],
+        ["histories"],
+    ],
+    ids=["rl", "recipe", "histories"],
+)
+def test_what_one_process_trains_refuses_several(
+    command: list[str], service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before anything is read: one sentence, and nothing written."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    out = tmp_path / "out"
+    with pytest.raises(UsageError, match=r"one process; start it without torchrun"):
+        run(["train", *command, "--data", str(service), "--out", str(out)])
+    assert list(tmp_path.iterdir()) == []
