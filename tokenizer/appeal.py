@@ -12,7 +12,7 @@ K affinity dimensions, d width, P promises, k rows.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -28,7 +28,7 @@ from genpage.sources import EVERYTHING, Sources
 from genpage.trends import Trends
 from tokenizer.content import ContentEncoder
 from tokenizer.past import Past
-from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles, heard
+from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles, heard, watched
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
@@ -121,6 +121,19 @@ def appeal_parameters(width: int, content_dim: int) -> int:
     return sum(math.prod(shape) for shape in shapes(width, content_dim).values())
 
 
+class _Watched:
+    """What `watched` makes of the latest counts: all pages until the next event share them."""
+
+    def __init__(self) -> None:
+        self._held: tuple[FloatArray, FloatArray] | None = None
+
+    def of(self, paces: FloatArray) -> FloatArray:
+        held = self._held
+        if held is None or held[0] is not paces:
+            held = self._held = paces, watched(paces)
+        return held[1]
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Appeal:
     """The weights over one catalog snapshot."""
@@ -131,6 +144,7 @@ class Appeal:
     affinity: FloatArray  # (E, K)
     quality: FloatArray  # (E,)
     sources: Sources
+    _watched: _Watched = field(default_factory=_Watched)
 
     @classmethod
     def over(
@@ -164,7 +178,8 @@ class Appeal:
     def signs(self, context: Context, request: PageRequest, trends: Trends) -> Signs:
         """What a page's titles are judged by."""
         past = Past.of(self.catalog, context.before(request.at))
-        moment = Moment(request.at, request.device, context.profile, trends.paces)
+        told = None if trends.paces is None else self._watched.of(trends.paces)
+        moment = Moment(request.at, request.device, context.profile, trends.paces, told)
         return Signs.of(self.titles, *heard(past, moment, self.sources))
 
     def entities(self, signs: Signs) -> FloatArray:

@@ -48,6 +48,16 @@ SIGN_NAMES: Final = (
     *ITEM,
 )
 SIGNS: Final = len(SIGN_NAMES)
+# Where they stand among a page's.
+_ENDS: Final = tuple(np.cumsum([len(OWN), len(NEAR), 2, PACES, len(ITEM)]).tolist())
+_OWN, _NEAR, _GENRES, _PACES, _ITEM = (
+    slice(start, end) for start, end in zip((0, *_ENDS), _ENDS, strict=False)
+)
+# And among an item's.
+_KIND: Final = slice(0, len(ENTITY_KINDS))
+_SHARE, _SPOKEN, _MATURITY, _HOURS, _BURSTING, _FRESH, _AGE, _DATED = range(
+    len(ENTITY_KINDS), len(ITEM)
+)
 WISHES: Final = len(NEAR)
 # What is said of the request itself, the same for every title.
 ASKED: Final = len(DEVICES) + len(PROFILE_TYPES) + 1 + 5
@@ -80,12 +90,16 @@ _MOST_HOURS: Final = 4.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Moment:
-    """When and by whom a page is asked for; ``paces`` (H, E) are the trends', where counted."""
+    """When and by whom a page is asked for; ``paces`` (H, E) are the trends', where counted.
+
+    ``watched`` (PACES, E) is what `watched` makes of them, where that is at hand.
+    """
 
     at: float
     device: Device
     profile: Profile | None
     paces: FloatArray | None
+    watched: FloatArray | None = None
 
 
 def heard(past: Past, moment: Moment, sources: Sources) -> tuple[Past, Moment]:
@@ -98,6 +112,7 @@ def heard(past: Past, moment: Moment, sources: Sources) -> tuple[Past, Moment]:
         moment,
         profile=moment.profile if sources.profile else None,
         paces=moment.paces if sources.trending else None,
+        watched=moment.watched if sources.trending else None,
     )
 
 
@@ -109,9 +124,9 @@ class Titles:
     genres: FloatArray  # (E, G) of unit length
     kind: NDArray[np.int64]  # (E,)
     length_s: NDArray[np.float64]  # (E,) NaN where there is none
-    maturity: FloatArray  # (E,)
     released_at: NDArray[np.float64]  # (E,) NaN where unknown
     languages: Mapping[str, NDArray[np.bool_]]
+    items: FloatArray  # (ITEM, E) what does not depend on member or moment; zero elsewhere
 
     @classmethod
     def of(cls, catalog: Catalog, encoder: ContentEncoder) -> "Titles":
@@ -121,14 +136,21 @@ class Titles:
             content = encoder.encode(catalog.entities)
             content = _unit(content - content.mean(axis=0, dtype=np.float32))
         lengths = [np.nan if e.duration_s is None else e.duration_s for e in catalog.entities]
+        length_s = np.array(lengths, np.float64)
+        released_at = np.asarray(catalog.released_at, np.float64)
+        items = np.zeros((len(ITEM), len(catalog.entities)), np.float32)
+        items[_KIND] = catalog.kind == np.arange(len(ENTITY_KINDS))[:, None]
+        items[_MATURITY] = catalog.maturity.astype(np.float32) / np.float32(18.0)
+        items[_HOURS] = np.clip(np.nan_to_num(length_s) / 3600.0, 0.0, _MOST_HOURS)
+        items[_DATED] = np.isfinite(released_at)
         return cls(
             content=content,
             genres=_unit(catalog.genre_matrix),
             kind=catalog.kind.astype(np.int64),
-            length_s=np.array(lengths, np.float64),
-            maturity=catalog.maturity.astype(np.float32) / np.float32(18.0),
-            released_at=np.asarray(catalog.released_at, np.float64),
+            length_s=length_s,
+            released_at=released_at,
             languages=catalog.by_language,
+            items=items,
         )
 
     def __len__(self) -> int:
@@ -150,14 +172,14 @@ class Signs:
         ``among`` are the titles (by catalog index) that are told of, in this order.
         """
         wishes = _wishes(titles, past, moment.at)
-        rows = [
-            *_own(titles, past, moment.at)[:, among],
-            *_near(titles, wishes, among),
-            *_genres(titles, past, among),
-            *_paces(titles, moment, among),
-            *_items(titles, past, moment, among),
-        ]
-        return cls(np.stack(rows).astype(np.float32), wishes, _asked(past, moment))
+        own = _own(titles, past, moment.at)
+        told = np.empty((SIGNS, len(titles.kind[among])), np.float32)
+        told[_OWN] = own[:, among]
+        told[_NEAR] = _near(titles, wishes, among)
+        told[_GENRES] = _genres(titles, past, among)
+        told[_PACES] = _paces(moment, told.shape[1], among)
+        _items(told[_ITEM], titles, past, moment, among)
+        return cls(told, wishes, _asked(past, moment))
 
 
 def _own(titles: Titles, past: Past, at: float) -> FloatArray:
@@ -189,8 +211,9 @@ def _own(titles: Titles, past: Past, at: float) -> FloatArray:
     np.add.at(plays, entity[action == _PLAY], 1.0)
     had[entity] = 1.0
     had_lately[entity] = fresh
-    np.log1p(looked, out=looked)
-    np.log1p(plays, out=plays)
+    once = np.unique(entity)
+    looked[once] = np.log1p(looked[once])
+    plays[once] = np.log1p(plays[once])
     return found
 
 
@@ -231,39 +254,40 @@ def _genres(titles: Titles, past: Past, among: Ints | slice) -> FloatArray:
     return 2 * found
 
 
-def _paces(titles: Titles, moment: Moment, among: Ints | slice) -> FloatArray:
-    """(PACES, E) how much each is watched against the average title, logarithms."""
+def watched(paces: FloatArray, among: Ints | slice = EVERY) -> FloatArray:
+    """(PACES, E) how much each title is watched against the average one, logarithms."""
+    totals = np.maximum(1.0, paces.sum(axis=1, keepdims=True))
+    told = np.log1p(10.0 * paces.shape[1] * paces[:, among] / totals)
+    return np.asarray(_COUNT * told, np.float32)
+
+
+def _paces(moment: Moment, count: int, among: Ints | slice) -> FloatArray:
+    if moment.watched is not None:
+        return moment.watched[:, among]
     if moment.paces is None:
-        return np.zeros((PACES, len(titles.kind[among])), np.float32)
-    totals = np.maximum(1.0, moment.paces.sum(axis=1, keepdims=True))
-    paces = moment.paces[:, among]
-    return np.asarray(_COUNT * np.log1p(10.0 * len(titles) * paces / totals), np.float32)
+        return np.zeros((PACES, count), np.float32)
+    return watched(moment.paces, among)
 
 
-def _items(titles: Titles, past: Past, moment: Moment, among: Ints | slice) -> list[FloatArray]:
-    """len(ITEM) lines (E,): what each title is."""
+def _items(
+    lines: FloatArray, titles: Titles, past: Past, moment: Moment, among: Ints | slice
+) -> None:
+    """Write what each title is: (ITEM, E)."""
+    lines[:] = titles.items[:, among]
     kind, released_at = titles.kind[among], titles.released_at[among]
-    kinds = kind == np.arange(len(ENTITY_KINDS))[:, None]  # (kinds, E)
     shares = np.bincount(titles.kind[past.entity], minlength=len(ENTITY_KINDS)) / max(
         1, len(past.entity)
     )
+    lines[_SHARE] = shares[kind]
     language = None if moment.profile is None else moment.profile.language
     spoken = titles.languages.get(language or "")
-    hours = np.clip(np.nan_to_num(titles.length_s[among]) / 3600.0, 0.0, _MOST_HOURS)
-    dated = np.isfinite(released_at)
-    age = np.where(dated, np.maximum(0.0, moment.at - released_at) / SECONDS_A_DAY, 0.0)
-    lines = [
-        *kinds,
-        shares[kind],
-        np.zeros(len(kind)) if spoken is None else spoken[among],
-        titles.maturity[among],
-        hours,
-        dated * np.exp2(-age / _BURST),
-        dated * np.exp2(-age / _NEW),
-        np.log1p(age) / 8.0,
-        dated,
-    ]
-    return [np.asarray(line, np.float32) for line in lines]
+    if spoken is not None:
+        lines[_SPOKEN] = spoken[among]
+    dated = np.flatnonzero(lines[_DATED])
+    age = np.maximum(0.0, moment.at - released_at[dated]) / SECONDS_A_DAY
+    lines[_BURSTING, dated] = np.exp2(-age / _BURST)
+    lines[_FRESH, dated] = np.exp2(-age / _NEW)
+    lines[_AGE, dated] = np.log1p(age) / 8.0
 
 
 def _asked(past: Past, moment: Moment) -> FloatArray:

@@ -72,6 +72,25 @@ def test_serving_adds_what_training_learnt(catalog: Catalog) -> None:
     assert row == pytest.approx(float(page.promise_weights @ means(titles[:7])), abs=1e-4)
 
 
+def test_counts_are_told_once_and_told_again_when_they_change(catalog: Catalog) -> None:
+    """Pages share what the counts say until an event; no page gets another moment's."""
+    encoder = fit_content_encoder(catalog.entities)
+    weights = weights_of({f"appeal.{k}": v for k, v in learnt(8, encoder.dim).state_dict().items()})
+    assert weights is not None
+    outputs = np.zeros((len(catalog.entities), 8), np.float32)
+    content = content_encoder(encoder.to_arrays())
+    kept = Appeal.over(weights, catalog, content, outputs)
+    chance, request = np.random.default_rng(2), PageRequest("u", at=1.7e9)
+    scores = np.zeros(len(catalog.entities), np.float32)
+    moments = [Trends(scores, chance.random((5, len(scores)), np.float32)) for _ in range(2)]
+    for trends in (moments[0], moments[0], moments[1], Trends(scores), moments[0]):
+        new = Appeal.over(weights, catalog, content, outputs)
+        expected = new.page(Context("u"), request, trends).entities
+        assert (kept.page(Context("u"), request, trends).entities == expected).all()
+    first, second = (kept.page(Context("u"), request, each).entities for each in moments)
+    assert (first != second).any()
+
+
 def test_a_fresh_network_adds_nothing_and_can_learn(checkpoint: Checkpoint) -> None:
     """Fresh weights say None; so do a checkpoint's from before there were any."""
     assert weights_of(checkpoint.weights) is None
