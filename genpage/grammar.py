@@ -139,6 +139,11 @@ class PageGrammar:
         shown: BoolArray = self._members[rows, entities]
         return shown
 
+    def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
+        """(k, n) the same of each of n entities in each of k rows; faster where they are many."""
+        shown: BoolArray = self._members[rows].take(entities, axis=1)
+        return shown
+
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
         if self._open is not None or row not in self.allowed_rows():

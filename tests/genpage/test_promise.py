@@ -9,7 +9,7 @@ from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.entity import Entity
 from genpage.grammar import PageGrammar
-from genpage.promise import DEPTHS, PROMISES, Promises, means
+from genpage.promise import DEPTHS, PROMISES, Promises, in_order, means
 from genpage.request import PageRequest
 from genpage.row import Row
 from genpage.rules import Rules
@@ -65,3 +65,30 @@ def test_a_row_whose_best_titles_are_used_up_is_looked_at_again() -> None:
 def test_a_row_without_titles_promises_nothing() -> None:
     """Zeros, not a division by none."""
     assert means(np.zeros(0, np.float32)).tolist() == [0.0] * PROMISES
+
+
+def test_titles_stand_in_the_order_of_a_stable_sort() -> None:
+    """Equals by index, zeros of both signs among them, infinities at the ends."""
+    chance = np.random.default_rng(5)
+    for size in (0, 1, 3_000):
+        worth = chance.choice(
+            np.array([0.0, -0.0, 1.5, -1.5, 1e-40, np.inf, -np.inf], np.float32), size
+        )
+        assert (in_order(worth) == np.argsort(-worth, kind="stable")).all()
+        worth = chance.normal(size=size).astype(np.float32)
+        assert (in_order(worth) == np.argsort(-worth, kind="stable")).all()
+
+
+def test_a_rare_rows_titles_are_found_behind_the_best_of_all() -> None:
+    """Three rows of 5,000 titles: one of each, one of the worst, one of a few in between."""
+    films = [Entity(f"e{n}", "film", f"Film {n}") for n in range(5_000)]
+    worth = np.random.default_rng(0).normal(size=5_000).astype(np.float32)
+    order = np.argsort(-worth)
+    chosen = {"all": order, "worst": order[-100:], "few": order[::700]}
+    rows = [
+        Row(name, "editorial", name, entity_ids=tuple(f"e{n}" for n in titles))
+        for name, titles in chosen.items()
+    ]
+    catalog = Catalog.build(films, rows)
+    grammar = PageGrammar(catalog, Rules.default(), catalog.rows_at(0.0), 5)
+    assert walk(grammar, worth, 1, 3) == 3
