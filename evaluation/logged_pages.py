@@ -205,21 +205,23 @@ def _add(
     stand there, none is. Mutates the grammar.
     """
     catalog_rows = len(grammar.catalog.rows)
-    scores[:, catalog_rows:] += appeal.entities
     place = 0
     for row in rows:
         allowed = grammar.allowed_rows()
         scores[place, allowed] += appeal.rows(grammar, allowed)
         if row.row not in allowed:
-            return
+            break
         grammar.open_row(row.row)
+        place += 1
         for entity in row.entities:
             if entity not in grammar.allowed_entities():
-                return
+                break
+            scores[place, catalog_rows:] += appeal.titles(grammar)
             grammar.add(entity)
+            place += 1
         if grammar.room:
-            return
-        place += 1 + len(row.entities)
+            break
+    scores[place:, catalog_rows:] += appeal.titles(grammar)
 
 
 def title_worth(

@@ -106,6 +106,11 @@ class PageGrammar:
         return self._rows[-1]
 
     @property
+    def placed(self) -> tuple[int, ...]:
+        """The entities of the open row so far."""
+        return tuple(self._placed)
+
+    @property
     def room(self) -> int:
         """How many entities the open row still takes; 0 when no row is open."""
         return self._room

@@ -47,6 +47,7 @@ class Appeal(nn.Module):
     title: nn.Parameter
     quality: nn.Parameter
     promise: nn.Parameter
+    crowd: nn.Parameter
 
     def forward(self, inputs: AppealInputs, outputs: torch.Tensor) -> torch.Tensor:
         """(P, E) of the candidates, whose output vectors are ``outputs`` (E, d)."""
@@ -68,7 +69,15 @@ class Appeal(nn.Module):
         promises = torch.stack(
             [sums[:, depth - 1] / counts[:, depth - 1] for depth in DEPTHS], dim=1
         )
+        return self.promised(promises)
+
+    def promised(self, promises: torch.Tensor) -> torch.Tensor:
+        """(...) of rows that promise so much (..., P) (`genpage.promise`)."""
         return GAIN * (promises @ self.promise)
+
+    def crowded(self, crowds: torch.Tensor) -> torch.Tensor:
+        """(...) of titles with such ``crowds`` (..., F) above them (`tokenizer.crowd`)."""
+        return GAIN * (crowds @ self.crowd)
 
     @torch.no_grad()
     def initialise(self, generator: torch.Generator) -> None:
@@ -86,6 +95,8 @@ def weights_of(weights: Mapping[str, torch.Tensor]) -> AppealWeights | None:
         for name, value in weights.items()
         if name.startswith(prefix)
     }
-    if not any(arrays[name].any() for name in ("outer", "plain", "wish", "quality", "promise")):
+    if not any(
+        arrays[name].any() for name in ("outer", "plain", "wish", "quality", "promise", "crowd")
+    ):
         return None
     return AppealWeights(**arrays)

@@ -58,7 +58,7 @@ def decode_page(
         for step in range(1, alone + 1):
             scores = scorer.scores(np.array(sequence, np.int32))[first_entity:]
             if appeal is not None:
-                scores = scores + appeal.entities
+                scores = scores + appeal.fresh().titles(grammar)
             wanted = 1 if step < alone else grammar.room
             for entity in best(scores, grammar.allowed_entities(), wanted):
                 grammar.add(entity)

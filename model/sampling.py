@@ -11,13 +11,14 @@ Legend: B pages, R rows and E entities of the catalog, S choices of a page, N mo
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from genpage.grammar import DecodedRow, PageGrammar
+from genpage.promise import PROMISES
 from model.cached import CachedNetwork
 from model.decode import best
 from model.network import Network
@@ -34,7 +35,8 @@ class Choice:
 
     ``position`` is the token of the sequence (prompt and page) whose hidden state scored;
     ``allowed`` (R,) or (E,) is what could be picked, by catalog index, and ``added`` what was added
-    to each logit; None where nothing was.
+    to each logit; None where nothing was. Where the page is to be learnt from, ``added`` is without
+    what the network weighs: ``features`` (R, P) or (E, F), what rows promise, how titles crowd.
     """
 
     position: int
@@ -42,6 +44,7 @@ class Choice:
     allowed: BoolArray
     picks: tuple[int, ...]
     added: FloatArray | None = None
+    features: FloatArray | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,10 +104,12 @@ class PageSampler:
         *,
         appeals: Sequence[PageAppeal | None] | None = None,
         seed: int = 0,
+        to_learn: bool = False,
     ) -> list[SampledPage]:
         """Pages for these prompts; grammar ``i`` is mutated, and is of prompt ``i // group``.
 
-        ``appeals`` are the prompts', where the checkpoint learnt any.
+        ``appeals`` are the prompts', where the checkpoint learnt any; pages ``to_learn`` from hold
+        what these are made of.
         There are ``group`` times as many grammars as prompts: a prompt's cache is computed once.
         """
         group, rest = divmod(len(grammars), len(prompts))
@@ -131,19 +136,19 @@ class PageSampler:
         ]
         for live in lives:
             live.fed = live.prompt
-        appealing = self._appealing(lives)  # (B, E)
         for _ in range(self._shape.rows):
             if any(live.pending for live in lives):
                 hidden = self._fed(cache, lives, hidden)
             added = self._promised(lives)  # (B, R)
             scores = self._scores(hidden, output[: len(self._rows)], added, generator)
-            self._open_rows(lives, scores, added)
+            self._open_rows(lives, scores, added, to_learn=to_learn)
             for step in range(1, self._shape.autoregressive + 1):
                 if not any(live.alone >= step for live in lives):
                     break
                 hidden = self._fed(cache, lives, hidden)
-                scores = self._scores(hidden, output[len(self._rows) :], appealing, generator)
-                self._add_entities(lives, scores, step)
+                added = self._appealing(lives, step)  # (B, E)
+                scores = self._scores(hidden, output[len(self._rows) :], added, generator)
+                self._add_entities(lives, scores, step, added, to_learn=to_learn)
             if all(live.done for live in lives):
                 break
         return [
@@ -183,13 +188,18 @@ class PageSampler:
         noisy = logits.double().cpu() / self._shape.temperature + noise
         return noisy.numpy().astype(np.float32)
 
-    def _appealing(self, lives: Sequence[_Live]) -> FloatArray | None:
-        """(B, E) what is added to the titles' logits."""
+    def _appealing(self, lives: Sequence[_Live], step: int) -> FloatArray | None:
+        """(B, E) what is added to the titles' logits at a row's ``step``-th choice."""
         if all(live.appeal is None for live in lives):
             return None
         nothing = np.zeros(len(self._entities), np.float32)
         return np.stack(
-            [nothing if each.appeal is None else each.appeal.entities for each in lives]
+            [
+                nothing
+                if live.appeal is None or live.alone < step
+                else live.appeal.titles(live.grammar)
+                for live in lives
+            ]
         )
 
     def _promised(self, lives: Sequence[_Live]) -> FloatArray | None:
@@ -204,7 +214,12 @@ class PageSampler:
         return promised
 
     def _open_rows(
-        self, lives: Sequence[_Live], scores: FloatArray, added: FloatArray | None
+        self,
+        lives: Sequence[_Live],
+        scores: FloatArray,
+        added: FloatArray | None,
+        *,
+        to_learn: bool,
     ) -> None:
         for index, live in enumerate(lives):
             live.alone = 0
@@ -215,35 +230,48 @@ class PageSampler:
                 live.done = True
                 continue
             row = _top(scores[index], allowed, 1)[0]
-            live.choices.append(
-                Choice(
-                    len(live.tokens) - 1,
-                    True,  # noqa: FBT003 - a field
-                    _mask(allowed, len(self._rows)),
-                    (row,),
-                    None if added is None else added[index],
-                )
+            choice = Choice(
+                len(live.tokens) - 1,
+                True,  # noqa: FBT003 - a field
+                _mask(allowed, len(self._rows)),
+                (row,),
+                None if added is None else added[index],
             )
+            if to_learn and live.appeal is not None:
+                features = np.zeros((len(self._rows), PROMISES), np.float32)
+                features[allowed] = live.appeal.promises.of(live.grammar, allowed)
+                choice = replace(choice, added=None, features=features)
+            live.choices.append(choice)
             live.grammar.open_row(row)
             live.tokens.append(int(self._rows[row]))
             live.alone = min(self._shape.autoregressive, live.grammar.room)
 
-    def _add_entities(self, lives: Sequence[_Live], scores: FloatArray, step: int) -> None:
+    def _add_entities(
+        self,
+        lives: Sequence[_Live],
+        scores: FloatArray,
+        step: int,
+        added: FloatArray | None,
+        *,
+        to_learn: bool,
+    ) -> None:
         for index, live in enumerate(lives):
             if live.alone < step:
                 continue
             grammar = live.grammar
             allowed = grammar.allowed_entities()
             picks = _top(scores[index], allowed, 1 if step < live.alone else grammar.room)
-            live.choices.append(
-                Choice(
-                    len(live.tokens) - 1,
-                    False,  # noqa: FBT003 - a field
-                    _mask(allowed, len(self._entities)),
-                    tuple(picks),
-                    None if live.appeal is None else live.appeal.entities,
-                )
+            choice = Choice(
+                len(live.tokens) - 1,
+                False,  # noqa: FBT003 - a field
+                _mask(allowed, len(self._entities)),
+                tuple(picks),
+                None if added is None else added[index],
             )
+            if to_learn and live.appeal is not None and live.appeal.crowd is not None:
+                features = live.appeal.crowd.features(grammar).T
+                choice = replace(choice, added=live.appeal.entities, features=features)
+            live.choices.append(choice)
             grammar.extend(picks)
             live.tokens += [int(token) for token in self._entities[picks]]
 

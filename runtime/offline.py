@@ -85,8 +85,9 @@ def added_to(
             grammar.open_row(catalog.row_index(row.row_id) or 0)
             grammar.extend(catalog.indices(row.entity_ids))
         allowed = grammar.allowed_rows()
-        found[allowed] = appeal.fresh().rows(grammar, allowed)
-        found[len(catalog.rows) :] = appeal.entities
+        fresh = appeal.fresh()
+        found[allowed] = fresh.rows(grammar, allowed)
+        found[len(catalog.rows) :] = fresh.titles(grammar)
         return found
 
     return added

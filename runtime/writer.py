@@ -111,7 +111,7 @@ class PageWriter:
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         grammar, appeal = self._grammar, self._appeal
         if appeal is not None:
-            scores = scores + appeal.entities
+            scores = scores + appeal.titles(grammar)
         allowed = grammar.allowed_entities()
         entities = top(self._values(scores, allowed), allowed, self.takes)
         self._chances += self._drawn(scores, allowed, entities)

@@ -4,14 +4,14 @@
 member did with it, from counts and content (`tokenizer.signs`), by a small network that is trained
 with the sequence model (`model.appeal` is the same in PyTorch). It is computed once a page, outside
 the decoding. A row's is a weighted sum of what it promises as the page goes on
-(`genpage.promise`).
+(`genpage.promise`); a title's changes with those like it that stand above (`tokenizer.crowd`).
 
 Shape legend: E entities by catalog index, S signs, H hidden units, W wishes, C content dimensions,
-K affinity dimensions, d width, P promises, k rows.
+K affinity dimensions, d width, P promises, F crowds, k rows.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, Final
 
@@ -27,6 +27,7 @@ from genpage.request import PageRequest
 from genpage.sources import EVERYTHING, Sources
 from genpage.trends import Trends
 from tokenizer.content import ContentEncoder
+from tokenizer.crowd import CROWDS, Crowd, crowding
 from tokenizer.past import Past
 from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles, heard, watched
 
@@ -36,28 +37,58 @@ HIDDEN: Final = 32
 AFFINITY: Final = 32
 # Weights are learnt at this scale: what is added to logits moves further than the logits' own do.
 GAIN: Final = 10.0
+_UNCROWDED: Final = np.zeros(CROWDS, np.float32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageAppeal:
-    """Of one page: what is added to its scores. ``rows`` remembers; one decoder's."""
+    """Of one page: what is added to its scores. ``titles``, ``rows`` remember; one decoder's.
+
+    Without the titles' ``content`` (E, C) it does not matter what a title stands behind.
+    """
 
     entities: FloatArray  # (E,)
     promise_weights: FloatArray  # (P,)
     promises: Promises
+    content: FloatArray | None
+    crowd_weights: FloatArray  # (F,)
+    crowd: Crowd | None
 
     @classmethod
-    def of(cls, entities: FloatArray, promise_weights: FloatArray) -> "PageAppeal":
+    def of(
+        cls,
+        entities: FloatArray,
+        promise_weights: FloatArray,
+        content: FloatArray | None = None,
+        crowd_weights: FloatArray = _UNCROWDED,
+    ) -> "PageAppeal":
         """For one decoder."""
-        return cls(entities, promise_weights, Promises(entities))
+        crowd = None if content is None else Crowd(content, crowd_weights)
+        return cls(entities, promise_weights, Promises(entities), content, crowd_weights, crowd)
 
     def fresh(self) -> "PageAppeal":
         """The same for another page of the request: nothing remembered."""
-        return PageAppeal.of(self.entities, self.promise_weights)
+        return PageAppeal.of(self.entities, self.promise_weights, self.content, self.crowd_weights)
 
     def fork(self) -> "PageAppeal":
         """A copy for a copy of the grammar: each goes on without the other's noticing."""
-        return PageAppeal(self.entities, self.promise_weights, self.promises.fork())
+        crowd = None if self.crowd is None else self.crowd.fork()
+        return replace(self, promises=self.promises.fork(), crowd=crowd)
+
+    def titles(self, grammar: PageGrammar) -> FloatArray:
+        """(E,) what is added to the scores of titles that may come next."""
+        if self.crowd is None or not self.crowd_weights.any():
+            return self.entities
+        return self.entities + self.crowd.added(grammar)
+
+    def of_rows(self, rows: Sequence[Sequence[int]]) -> FloatArray:
+        """(n,) what is added to each title of a page's rows, as it stands there."""
+        shown = np.array([entity for row in rows for entity in row], np.int64)
+        found = self.entities[shown]
+        if self.content is None or not len(shown):
+            return found
+        column = np.concatenate([np.arange(len(row)) for row in rows])
+        return found + crowding(self.content[shown], column) @ self.crowd_weights
 
     def rows(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k,) what is added to the scores of rows (k,) that may open next."""
@@ -81,6 +112,7 @@ class AppealWeights:
     title: FloatArray  # (C, K)
     quality: FloatArray  # (d,)
     promise: FloatArray  # (P,)
+    crowd: FloatArray  # (F,)
 
     def to_arrays(self) -> dict[str, NDArray[Any]]:
         """As arrays, for `from_arrays`."""
@@ -113,6 +145,7 @@ def shapes(width: int, content_dim: int) -> dict[str, tuple[int, ...]]:
         "title": (content_dim, AFFINITY),
         "quality": (width,),
         "promise": (PROMISES,),
+        "crowd": (CROWDS,),
     }
 
 
@@ -166,14 +199,25 @@ class Appeal:
             sources,
         )
 
-    def wearing(self, outputs: FloatArray) -> "Appeal":
-        """The same with other output vectors (E, d): a network that has learnt on."""
-        return replace(self, quality=_quality(self.weights, outputs))
+    def wearing(self, outputs: FloatArray, weights: AppealWeights) -> "Appeal":
+        """Of a network that has learnt on: its output vectors (E, d), its weights."""
+        return replace(
+            self,
+            weights=weights,
+            affinity=self.titles.content @ weights.title,
+            quality=_quality(weights, outputs),
+        )
 
     def page(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal:
         """For the request of a member; what is later than its clock is not looked at."""
         signs = self.signs(context, request, trends)
-        return PageAppeal.of(self.entities(signs), np.float32(GAIN) * self.weights.promise)
+        gain, weights = np.float32(GAIN), self.weights
+        return PageAppeal.of(
+            self.entities(signs),
+            gain * weights.promise,
+            self.titles.content,
+            gain * weights.crowd,
+        )
 
     def signs(self, context: Context, request: PageRequest, trends: Trends) -> Signs:
         """What a page's titles are judged by."""

@@ -9,6 +9,9 @@ that the sum is a `model.appeal.Appeal` like any other. It takes seconds: a titl
 numbers here, and the sequence model, which takes a thousand times longer for one, learns what is
 missing.
 
+What stands above counts too: a title is acted on less behind others like it (`tokenizer.crowd`).
+That is part of the chance, and the same for every member.
+
 In WBC a logit is the odds that the sign of a reward, weighted by its size, is good; the appeal is
 set to that scale by the straight line that classifies so best.
 
@@ -118,6 +121,7 @@ class _Learner(nn.Module):
         self.offset = nn.Parameter(torch.zeros(2))
         self.wish = nn.Parameter(torch.zeros(appeal.wish.shape))
         self.title = nn.Parameter(appeal.title.detach().cpu().clone())
+        self.crowd = nn.Parameter(torch.zeros(len(appeal.crowd)))
 
     def weights(self) -> list[nn.Parameter]:
         """All but what is said of every title."""
@@ -139,7 +143,7 @@ class _Learner(nn.Module):
         wishes = torch.einsum("pwc,wck->pk", seen.wishes[pages], self.wish)
         titles = self._content @ self.title  # (E, K)
         near = (wishes[place] * titles[seen.entity[lines]]).sum(dim=1)
-        return heads[:, 0] + near, heads[:, 1]
+        return heads[:, 0] + near + seen.crowd[lines] @ self.crowd, heads[:, 1]
 
     def give(self, appeal: Appeal, parts: torch.Tensor, slope: float, offset: float) -> None:
         """The heads' sum in these parts (2,), on the line's scale, to an appeal."""
@@ -156,6 +160,7 @@ class _Learner(nn.Module):
             (appeal.plain, plain),
             (appeal.wish, self.wish * scale),
             (appeal.title, self.title),
+            (appeal.crowd, self.crowd * scale),
             (appeal.quality, torch.zeros_like(appeal.quality)),
         ):
             held.copy_(found)

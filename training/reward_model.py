@@ -11,7 +11,8 @@ errors are ruled by the rare large rewards, and tell pages of one visit apart sl
 of the titles goes on beside them, a likelihood that every impression counts in. It keeps a title's
 logit its log-odds of being good, which is what the head makes a value of. By default the squared
 errors train the head alone and the odds the rest: what is regressed then is a handful of numbers,
-which a few thousand pages settle, and not a network that learns their noise by heart.
+which a few thousand pages settle, and not a network that learns their noise by heart. The appeal of
+titles, crowding included, stays what WBC found.
 
 Legend: T tokens, K titles of a batch, P pages, d width.
 """
@@ -34,6 +35,7 @@ from model.checkpoint import Checkpoint
 from model.config import Size
 from model.network import Network
 from model.packing import Packing
+from tokenizer.appeal import PageAppeal
 from training.added import Added
 from training.batches import Batch
 from training.calibration import rank_correlation
@@ -217,7 +219,7 @@ class RewardModel(Objective):
         # A title's target stands at the position that predicts it; its own is the next.
         before, after = hidden[targets.positions], hidden[targets.positions + 1]
         entities = network.outputs.rows(batch.candidates.entities, network.content, batch.identity)
-        beside = Added.of(network, batch, entities).of_targets(targets)
+        beside = Added.of(network, batch, entities, settled=True).of_targets(targets)
         worths: Worths = self._heads["value"](
             before,
             after,
@@ -250,11 +252,11 @@ class PageValues:
         self._value = head.to(device)
         self._appeal = appeal_over(checkpoint, checkpoint.catalog)
 
-    def beside(self, visit: Visit) -> NDArray[np.float32] | None:
-        """(E,) the titles' appeal on a visit's page, by catalog index; None where there is none."""
+    def beside(self, visit: Visit) -> PageAppeal | None:
+        """The titles' appeal on a visit's page; None where there is none."""
         if self._appeal is None:
             return None
-        return self._appeal.page(visit.context, visit.request, visit.trends).entities
+        return self._appeal.page(visit.context, visit.request, visit.trends)
 
     @torch.no_grad()
     def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:

@@ -260,7 +260,11 @@ class Run:
                 labels=self.labels,
             )
             places = places_of(self._vocabulary.item_tokens(self.catalog)[1], self._vocabulary.size)
-            return SeenTitles.of(self._stream_of(pages, self._until).builder, pages, places, most)
+            builder, content = (
+                self._stream_of(pages, self._until).builder,
+                self._titles.titles.content,
+            )
+            return SeenTitles.of(builder, pages, places, content, most)
 
         content = torch.from_numpy(self._titles.titles.content)
         return Lesson(seen, content, self._options.seed)

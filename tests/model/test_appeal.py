@@ -108,10 +108,14 @@ def test_the_sampler_adds_it_as_the_plain_decoder_does(
 ) -> None:
     """Greedy pages with an appeal are the slow twin's, and not those without it."""
     chance = np.random.default_rng(4)
+    content = chance.normal(size=(len(catalog.entities), 4)).astype(np.float32)
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
     appeals = [
         PageAppeal.of(
             chance.normal(size=len(catalog.entities)).astype(np.float32),
             np.array([0.5, 0.0, -1.0, 2.0], np.float32),
+            content,
+            np.array([-1.0, -3.0], np.float32),
         )
         for _ in PROMPTS
     ]

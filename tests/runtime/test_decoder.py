@@ -178,6 +178,31 @@ class TestAppeal:
                 grammar.add(entity)
                 tokens = [*tokens, int(model.entity_tokens[entity])]
 
+    def test_what_stands_above_takes_from_what_is_like_it(self) -> None:
+        """Each title is the best of score, appeal and crowd, asked anew of the page as it is."""
+        page = plan(library(entities=120, rows=6), rows=3, entities_per_row=6, autoregressive=3)
+        model = FakeModel.of(page.catalog)
+        chance = np.random.default_rng(5)
+        content = chance.normal(size=(120, 6)).astype(np.float32)
+        content /= np.linalg.norm(content, axis=1, keepdims=True)
+        own, promise = chance.normal(size=120).astype(np.float32), np.zeros(4, np.float32)
+        alone = PageAppeal.of(own, promise)
+        crowded = PageAppeal.of(own, promise, content, np.array([-2.0, -3.0], np.float32))
+        rows, fed, _ = decode(replace(page.job(model), appeal=crowded), model)
+        assert rows != decode(replace(page.job(model), appeal=alone), model)[0]
+        grammar, tokens = page.grammar(), fed[: len(page.prompt)]
+        for row in rows:
+            grammar.open_row(row.row)
+            tokens = [*tokens, int(model.row_tokens[row.row])]
+            for place, entity in enumerate(row.entities):
+                titles = grammar.allowed_entities()
+                if place < 3:
+                    around = crowded.fresh().titles(grammar)
+                    scores = scores_after(model, tokens)[6:] + around
+                assert entity == int(titles[scores[titles].argmax()])
+                grammar.add(entity)
+                tokens = [*tokens, int(model.entity_tokens[entity])]
+
     def test_a_page_taken_up_again_adds_the_same(self) -> None:
         """Behind its first two rows the page goes on as it would have."""
         page = plan(library(entities=400, rows=12), rows=8)

@@ -9,6 +9,7 @@ from genpage.rules import Rules
 from genpage.sources import EVERYTHING
 from model.checkpoint import Checkpoint
 from tokenizer.content import content_encoder
+from tokenizer.crowd import crowding
 from tokenizer.past import Past
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signs import Moment, Signs, heard
@@ -134,6 +135,32 @@ def test_losses_reach_the_appeal(
     }
     assert learns <= reached
     assert ("promise" in reached) == ("promise" in learns)
+
+
+def test_titles_above_crowd_a_target(batch: Batch, start: Checkpoint) -> None:
+    """Each target loses by those of its page that stand above it, and by no other page's."""
+    network = start.network()
+    entities = network.outputs.rows(batch.candidates.entities, network.content)
+    plain = Added.of(network, batch, entities).of_targets(batch.entities)
+    with torch.no_grad():
+        network.appeal.crowd.copy_(torch.tensor([-0.3, 0.1]))
+    found = Added.of(network, batch, entities).of_targets(batch.entities) - plain
+    assert batch.appeal is not None
+    targets, expected = batch.entities, []
+    for page in range(len(batch.packing.lengths)):
+        here = torch.nonzero(targets.page == page)[:, 0]
+        content = batch.appeal.content[targets.places[here]].numpy()
+        column: list[int] = []
+        last = -2
+        for position in targets.positions[here].tolist():
+            column.append(column[-1] + 1 if position == last + 1 else 0)
+            last = position
+        expected.append(crowding(content, np.array(column)) @ np.array([-3.0, 1.0], np.float32))
+    assert found.detach().numpy() == pytest.approx(np.concatenate(expected), abs=1e-4)
+    assert found.min() < -0.1
+    loss = WeightedClassification(Rewards.default()).loss(network, batch).total
+    (slope,) = torch.autograd.grad(loss, [network.appeal.crowd])
+    assert bool(slope.abs().sum() > 0)
 
 
 def test_what_is_added_to_a_target_is_its_title_s(batch: Batch, start: Checkpoint) -> None:

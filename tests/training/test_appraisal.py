@@ -12,6 +12,7 @@ from genpage.rules import Rules
 from model.appeal import Appeal, AppealInputs
 from tokenizer.appeal import GAIN
 from tokenizer.content import content_encoder
+from tokenizer.crowd import CROWDS, crowding
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import places_of
 from tokenizer.signs import ASKED, SIGN_NAMES, SIGNS, WISHES, Titles
@@ -57,6 +58,7 @@ def world(lines: int = 12_000) -> tuple[SeenTitles, np.ndarray, np.ndarray]:
         reward=torch.from_numpy(reward.astype(np.float32)),
         wishes=torch.zeros(300, WISHES, CONTENT),
         asked=torch.zeros(300, ASKED),
+        crowd=torch.zeros(lines, CROWDS),
     )
     return seen, odds, brings
 
@@ -94,6 +96,23 @@ def test_titles_are_ordered_by_what_they_bring(emphasis: float) -> None:
     assert np.abs(found - slope * true - offset).max() < 0.35 * np.ptp(found)
     assert np.corrcoef(found, true)[0, 1] > 0.97
     assert not appeal.quality.any()
+
+
+def test_what_crowds_is_told_from_what_a_title_is() -> None:
+    """Titles behind others like them are acted on less: found beside their own signs."""
+    seen, _, _ = world(24_000)
+    chance = np.random.default_rng(7)
+    crowd = chance.random((len(seen), CROWDS)).astype(np.float32) * 2.0
+    # Half of the acts behind the most crowded places did not come.
+    lost = (seen.reward > 0).numpy() & (chance.random(len(seen)) > np.exp(-0.7 * crowd[:, 1]))
+    reward = torch.where(torch.from_numpy(lost), IGNORED, seen.reward)
+    appeal = fresh()
+    crowded = replace(seen, reward=reward, crowd=torch.from_numpy(crowd))
+    assert appraise(appeal, crowded, torch.zeros(TITLES, CONTENT), IGNORED, HOW)
+    first, second = (float(GAIN * weight) for weight in appeal.crowd.detach())
+    begun = float(np.ptp(of_lines(appeal, seen).numpy()))
+    assert second < -0.1 * begun
+    assert abs(first) < 0.25 * abs(second)
 
 
 def test_the_scale_is_where_signs_are_classified_best() -> None:
@@ -138,7 +157,7 @@ def test_what_was_seen_is_what_batches_hold(folder: DataFolder, timeline: Timeli
     builder = ExampleBuilder(timeline, pages, encoder, until=float("inf"), titles=titles)
     tokens = timeline.vocabulary.item_tokens(timeline.catalog)[1]
     places = places_of(tokens, timeline.vocabulary.size)
-    seen = SeenTitles.of(builder, pages, places, 5)
+    seen = SeenTitles.of(builder, pages, places, titles.content, 5)
     assert seen is not None
     newest = np.argsort(pages.ts, kind="stable")[-5:]
     assert int(seen.page.max()) == 4
@@ -152,6 +171,14 @@ def test_what_was_seen_is_what_batches_hold(folder: DataFolder, timeline: Timeli
         counted = ~pages.is_row[shown] & (pages.weights[shown] != 0)
         assert entity.tolist() == places[pages.tokens[shown][counted]].tolist()
         assert seen.reward[mine].tolist() == pages.weights[shown][counted].tolist()
+        # All that stood above crowds, seen or not; every row's titles are counted from its own.
+        is_row = pages.is_row[shown]
+        column = np.concatenate(
+            [np.arange(count) for count in np.diff(np.append(np.flatnonzero(is_row), len(is_row)))]
+        )
+        stood = ~is_row
+        around = crowding(titles.content[places[pages.tokens[shown][stood]]], column[stood] - 1)
+        assert seen.crowd[mine].numpy() == pytest.approx(around[counted[stood]], abs=1e-5)
 
 
 def test_wbc_begins_with_it_and_leaves_it(service: Path, tmp_path: Path) -> None:

@@ -108,6 +108,19 @@ def test_squared_errors_train_the_head(
     assert all(bool(slope.abs().sum() > 0) for slope in slopes)
 
 
+def test_the_appeal_stays_what_it_was(batch: tuple[Checkpoint, Batch]) -> None:
+    """No part of the loss moves it: it was learnt from many more pages."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    with torch.no_grad():
+        network.appeal.outer.fill_(0.01)
+    objective = RewardModel(Rewards.default(), Regression(into_trunk=True))
+    objective.begin(network)
+    objective.loss(network, packed).total.backward()  # type: ignore[no-untyped-call]
+    for weight in network.appeal.parameters():
+        assert weight.grad is None or not weight.grad.any()
+
+
 def test_the_odds_count_beside_the_errors(batch: tuple[Checkpoint, Batch]) -> None:
     """The loss is its three parts, by their shares; the odds' is WBC's own of the same titles."""
     checkpoint, packed = batch

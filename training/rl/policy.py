@@ -81,7 +81,8 @@ class Kind:
     picks: torch.Tensor  # (S, N) catalog indices, 0 where there is none
     there: torch.Tensor  # (S, N)
     number: torch.Tensor  # (S, N)
-    added: torch.Tensor  # (S, n) to the logits, constant: the appeal is not trained here
+    added: torch.Tensor  # (S, n) to the logits, constant: titles' own appeal is not trained here
+    features: torch.Tensor | None  # (S, n, P or F) of what is weighed beside
 
     @classmethod
     def of(
@@ -109,6 +110,7 @@ class Kind:
             picks[index, :count], there[index, :count] = choice.picks, True
             first = where[start + choice.position + 1]
             number[index, :count] = np.arange(first, first + count)
+        features = [choice.features for _, choice in found if choice.features is not None]
         arrays = (
             np.array([start + choice.position for start, choice in found], np.int64),
             np.stack([choice.allowed for _, choice in found]),
@@ -117,7 +119,11 @@ class Kind:
             number,
             np.stack([_added(choice) for _, choice in found]),
         )
-        return cls(*(torch.from_numpy(array).to(device) for array in arrays))
+        held = None if not features else torch.from_numpy(np.stack(features)).to(device)
+        position, allowed, picked, is_there, places, added = (
+            torch.from_numpy(array).to(device) for array in arrays
+        )
+        return cls(position, allowed, picked, is_there, places, added, held)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,10 +145,13 @@ def likelihood(
     hidden = network.hidden(sheet.tokens, sheet.packing)  # (T, d)
     log_chances = hidden.new_zeros(len(sheet.page), dtype=torch.float32)
     entropies = []
-    for kind, items in zip(sheet.kinds, (row_tokens, entity_tokens), strict=True):
+    weighed = (network.appeal.promised, network.appeal.crowded)
+    for kind, items, beside in zip(sheet.kinds, (row_tokens, entity_tokens), weighed, strict=True):
         tokens = torch.from_numpy(np.asarray(items, np.int64)).to(hidden.device)
         output = network.outputs.rows(tokens, network.content)  # (n, d)
         logits = (hidden.index_select(0, kind.position) @ output.T).float() + kind.added
+        if kind.features is not None:
+            logits = logits + beside(kind.features)
         logits = logits / temperature
         picked = plackett_luce(logits, kind.allowed, kind.picks, kind.there)
         log_chances = log_chances.index_put((kind.number[kind.there],), picked[kind.there])

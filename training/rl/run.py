@@ -51,6 +51,8 @@ class Settings:
     temperature: float = 0.5
     autoregressive: int = 4
     lr: float = 3e-4
+    # Rows' promise and titles' crowding are a few numbers that every page tells of.
+    appeal_pace: float = 4.0  # times the rate
     updates: int = 1
     clip: float = 0.2
     kl: float = 0.01
@@ -153,8 +155,17 @@ class ReinforcementRun:
         self.reference = self.start.network().to(self.device).requires_grad_(False)  # noqa: FBT003 - torch's own
         vectors = content_encoder(self.start.encoder).encode(catalog.entities)
         self._content = normalize(torch.from_numpy(vectors), dim=1).numpy()
+        few = ("appeal.promise", "appeal.crowd")
+        every = dict(self.network.named_parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [part for name, part in every.items() if name not in few]},
+            {"params": [every[name] for name in few], "lr": settings.lr * settings.appeal_pace},
+        ]
         self._optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=settings.lr, betas=BETAS, weight_decay=0.0
+            groups,
+            lr=settings.lr,
+            betas=BETAS,
+            weight_decay=0.0,
         )
         self._data = folder.digest(days[-1])
         self._days = days

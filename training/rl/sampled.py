@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from genpage.audit import violations
 from genpage.page import Page
 from genpage.rules import Rules
+from model.appeal import weights_of
 from model.appealing import output_vectors
 from model.network import Network
 from model.packing import Packing
 from model.sampling import PageSampler, SampledPage, Shape
-from tokenizer.appeal import Appeal
+from tokenizer.appeal import Appeal, PageAppeal
 from tokenizer.vocabulary import IntArray
 from training.rl.form import Form
 from training.rl.policy import Sheet
@@ -27,14 +28,14 @@ Values = NDArray[np.float64]
 class Valuer(Protocol):
     """What says what a page's titles add: `training.reward_model.PageValues`."""
 
-    def beside(self, visit: Visit) -> NDArray[np.float32] | None:
-        """(E,) what it needs to know of each title for a visit; None: nothing."""
+    def beside(self, visit: Visit) -> PageAppeal | None:
+        """What it needs to know of titles for a visit; None: nothing."""
         ...
 
     def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
         """What the title at each token (T,) adds to its page; means nothing at other tokens.
 
-        ``beside`` (T,) is what `beside` says of the title there for the page's visit.
+        ``beside`` (T,) is what `beside` says of the title there, on the page as it is.
         """
         ...
 
@@ -66,7 +67,7 @@ class Table:
     entities: IntArray
     valuer: Valuer
     form: Form
-    # Added to the scores of pages, where the checkpoint learnt any; a constant to the policy.
+    # Added to the scores of pages, where the checkpoint learnt any.
     appeal: Appeal | None = None
 
     def groups(
@@ -78,10 +79,13 @@ class Table:
         grammars = [v.grammar(catalog, self.rules) for v in visits for _ in range(group)]
         appeals = None
         if self.appeal is not None:
-            appeal = self.appeal.wearing(output_vectors(network, self.entities))
+            weights = weights_of(network.state_dict())
+            if weights is None:
+                raise RuntimeError("an appeal that the network has not. This is a bug.")
+            appeal = self.appeal.wearing(output_vectors(network, self.entities), weights)
             appeals = [appeal.page(v.context, v.request, v.trends) for v in visits]
         prompts = [visit.prompt for visit in visits]
-        return sampler.pages(prompts, grammars, appeals=appeals, seed=seed)
+        return sampler.pages(prompts, grammars, appeals=appeals, seed=seed, to_learn=True)
 
     def worth(self, pages: Sequence[SampledPage], sheet: Sheet, visits: Sequence[Visit]) -> Worth:
         """What the pages are worth, each for its visit."""
@@ -99,14 +103,15 @@ class Table:
     ) -> torch.Tensor:
         """(T,) of the sheet's tokens; 0 where no title stands."""
         beside = torch.zeros(len(sheet.tokens), device=sheet.tokens.device)
-        known: dict[int, NDArray[np.float32] | None] = {}
+        known: dict[int, PageAppeal | None] = {}
         found = []
         for page, visit in zip(pages, visits, strict=True):
             if id(visit) not in known:  # the pages of a group share theirs
                 known[id(visit)] = self.valuer.beside(visit)
-            titles = known[id(visit)]
-            shown = [entity for row in page.rows for entity in row.entities]
-            found.append(np.zeros(len(shown), np.float32) if titles is None else titles[shown])
+            told = known[id(visit)]
+            rows = [row.entities for row in page.rows]
+            count = sum(map(len, rows))
+            found.append(np.zeros(count, np.float32) if told is None else told.of_rows(rows))
         beside[sheet.token[~sheet.is_row]] = torch.from_numpy(np.concatenate(found)).to(beside)
         return beside
 

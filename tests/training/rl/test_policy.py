@@ -1,5 +1,6 @@
 """How likely a page was: against a plain loop over its picks, and against how often it is drawn."""
 
+import copy
 from collections import Counter
 
 import numpy as np
@@ -18,6 +19,7 @@ from model.config import ModelConfig
 from model.network import Network
 from model.packing import Packing
 from model.sampling import PageSampler, SampledPage, Shape
+from tokenizer.appeal import GAIN, PageAppeal
 from tokenizer.vocabulary import IntArray, Vocabulary
 from training.rl.policy import Sheet, likelihood, plackett_luce
 
@@ -85,6 +87,65 @@ def test_log_chances_against_a_plain_loop(
     assert sheet.page.tolist() == [n for n, p in enumerate(pages) for _ in p.tokens[p.prompt :]]
     assert sheet.tokens[sheet.token].tolist() == [t for p in pages for t in p.tokens[p.prompt :]]
     assert float(found.entropy) > 0
+
+
+def test_what_is_weighed_is_learnt(world: tuple[Catalog, Network, IntArray, IntArray]) -> None:
+    """Rows' promise and titles' crowding count as they stood at each choice, and have a slope."""
+    films, _, row_tokens, entity_tokens = world
+    network = copy.deepcopy(world[1])
+    chance = np.random.default_rng(2)
+    content = chance.normal(size=(8, 3)).astype(np.float32)
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
+    own = chance.normal(size=8).astype(np.float32)
+    with torch.no_grad():
+        network.appeal.promise.copy_(torch.tensor([0.1, 0.0, -0.05, 0.02]))
+        network.appeal.crowd.copy_(torch.tensor([-0.2, -0.1]))
+    promise, crowd = (
+        (GAIN * weight.detach()).numpy()
+        for weight in (network.appeal.promise, network.appeal.crowd)
+    )
+    appeal = PageAppeal.of(own, promise, content, crowd)
+    request = PageRequest("u", 1.7e9, entities_per_row=3)
+
+    def start() -> PageGrammar:
+        return PageGrammar.start(films, Rules.default(), Context("u"), request, Trends.none(films))
+
+    sampler = PageSampler(network, row_tokens, entity_tokens, Shape(2, 2, 0.5))
+    prompt = np.array([5, 9, 10], np.int32)
+    page = sampler.pages([prompt], [start()], appeals=[appeal], seed=4, to_learn=True)[0]
+    found = likelihood(
+        network, Sheet.of([page], torch.device("cpu")), row_tokens, entity_tokens, 0.5
+    )
+    with torch.no_grad():
+        output = network.output_table()
+        tokens = torch.from_numpy(page.tokens).long()
+        hidden = network.hidden(tokens, Packing.single(len(tokens)))
+    grammar, by_hand = start(), []
+    for choice in page.choices:
+        items = row_tokens if choice.is_row else entity_tokens
+        allowed = grammar.allowed_rows() if choice.is_row else grammar.allowed_entities()
+        beside = np.zeros(len(items), np.float32)
+        if choice.is_row:
+            beside[allowed] = appeal.fresh().rows(grammar, allowed)
+        else:
+            beside = appeal.fresh().titles(grammar)
+        scores = {
+            i: float(hidden[choice.position] @ output[items[i]] + beside[i]) / 0.5
+            for i in allowed.tolist()
+        }
+        for pick in choice.picks:
+            by_hand.append(scores[pick] - np.log(sum(np.exp(each) for each in scores.values())))
+            del scores[pick]
+        if choice.is_row:
+            grammar.open_row(choice.picks[0])
+        else:
+            grammar.extend(choice.picks)
+    assert found.log_chances.tolist() == pytest.approx(by_hand, abs=1e-4)
+    # Of one pick alone: the chances of all would add up to a constant's.
+    slopes = torch.autograd.grad(
+        found.log_chances[[0, -1]].sum(), [network.appeal.promise, network.appeal.crowd]
+    )
+    assert all(bool(slope.abs().sum() > 0) for slope in slopes)
 
 
 def test_pages_come_as_often_as_their_probability_says(

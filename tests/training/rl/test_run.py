@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from genpage.errors import CheckpointError
 from genpage.grammar import DecodedRow
 from genpage.page import Page
+from genpage.promise import PROMISES
 from model.checkpoint import Checkpoint
 from model.packing import Packing
 from model.sampling import Shape
+from tokenizer.appeal import PageAppeal
 from tokenizer.vocabulary import Vocabulary
 from training.pretrain import Pretraining
 from training.rl.form import Form
@@ -219,10 +221,11 @@ class Echo:
         self._first, self._entities = first, entities
         self.asked = 0
 
-    def beside(self, visit: Visit) -> NDArray[np.float32]:
+    def beside(self, visit: Visit) -> PageAppeal:
         """By the title's number."""
         self.asked += 1
-        return np.arange(self._entities, dtype=np.float32) + 1000.0 * (visit is self._first)
+        numbers = np.arange(self._entities, dtype=np.float32) + 1000.0 * (visit is self._first)
+        return PageAppeal.of(numbers, np.zeros(PROMISES, np.float32))
 
     def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
         """What it was told."""
