@@ -60,10 +60,15 @@ def test_it_is_the_sum_over_noticed_titles(films: Catalog, content: np.ndarray) 
     assert grammar.placed == tuple(opened)
     above = [*row[:NOTICED], *opened]
     found, added = crowd.features(grammar), crowd.added(grammar)
-    for title in range(60):
+    mine = grammar.allowed_entities().tolist()
+    assert len(mine) > 5
+    for title in mine:
         expected = by_hand(content, above, title)
         assert found[:, title] == pytest.approx(expected, abs=1e-5)
         assert added[title] == pytest.approx(-0.5 * expected[0] - 2.0 * expected[1], abs=1e-5)
+    others = np.setdiff1d(np.arange(60), [*mine, *opened])
+    assert not found[:, others].any()
+    assert not added[others].any()
 
 
 def test_it_depends_on_the_page_alone(films: Catalog, content: np.ndarray) -> None:
