@@ -21,7 +21,7 @@ from genpage.grammar import PageGrammar
 
 FloatArray = NDArray[np.float32]
 IntArray = NDArray[np.int32]
-# A cosine counts by these powers: kin, and all but the same.
+# A cosine counts by these powers (`_powers`): kin, and all but the same.
 POWERS: Final = (2, 4)
 CROWDS: Final = len(POWERS)
 # So many titles of a row are noticed.
@@ -100,4 +100,5 @@ def crowding(content: FloatArray, column: NDArray[np.int64]) -> FloatArray:
 def _powers(cosines: FloatArray) -> FloatArray:
     """(F, ...) of cosines; what is unlike does not invite."""
     near = np.maximum(cosines, np.float32(0.0))
-    return np.stack([near**power for power in POWERS])
+    square = near * near  # many times faster than a power
+    return np.stack([square, square * square])
