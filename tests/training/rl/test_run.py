@@ -193,6 +193,27 @@ def test_page_credit_learns_too(service: Path, parent: Checkpoint, tmp_path: Pat
     assert last > first
 
 
+def test_promise_and_crowding_are_learnt_and_titles_appeal_is_not(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """What a page's titles do to one another is RL's; what each is worth alone stays WBC's."""
+    settings = replace(SETTINGS, steps=2)
+    bait = Bait(parent.vocabulary, 0)
+    ReinforcementRun(service, tmp_path / "p", parent, bait, settings, form=FORM).train(
+        lambda _: None
+    )
+    weights = Checkpoint.load(tmp_path / "p").weights
+    moved = {
+        name.removeprefix("appeal."): float((value - parent.weights[name]).abs().max())
+        for name, value in weights.items()
+        if name.startswith("appeal.") and not torch.equal(value, parent.weights[name])
+    }
+    assert moved.keys() == {"promise", "crowd"}
+    # Adam's step is about the rate, whatever the slope.
+    step = settings.lr * settings.appeal_pace
+    assert moved["promise"] == pytest.approx(2 * step, rel=0.5)
+
+
 def test_a_checkpoint_that_is_no_reward_model_is_refused(
     service: Path, parent: Checkpoint, tmp_path: Path
 ) -> None:
