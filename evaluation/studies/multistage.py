@@ -134,8 +134,7 @@ def _latency(workshop: Workshop, checkpoint: Path) -> tuple[list[Row], str]:
     def measured() -> object:
         bundle = workshop.folder / "bundle"
         if not bundle.is_dir():
-            # Of so small a model, rounding to int8 costs a page more time than it saves.
-            export_bundle(Checkpoint.load(checkpoint), bundle, precision="fp32")
+            export_bundle(Checkpoint.load(checkpoint), bundle)
         return bench(bundle, workshop.data().path)
 
     told = workshop.step("latency", measured)
