@@ -17,6 +17,10 @@ Beside METHOD, each a switch:
 3. *Appraisal.* The appeal of titles is learnt by itself first (`training.appraisal`), and the
    sequence model then learns what that leaves. Learnt together from the beginning, some hundred
    steps of noisy gradients leave it far from what its numbers say.
+4. *Restraint.* Beside a settled appeal the sequence model's own word of a title starts as noise,
+   and a greedy decoder picks among all titles those that it overrates most. Of ``drawn`` titles a
+   place the squared logit costs ``restraint``: what no page speaks for is nothing. Off by default:
+   what it is worth is not measured yet (docs/quality.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,6 +56,8 @@ class Switches:
     negative_weight: float = 0.02
     next_title_share: float = 0.25
     appraisal: Appraisal | None = field(default_factory=Appraisal)
+    restraint: float = 0.0
+    drawn: int = 16
 
 
 class WeightedClassification(Objective):
@@ -93,6 +99,8 @@ class WeightedClassification(Objective):
         if switches.negatives and switches.negative_weight:
             drawn = self._negatives(hidden, entities, batch, added)
             total = total + drawn / page.divisor
+        if self._settled and switches.restraint:
+            total = total + switches.restraint * self._restrained(hidden, entities, batch)
         if batch.appeal is not None and not self._settled:
             total = total + APPEAL_SHARE * classification(alone, batch.entities.weights).mean
         return Loss(total, parts)
@@ -117,6 +125,21 @@ class WeightedClassification(Objective):
         logits = logits + added.titles[targets.page[:, None], chosen]
         weights = importance(chosen, closed)
         return self.switches.negative_weight * (weights * softplus(logits)).sum()
+
+    def _restrained(
+        self, hidden: torch.Tensor, entities: torch.Tensor, batch: Batch
+    ) -> torch.Tensor:
+        """The mean squared logit of titles drawn for each place of the page."""
+        positions = batch.entities.positions
+        generator = torch.Generator(device=entities.device).manual_seed(batch.seed)
+        chosen = torch.randint(
+            len(entities),
+            (len(positions), self.switches.drawn),
+            generator=generator,
+            device=entities.device,
+        )
+        logits = torch.einsum("kd,knd->kn", hidden[positions], entities[chosen]).float()
+        return logits.square().sum() / max(1, logits.numel())
 
     def labels(self, folder: DataFolder, catalog: Catalog, until: float) -> Labels:
         """Rewards by the declaration, pages without feedback included."""
