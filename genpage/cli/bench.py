@@ -7,6 +7,7 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from genpage.cli.command import Command
+from genpage.errors import UnavailableError
 
 if TYPE_CHECKING:
     from benchmarks.report import Report
@@ -16,8 +17,13 @@ class Benchmark(Command):
     """A benchmark: a table for people, with ``--json`` a document for programs."""
 
     def run(self) -> None:
-        """Measure and print."""
-        report = self.report()
+        """Measure and print; `UnavailableError` where a server that it needs does not start."""
+        from deploy.services import ServiceError
+
+        try:
+            report = self.report()
+        except ServiceError as error:
+            raise UnavailableError(str(error)) from error
         self.emit(report.document, report.table)
 
     def report(self) -> "Report":
