@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
+from threadpoolctl import threadpool_limits
 
 from api.fill import Filled, fill
 from api.live_catalog import LiveCatalog
@@ -79,6 +80,8 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
 
     Raises `BundleError`, `RulesError`, `DatasetError` or `UsageError` for what it is given.
     """
+    # NumPy's products on a page's way are small: threads that share one wait for each other.
+    threadpool_limits(1, user_api="blas")
     models = Registry[LoadedModel]()
     model, remembered = _model(settings, log)
     if model is None:

@@ -2,17 +2,21 @@
 
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import structlog
 from structlog.typing import EventDict, FilteringBoundLogger
 
 from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
 from genpage.catalog import Catalog
+from genpage.context import Context
 from genpage.entity import Entity
+from genpage.request import PageRequest
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
@@ -31,6 +35,8 @@ from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache
 from streaming.tracing import OFF, Tracing
 from streaming.trending import LiveTrends
+from tokenizer.appeal import PageAppeal
+from tokenizer.grounds import Ground
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -103,6 +109,8 @@ class FakeServed:
     version: str = "fake-1"
     digest: str = "f" * 64
     created_at: float = 1_700_000_000.0
+    # Whether it has grounds to tell of.
+    learnt: bool = False
     _bundled: Catalog | None = None
 
     @classmethod
@@ -144,6 +152,22 @@ class FakeServed:
             encoder=encoder,
             _bundled=self.bundled,
         )
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """It learnt nothing of the moment."""
+        del context, request, trends
+        return None
+
+    def grounds(
+        self, context: Context, request: PageRequest, trends: Trends
+    ) -> Mapping[Ground, FloatArray] | None:
+        """A title owes as many logits as the member did something with it, and nothing else."""
+        del trends
+        if not self.learnt:
+            return None
+        acts = Counter(event.entity_id for event in context.before(request.at).events)
+        owed = [acts[entity.id] for entity in self.catalog.entities]
+        return {"own": np.array(owed, np.float32)}
 
     def with_rules(self, rules: Rules) -> "FakeServed":
         """The same model under other rules."""

@@ -1,15 +1,13 @@
 """Fills an empty context store from a data folder, so that a demo knows its members at once."""
 
-import math
 from dataclasses import dataclass
 
-import numpy as np
 import polars as pl
 
 from dataset.contexts import checked_events, member_contexts
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
-from genpage.trends import HALF_LIFE_S, Trends
+from genpage.trends import TrendCounter
 from streaming.memory import MemoryContextStore
 from streaming.trending import RECENT, LiveTrends
 
@@ -57,11 +55,13 @@ def _count(events: pl.DataFrame, trends: LiveTrends, catalog: Catalog) -> None:
     older, latest = events[: max(0, len(events) - RECENT)], events[-RECENT:]
     if len(older):
         newest: float = older["ts"][-1]
-        weight = ((pl.col("ts") - newest) * (math.log(2) / HALF_LIFE_S)).exp()
-        scores = np.zeros(len(catalog.entities), np.float32)
-        for entity_id, score in older.group_by("entity_id").agg(weight.sum()).iter_rows():
-            index = catalog.entity_index(entity_id)
-            if index is not None:
-                scores[index] = score
-        trends.seed(Trends(scores), newest)
+        places = older.select(
+            "ts",
+            pl.col("entity_id")
+            .replace_strict(catalog.entity_positions, default=None, return_dtype=pl.Int32)
+            .alias("place"),
+        ).drop_nulls()
+        counter = TrendCounter(catalog)
+        counter.add_all(places["place"].to_numpy(), places["ts"].to_numpy())
+        trends.seed(counter.snapshot(), newest)
     trends.count(zip(latest["entity_id"].to_list(), latest["ts"].to_list(), strict=True))

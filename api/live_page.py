@@ -17,6 +17,7 @@ from api.plan import Plan
 from api.problems import Problem
 from genpage.grammar import DecodedRow
 from genpage.page import FinishReason
+from runtime.choice import RowChoice
 from runtime.output import PageFinished
 
 State = Literal["running", "paused", "finished", "failed"]
@@ -65,9 +66,17 @@ class LivePage:
     """A page from admission until the store lets go of it."""
 
     def __init__(
-        self, plan: Plan, cards: Cards, when_deserted: Callable[["LivePage"], None]
+        self,
+        plan: Plan,
+        cards: Cards,
+        when_deserted: Callable[["LivePage"], None],
+        *,
+        explained: bool = False,
     ) -> None:
-        """``when_deserted`` is called when the last listener leaves a page that is running."""
+        """``when_deserted`` is called when the last listener leaves a page that is running.
+
+        ``explained`` pages keep what `api.why` asks for.
+        """
         self.plan = plan
         self.state: State = "running"
         self.spent = Spent()
@@ -75,6 +84,8 @@ class LivePage:
         self.rows: list[DecodedRow] = []
         # By row: the probability of each place, empty where nothing was drawn.
         self.propensities: list[tuple[float, ...]] = []
+        # By row, what it was chosen over.
+        self.choices: list[RowChoice | None] = []
         self.finish_reason: FinishReason | None = None
         self.problem: Problem | None = None
         # Somebody asked for its end: what the engine gives up is then not taken up again.
@@ -82,6 +93,7 @@ class LivePage:
         # Called when the last listener leaves a page that is not running any more.
         self.when_left: Callable[[LivePage], None] | None = None
         self._cards = cards
+        self._explained = explained
         self._when_deserted = when_deserted
         self._start = orjson.dumps(plan.start_document())
         self._row_documents: list[bytes] = []
@@ -128,7 +140,13 @@ class LivePage:
         frames = sum(map(len, self._frames)) + sum(map(len, self._row_documents))
         return frames + len(self._start) + self.plan.nbytes + _OVERHEAD_BYTES
 
-    def add_row(self, row: DecodedRow, at_ms: float, propensities: tuple[float, ...] = ()) -> None:
+    def add_row(
+        self,
+        row: DecodedRow,
+        at_ms: float,
+        propensities: tuple[float, ...] = (),
+        choice: RowChoice | None = None,
+    ) -> None:
         """A row was decoded, ``at_ms`` after the page was asked for.
 
         ``propensities`` are its places' probabilities; empty where nothing was drawn.
@@ -137,6 +155,7 @@ class LivePage:
         document = self._cards.row(len(self.rows), row.row, row.entities, at_ms, because)
         self.rows.append(row)
         self.propensities.append(propensities)
+        self.choices.append(choice)
         self._row_documents.append(document)
         self._say("row", document)
 
@@ -152,7 +171,7 @@ class LivePage:
     def finish(self, reason: FinishReason) -> None:
         """The page is complete, or as complete as it will get."""
         self.finish_reason, self.state = reason, "finished"
-        self.plan = self.plan.decoded()
+        self.plan = self.plan.decoded(explained=self._explained)
         spent = self.spent
         parts = {
             "queue_ms": round(spent.queue_ms, 3),
@@ -172,7 +191,7 @@ class LivePage:
     def fail(self, problem: Problem) -> None:
         """Decoding broke; what was decoded stands."""
         self.problem, self.state = problem, "failed"
-        self.plan = self.plan.decoded()
+        self.plan = self.plan.decoded(explained=self._explained)
         self._say("error", orjson.dumps(problem.document(self.plan.request_id)))
 
     def json(self) -> bytes:

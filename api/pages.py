@@ -58,11 +58,15 @@ class Pages:
         log: FilteringBoundLogger,
         *,
         autoregressive: int,
+        explained: bool = False,
         listeners: Sequence[PageListener] = (),
         tracing: Tracing = OFF,
         changes: Callable[[], CatalogChanges] = CatalogChanges,
     ) -> None:
-        """``changes`` are those of the catalog at this moment: what is withdrawn is not sent."""
+        """``changes`` are those of the catalog at this moment: what is withdrawn is not sent.
+
+        ``explained`` pages keep what `api.why` asks for.
+        """
         limits = worker.limits
         self.admission = Admission(limit=limits.pages, parallel=limits.batch)
         self.store = store
@@ -71,6 +75,7 @@ class Pages:
         self._metrics = metrics
         self._log = log
         self._autoregressive = autoregressive
+        self._explained = explained
         self._tracing = tracing
         self._changes = changes
         self._listeners: Sequence[PageListener] = (metrics, *listeners)
@@ -97,7 +102,9 @@ class Pages:
         release = self.admission.acquire()
         try:
             plan = await self._plan(ask)
-            page = LivePage(plan, self._cards_of(plan.model), self._deserted)
+            page = LivePage(
+                plan, self._cards_of(plan.model), self._deserted, explained=self._explained
+            )
             self._decode_in_background(page, release)
         except BaseException:
             release()
@@ -212,6 +219,9 @@ class Pages:
             seed=request.seed,
             deadline=deadline,
             prompt_rows=len(plan.earlier),
+            appeal=plan.appeal(),
+            context=plan.context,
+            request=request,
         )
 
     async def _decode(self, page: LivePage, stream: PageStream) -> None:
@@ -257,7 +267,7 @@ class Pages:
         row = without_withdrawn(decoded, page.plan.model.catalog, self._changes())
         if row is None:
             return False
-        page.add_row(DecodedRow(row.row, row.entities), at_ms, row.propensities)
+        page.add_row(DecodedRow(row.row, row.entities), at_ms, row.propensities, row.choice)
         return True
 
     def _ended(self, page: LivePage, output: PageFinished) -> bool:

@@ -5,7 +5,10 @@ from typing import NoReturn
 
 from api.served import Served
 from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.request import PageRequest
 from genpage.rules import Rules
+from genpage.trends import Trends
 from tokenizer.prompt import PromptEncoder
 
 
@@ -33,3 +36,10 @@ class PastModel:
         raise RuntimeError("a page that is over is decoded. This is a bug.")
 
     head = row_tokens = entity_tokens = backend
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> NoReturn:
+        """Gone."""
+        del context, request, trends
+        raise RuntimeError("a page that is over is decoded. This is a bug.")
+
+    grounds = appeal

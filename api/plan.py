@@ -15,6 +15,7 @@ from genpage.member_rows import because_of
 from genpage.page import PageRow
 from genpage.request import PageRequest
 from genpage.trends import Trends
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import Prompt
 from tokenizer.vocabulary import IntArray
 
@@ -69,16 +70,17 @@ class Plan:
         exclude = _EXCLUDE_BYTES * len(self.request.exclude)
         earlier = sum(_ROW_BYTES + _PLACE_BYTES * len(row.entities) for row in self.earlier)
         events = _EVENT_BYTES * len(self.context.events)
-        return int(tokens + self.trends.scores.nbytes) + exclude + earlier + events
+        return int(tokens + self.trends.nbytes) + exclude + earlier + events
 
-    def decoded(self) -> "Plan":
+    def decoded(self, *, explained: bool = False) -> "Plan":
         """The plan once nothing more is decoded by it.
 
-        Without the trends, a count a title; and without what decodes: a page is kept for minutes,
-        and a bundle that was swapped out meanwhile is not to be kept with it.
+        Without the trends, some counts a title, unless it is to be ``explained``; and without what
+        decodes: a page is kept for minutes, and a bundle that was swapped out meanwhile is not to
+        be kept with it.
         """
-        nothing = Trends(np.zeros(0, np.float32))
-        return replace(self, trends=nothing, model=PastModel.of(self.model))
+        trends = self.trends if explained else Trends(np.zeros(0, np.float32))
+        return replace(self, trends=trends, model=PastModel.of(self.model))
 
     def grammar(self, rows: Sequence[DecodedRow] = ()) -> PageGrammar:
         """The page's grammar behind the ``earlier`` rows and ``rows``; a new one each time."""
@@ -88,6 +90,10 @@ class Plan:
         )
         grammar.replay((*self.earlier, *rows))
         return grammar
+
+    def appeal(self) -> PageAppeal | None:
+        """What is added to the page's scores; found anew each time, and the same each time."""
+        return self.model.appeal(self.context, self.request, self.trends)
 
     def because(self, row: int) -> Entity | None:
         """The title that a "because you watched" row refers to; None for any other row.

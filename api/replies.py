@@ -8,6 +8,7 @@ from genpage.entity import EntityKind
 from genpage.event import Action
 from genpage.page import FinishReason
 from genpage.profile import ProfileType
+from tokenizer.grounds import Ground
 
 
 class Reply(BaseModel):
@@ -243,6 +244,80 @@ class PromptReply(Reply):
     words: list[WordReply]
     context: ContextReply
     cached_prompt_tokens: int | None
+
+
+class GroundReply(Reply):
+    """What speaks for a row's titles."""
+
+    ground: Ground = Field(
+        description="own: what the member did with these very titles; taste: content and genres "
+        "like theirs; fit: language and maturity; moment: hour, device, profile; quality: what was "
+        "learnt of each title"
+    )
+    logits: float = Field(
+        description="what a title's appeal would lack without it, above an average title's"
+    )
+
+
+class GenreReply(Reply):
+    """A genre that a row is about."""
+
+    genre: str
+    yours: int = Field(description="of the member's latest titles")
+    of: int = Field(description="how many of those there are, twenty at most")
+
+
+class FactsReply(Reply):
+    """How many of a row's titles are what; counted, and no model asked."""
+
+    titles: int
+    begun: int = Field(description="begun and not finished")
+    listed: int = Field(description="on the member's list")
+    played: int
+    trending: int = Field(description="among the hundred most watched now")
+    new: int = Field(description="released in the last two weeks")
+    genre: GenreReply | None
+
+
+class NextBestReply(Reply):
+    """The row that would have stood there instead."""
+
+    id: str
+    title: str
+    score: float
+
+
+class ChoiceReply(Reply):
+    """A row's score when it was opened, in logits."""
+
+    score: float
+    promise: float = Field(
+        description="the part of it that the appeal of its titles brought; the rest is the "
+        "sequence model's"
+    )
+    candidates: int = Field(description="rows that might have stood there; 1: the rules chose it")
+    next_best: NextBestReply | None
+
+
+class RowWhy(Reply):
+    """Why a row stands there."""
+
+    index: int
+    row_id: str
+    choice: ChoiceReply | None
+    grounds: list[GroundReply] = Field(description="the strongest first, at most three")
+    facts: FactsReply
+
+
+class WhyReply(Reply):
+    """Why each row of a page stands there."""
+
+    page_id: str
+    told: bool = Field(
+        description="whether the model could be asked: not where its bundle or catalog was "
+        "replaced since, nor where it learnt nothing of the moment"
+    )
+    rows: list[RowWhy]
 
 
 class ReadyReply(Reply):

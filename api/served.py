@@ -1,11 +1,16 @@
 """The ports to the loaded bundles, as the server needs them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.request import PageRequest
 from genpage.rules import Rules
+from genpage.trends import Trends
 from runtime.job import ServedModel
+from tokenizer.appeal import FloatArray, PageAppeal
+from tokenizer.grounds import Ground
 from tokenizer.prompt import PromptEncoder
 
 
@@ -35,6 +40,16 @@ class Served(ServedModel, Protocol):
     @property
     def encoder(self) -> PromptEncoder:
         """The encoder of prompts as the model was trained on."""
+        ...
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """What the moment adds to a page's scores; None where nothing is."""
+        ...
+
+    def grounds(
+        self, context: Context, request: PageRequest, trends: Trends
+    ) -> Mapping[Ground, FloatArray] | None:
+        """(E,) by ground, what titles' appeal on that page owes to it; for people who ask."""
         ...
 
 

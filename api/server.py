@@ -160,6 +160,7 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
+            explained=options.console,
             listeners=self._listeners(),
             tracing=tracing,
             changes=CatalogChanges if catalog is None else lambda: catalog.changes,

@@ -1,6 +1,7 @@
 """How long a page of 10 rows with 20 entities takes, from the request to its first and last row.
 
-    genpage bench page --bundle BUNDLE --data DIR [--members 30] [--threads N] [--json]
+    genpage bench page --bundle BUNDLE --data DIR [--members 30] [--threads N]
+        [--autoregressive 4] [--no-speculation] [--json]
 
 The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
 after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of
@@ -16,7 +17,6 @@ import random
 import time
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -158,9 +158,8 @@ def _documents(stream: bytes) -> list[dict[str, Any]]:  # JSON
     return [orjson.loads(line[6:]) for line in stream.splitlines() if line[:6] == b"data: "]
 
 
-def report(bundle: Path, data: Path, *, members: int = 30, threads: int = 0) -> Report:
+def report(settings: Settings, *, members: int = 30) -> Report:
     """Measure on a server of its own."""
-    settings = Settings(bundle=bundle, data=data, threads=threads)
     measured = asyncio.run(measure(compose(settings, configure("warning")), members))
     table = Table("page", "whole", "p95", "first row", "p95", "floor", title="ms, p50")
     for name in ("cold", "warm", "returning"):

@@ -4,8 +4,9 @@ Each event's entity is ranked among all entities that somebody had before, less 
 user had, with everything strictly before the event known, by the model and by each baseline.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -14,11 +15,12 @@ from evaluation.log import Numbers
 from evaluation.metrics import Report, Values, report
 from evaluation.prompts import prompts
 from evaluation.ranking import middle_rank
-from evaluation.scorer import NextItemScorer, Scores
+from evaluation.scorer import NextItemScorer, Question, Scores
 from evaluation.source import Source
 from evaluation.targets import Targets
+from evaluation.uplift import Uplift
 from genpage.errors import ArtefactError, DatasetError
-from tokenizer.vocabulary import IntArray
+from tokenizer.history import Histories
 
 # Prompts are scored in batches of about this many tokens, and never more than so many at once.
 BATCH_TOKENS = 8_192
@@ -33,13 +35,24 @@ class NextItem:
 
     model: Report | None
     baselines: Mapping[str, Report]
+    uplifts: Mapping[str, Uplift]
 
     def document(self) -> dict[str, object]:
-        """As PROTOCOLS writes it."""
+        """As PROTOCOLS writes it; ``uplift``: by what share the model is above each baseline."""
         return {
             "model": None if self.model is None else self.model.document(),
             "baselines": {name: found.document() for name, found in self.baselines.items()},
+            "uplift": {name: found.document() for name, found in self.uplifts.items()},
         }
+
+
+class Ranker(Protocol):
+    """Ranks all targets in its own way: `evaluation.daily` learns on the way."""
+
+    def __call__(
+        self, source: Source, targets: Targets, own: Sequence[Numbers], progress: Progress
+    ) -> Values:
+        """(n,) the rank of each target's entity."""
 
 
 def next_item(
@@ -47,10 +60,16 @@ def next_item(
     targets: Targets,
     scorer: NextItemScorer | None = None,
     *,
+    ranker: Ranker | None = None,
+    multistage: bool = False,
     seed: int = 0,
     progress: Progress = lambda _: None,
 ) -> NextItem:
-    """Rank every target; ``progress`` hears of each step done, of `steps` in all."""
+    """Rank every target; ``progress`` hears of each step done, of `steps` in all.
+
+    With ``multistage`` the pipeline that the model replaces is one of the baselines, learnt anew
+    every day (`evaluation.multistage.next_item`). A ``ranker`` stands in for a scorer.
+    """
     if not len(targets):
         raise DatasetError(
             "there is no event to ask about in these days: it takes users with 5 earlier events "
@@ -61,18 +80,31 @@ def next_item(
     def reported(ranks: Values) -> Report:
         return report(ranks, targets.user, targets.rested, seed=seed)
 
-    found = {
-        name: reported(baseline_ranks(baseline, targets, own, progress))
+    ranks = {
+        name: baseline_ranks(baseline, targets, own, progress)
         for name, baseline in baselines(targets.log).items()
     }
-    if scorer is None:
-        return NextItem(None, found)
-    return NextItem(reported(model_ranks(scorer, source, targets, own, progress)), found)
+    if multistage:
+        from evaluation.multistage.next_item import multistage_ranks  # noqa: PLC0415 - trees, factors
+
+        ranks["multistage"] = multistage_ranks(source, targets, progress)
+    found = {name: reported(each) for name, each in ranks.items()}
+    if ranker is not None:
+        model = ranker(source, targets, own, progress)
+    elif scorer is not None:
+        model = model_ranks(scorer, source, targets, own, progress)
+    else:
+        return NextItem(None, found, {})
+    uplifts = {
+        name: Uplift.of(model, each, targets.user, targets.rested, seed=seed)
+        for name, each in ranks.items()
+    }
+    return NextItem(reported(model), found, uplifts)
 
 
-def steps(targets: Targets, *, with_model: bool) -> int:
+def steps(targets: Targets, *, with_model: bool, multistage: bool = False) -> int:
     """How many steps `next_item` reports: an event by a baseline, a prompt, an event by a model."""
-    return len(targets) * (len(baselines(targets.log)) + 2 * with_model)
+    return len(targets) * (len(baselines(targets.log)) + 2 * with_model + multistage)
 
 
 def baseline_ranks(
@@ -93,20 +125,18 @@ def model_ranks(
     targets: Targets,
     own: Sequence[Numbers],
     progress: Progress,
+    histories: Histories | None = None,
 ) -> Values:
-    """(n,) the rank of each target's entity by a model."""
-    encoded = []
-    for prompt in prompts(source, targets, scorer.encoder):
-        encoded.append(prompt)
-        progress(1)
+    """(n,) the rank of each target's entity by a model; ``histories`` as `prompts` takes them."""
     entity, pool = targets.entity, targets.pool
     ranks = np.empty(len(targets))
     columns = _Columns(scorer, source)
-    for batch in batches(encoded):
-        scores = columns.scores([encoded[index] for index in batch])
-        for row, index in zip(scores, batch, strict=True):
+    first = 0
+    for batch in batches(prompts(source, targets, scorer.encoder, histories)):
+        for index, row in enumerate(columns.scores(batch), start=first):
             ranks[index] = middle_rank(row[: pool[index]], int(entity[index]), own[index])
-        progress(len(batch))
+        first += len(batch)
+        progress(2 * len(batch))
     return ranks
 
 
@@ -119,7 +149,7 @@ class _Columns:
         self._known = np.array([place is not None for place in places], np.bool_)
         self._places = np.array([place or 0 for place in places], np.int64)
 
-    def scores(self, batch: Sequence[IntArray]) -> Scores:
+    def scores(self, batch: Sequence[Question]) -> Scores:
         """(n, E of the log); an entity that no catalog describes comes last."""
         scores = self._scorer.scores(batch)
         if not np.isfinite(scores).all():
@@ -130,16 +160,16 @@ class _Columns:
         return ordered
 
 
-def batches(encoded: Sequence[IntArray]) -> Iterator[list[int]]:
-    """Indices of prompts, the longest first, in batches bounded in tokens and in number."""
-    batch: list[int] = []
+def batches(questions: Iterable[Question]) -> Iterator[list[Question]]:
+    """Questions in their order, in batches bounded in tokens and in number."""
+    batch: list[Question] = []
     tokens = 0
-    for index in sorted(range(len(encoded)), key=lambda index: -len(encoded[index])):
-        length = len(encoded[index])
+    for question in questions:
+        length = len(question.tokens)
         if batch and (tokens + length > BATCH_TOKENS or len(batch) == BATCH_PROMPTS):
             yield batch
             batch, tokens = [], 0
-        batch.append(index)
+        batch.append(question)
         tokens += length
     if batch:
         yield batch

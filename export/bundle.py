@@ -25,14 +25,19 @@ from export.trunk import OPSET, trunk_graph
 from genpage.documents import catalog_to_json
 from genpage.errors import UsageError
 from genpage.staging import staged
+from model.appeal import weights_of
 from model.checkpoint import Checkpoint
 from model.fusion import FusedTable as TorchTable
 from model.trained_on import MADE_WITH
 from runtime import golden
+from runtime.asking import Asking
 from runtime.bundle import (
+    APPEAL_PREFIX,
+    ASKING_PREFIX,
     CATALOG,
     ENCODER_PREFIX,
     GOLDEN,
+    PACES,
     RULES,
     SIDES,
     TRENDS,
@@ -61,6 +66,7 @@ from runtime.trunk import SPARE_TOKENS
 from runtime.verified import file_digest
 from runtime.weights import WEIGHT_BITS
 from tokenizer.content import content_encoder
+from tokenizer.signals import Heat, heard_of
 
 # The longest prompt (569 tokens), the largest page that may be asked for (40 rows of 100 and their
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
@@ -147,6 +153,16 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
     for name, array in checkpoint.encoder.items():
         np.save(folder / f"{ENCODER_PREFIX}{name}.npy", array, allow_pickle=False)
     np.save(folder / TRENDS, checkpoint.trends.scores, allow_pickle=False)
+    if checkpoint.trends.paces is not None:
+        np.save(folder / PACES, checkpoint.trends.paces, allow_pickle=False)
+    appeal = weights_of(checkpoint.weights)
+    if appeal is not None:
+        for name, array in appeal.to_arrays().items():
+            np.save(folder / f"{APPEAL_PREFIX}{name}.npy", array, allow_pickle=False)
+    asking = asking_of(checkpoint)
+    if asking is not None:
+        for name, array in asking.to_arrays().items():
+            np.save(folder / f"{ASKING_PREFIX}{name}.npy", array, allow_pickle=False)
     (folder / VOCABULARY).write_bytes(checkpoint.vocabulary.to_json())
     (folder / CATALOG).write_bytes(catalog_to_json(checkpoint.catalog))
     (folder / RULES).write_bytes(checkpoint.rules.to_toml().encode())
@@ -158,6 +174,28 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
         catalog=checkpoint.catalog,
         rules=checkpoint.rules,
         trends=checkpoint.trends,
+        asking=asking,
+        appeal=appeal,
+    )
+
+
+def asking_of(checkpoint: Checkpoint) -> Asking | None:
+    """The question that a checkpoint learnt; None where it never did."""
+    if checkpoint.signals is None:
+        return None
+    weights = {
+        name: value.numpy()
+        for name, value in checkpoint.weights.items()
+        if name.startswith(("signals.", "asks."))
+    }
+    heard = heard_of(checkpoint.sources)  # (F,)
+    return Asking(
+        gate_weight=weights["signals.weight"] * heard,
+        gate_bias=(weights["signals.bias"] + weights["signals.since"]) * heard,
+        scale=weights["asks.scale"],
+        shift=weights["asks.shift"],
+        heat=Heat(*(weights[f"signals.heat.{name}"] for name in ("inner", "bias", "outer"))),
+        signals=checkpoint.signals,
     )
 
 
@@ -209,6 +247,7 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
         rows=len(checkpoint.catalog.rows),
         entities=len(checkpoint.catalog.entities),
         history_tokens=checkpoint.history_tokens,
+        sources=checkpoint.sources,
         gate=Gate(0.0, 0.0),
         parity=Parity(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0),
         made_with={

@@ -22,6 +22,7 @@ from genpage.catalog import Catalog
 from genpage.errors import ArtefactError, CheckpointError, ParityError
 from genpage.grammar import DecodedRow
 from genpage.page import Page, PageRow
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.decode import decode_page
 from model.twin import TorchTwin
@@ -31,7 +32,8 @@ from runtime.chunk import Chunk
 from runtime.difference import first_difference, gap
 from runtime.manifest import Gate, Parity, Precision
 from runtime.model import LoadedModel
-from runtime.offline import generate, grammar_of, prompt_of
+from runtime.offline import added_to, generate, grammar_of, prompt_of
+from tokenizer.appeal import PageAppeal
 from tokenizer.page import PageCodec
 
 FP32_TOLERANCE = 1e-3
@@ -55,6 +57,7 @@ class Reference:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.twin = TorchTwin(checkpoint)
+        self._appeal = appeal_over(checkpoint, checkpoint.catalog)
 
     def page(self, model: LoadedModel, member: Member) -> Page:
         """The member's page; ``model`` tells the prompt and the rules, not one score."""
@@ -72,6 +75,7 @@ class Reference:
             entity_tokens=model.entity_tokens,
             rows=member.request.rows,
             autoregressive=member.autoregressive,
+            appeal=self._of(model, member),
         )
         return Page(tuple(_ids(row, model.catalog) for row in rows))
 
@@ -84,7 +88,14 @@ class Reference:
             return None
         prompt = prompt_of(model, member.context, member.request).tokens
         codec = PageCodec(model.vocabulary)
-        return gap(parted, expected, prompt, codec.encode, self.twin.scores)
+        added = added_to(model, member, self._of(model, member))
+        return gap(parted, expected, prompt, codec.encode, self.twin.scores, added)
+
+    def _of(self, model: LoadedModel, member: Member) -> PageAppeal | None:
+        """By the checkpoint's own weights."""
+        if self._appeal is None:
+            return None
+        return self._appeal.page(member.context, member.request, model.trends)
 
 
 def _ids(row: DecodedRow, catalog: Catalog) -> PageRow:

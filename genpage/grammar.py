@@ -49,7 +49,7 @@ class PageGrammar:
         """``members`` is (R, E): who may stand in which row for this member and request."""
         self.catalog = catalog
         self._rules = rules
-        self._per_row = entities_per_row
+        self.entities_per_row = self._per_row = entities_per_row
         self._enough_pinned = min(rules.page.minimum_pinned, entities_per_row)
         self._members = members
         # How many entities are left for each row; kept up to date as entities are used.
@@ -83,10 +83,32 @@ class PageGrammar:
         members &= eligible(catalog, rules, visible, request)
         return cls(catalog, rules, members, request.entities_per_row)
 
+    def fork(self) -> "PageGrammar":
+        """A copy that goes on without this one's noticing."""
+        copy = object.__new__(PageGrammar)
+        copy.catalog, copy._rules = self.catalog, self._rules
+        copy._per_row, copy._enough_pinned = self._per_row, self._enough_pinned
+        copy._pins, copy._unpinned = self._pins, self._unpinned
+        copy._members, copy._left = self._members.copy(), self._left.copy()
+        copy._spent, copy._kinds = self._spent.copy(), dict(self._kinds)
+        copy._rows, copy._placed = list(self._rows), list(self._placed)
+        copy._open, copy._room = self._open, self._room
+        return copy
+
     @property
     def rows(self) -> tuple[DecodedRow, ...]:
         """The finished rows, in page order."""
         return tuple(self._rows)
+
+    @property
+    def last(self) -> DecodedRow:
+        """The row finished last."""
+        return self._rows[-1]
+
+    @property
+    def placed(self) -> tuple[int, ...]:
+        """The entities of the open row so far."""
+        return tuple(self._placed)
 
     @property
     def room(self) -> int:
@@ -109,6 +131,24 @@ class PageGrammar:
         fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
         return fits.nonzero()[0].astype(np.int32)
 
+    def left_for(self, row: int) -> IntArray:
+        """Sorted catalog indices of the entities that a row could still show, open or not."""
+        left: IntArray = self._members[row].nonzero()[0].astype(np.int32)
+        return left
+
+    def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
+        """Which of these entities these rows could still show, open or not.
+
+        Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
+        """
+        shown: BoolArray = self._members[rows, entities]
+        return shown
+
+    def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
+        """(k, n) the same of each of n entities in each of k rows; faster where they are many."""
+        shown: BoolArray = self._members[rows].take(entities, axis=1)
+        return shown
+
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
         if self._open is not None or row not in self.allowed_rows():
@@ -121,8 +161,7 @@ class PageGrammar:
         """Sorted catalog indices of the entities that may come next in the open row."""
         if self._open is None:
             return np.array([], np.int32)
-        allowed: IntArray = self._members[self._open].nonzero()[0].astype(np.int32)
-        return allowed
+        return self.left_for(self._open)
 
     def add(self, entity: int) -> None:
         """Place an entity; the row closes when it is full."""

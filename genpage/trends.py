@@ -15,14 +15,26 @@ from genpage.catalog import SECONDS_A_DAY, Catalog
 from genpage.highest import highest
 
 HALF_LIFE_S = 1.5 * SECONDS_A_DAY
+# What the model's scores read beside it (`tokenizer.signals`): what is watched today, these days,
+# this week, this month, and at all.
+SIGNAL_HALF_LIVES_S = tuple(days * SECONDS_A_DAY for days in (0.25, 1.5, 5.0, 20.0, 365.0))
 _MOST_HALF_LIVES = 500.0
 
 
 @dataclass(frozen=True)
 class Trends:
-    """Decayed counts at one moment, by catalog index: ``scores`` is (E,) float32."""
+    """Decayed counts at one moment, by catalog index: ``scores`` is (E,) float32.
+
+    ``paces`` (H, E) are the same by each of `SIGNAL_HALF_LIVES_S`; None where nobody counted them.
+    """
 
     scores: NDArray[np.float32]
+    paces: NDArray[np.float32] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory the counts take."""
+        return self.scores.nbytes + (0 if self.paces is None else self.paces.nbytes)
 
     @classmethod
     def none(cls, catalog: Catalog) -> "Trends":
@@ -31,12 +43,16 @@ class Trends:
 
     def moved(self, old: Catalog, new: Catalog) -> "Trends":
         """The counts by the indices of another catalog; nothing for what only that one has."""
-        scores = np.zeros(len(new.entities), np.float32)
-        for index, entity in enumerate(new.entities):
-            place = old.entity_index(entity.id)
-            if place is not None:
-                scores[index] = self.scores[place]
-        return Trends(scores)
+        places = [old.entity_index(entity.id) for entity in new.entities]
+        known = np.array([place is not None for place in places], np.bool_)
+        taken = np.array([place for place in places if place is not None], np.intp)
+        scores = np.zeros(len(places), np.float32)
+        scores[known] = self.scores[taken]
+        if self.paces is None:
+            return Trends(scores)
+        paces = np.zeros((len(self.paces), len(places)), np.float32)
+        paces[:, known] = self.paces[:, taken]
+        return Trends(scores, paces)
 
     def top(self, count: int) -> tuple[int, ...]:
         """The ``count`` catalog indices with the highest counts above zero, highest first.
@@ -47,62 +63,75 @@ class Trends:
 
 
 class DecayedCounts:
-    """Decayed counts of engagement by index. Not thread-safe: one owner."""
+    """Decayed counts of engagement by index, for every half-life. Not thread-safe: one owner."""
 
     def __init__(self, size: int = 0, *, half_life_s: float = HALF_LIFE_S) -> None:
-        self._half_life_s = half_life_s
+        self._half_lives = np.array([half_life_s, *SIGNAL_HALF_LIVES_S])
+        self._reach = _MOST_HALF_LIVES * float(self._half_lives.min())
         # Counts stand as of `_reference` and grow with time instead of decaying, so an event
         # costs O(1); the reference moves before they can overflow.
         self._reference: float | None = None
         self._newest = -math.inf
-        self._counts = np.zeros(size, np.float64)
+        self._counts = np.zeros((len(self._half_lives), size), np.float64)
 
     @property
     def size(self) -> int:
         """How many indices there are."""
-        return len(self._counts)
+        return self._counts.shape[1]
 
     def grow(self, size: int) -> None:
         """Have ``size`` indices, the new ones without any engagement."""
-        self._counts = np.concatenate([self._counts, np.zeros(size - len(self._counts))])
+        more = np.zeros((len(self._half_lives), size - self.size))
+        self._counts = np.concatenate([self._counts, more], axis=1)
 
     def clear(self, indices: NDArray[np.int32]) -> None:
         """Forget the engagements of some indices."""
-        self._counts[indices] = 0.0
+        self._counts[:, indices] = 0.0
 
     def add(self, index: int, ts: float) -> None:
         """Count one engagement at ``ts`` (Unix seconds)."""
-        weight = 2.0 ** ((ts - self._referred(ts)) / self._half_life_s)
-        self._counts[index] += weight
+        self._counts[:, index] += np.exp2((ts - self._referred(ts)) / self._half_lives)
 
     def add_all(self, indices: NDArray[np.int32], ts: NDArray[np.float64]) -> None:
         """Count engagements given in columns (n,), in any order."""
         if len(indices):
-            weights = np.exp2((ts - self._referred(float(ts.max()))) / self._half_life_s)
-            self._counts += np.bincount(indices, weights, len(self._counts))
+            since = ts - self._referred(float(ts.max()))
+            for line, half_life in enumerate(self._half_lives.tolist()):
+                self._counts[line] += np.bincount(indices, np.exp2(since / half_life), self.size)
 
-    def seed(self, scores: NDArray[np.float32], ts: float) -> None:
-        """Start from counts (n,) known at ``ts``; only before the first event."""
-        self._counts[: len(scores)] = scores
+    def seed(self, trends: Trends, ts: float, places: NDArray[np.int32] | None = None) -> None:
+        """Start from counts known at ``ts``; only before the first event.
+
+        ``places`` (E,) are the indices that they stand for, the first E without any.
+        """
+        where = np.arange(len(trends.scores)) if places is None else places
+        self._counts[0, where] = trends.scores
+        if trends.paces is not None:
+            self._counts[1:, where] = trends.paces
         self._reference = self._newest = ts
 
-    def scores(self) -> NDArray[np.float32]:
-        """(size,) the counts as they are at the newest event; a copy."""
+    def trends(self, places: NDArray[np.int32] | None = None) -> Trends:
+        """The counts at the newest event, of the indices ``places`` (E,), or of all; a copy."""
+        counts = self._counts if places is None else self._counts[:, places]
         if self._reference is None:
-            return np.zeros(len(self._counts), np.float32)
-        decay = 0.5 ** ((self._newest - self._reference) / self._half_life_s)
-        scores: NDArray[np.float32] = (self._counts * decay).astype(np.float32)
-        return scores
+            return Trends(np.zeros(counts.shape[1], np.float32))
+        decayed = (counts * self._decay(self._newest)[:, None]).astype(np.float32)
+        return Trends(decayed[0], decayed[1:])
 
     def _referred(self, ts: float) -> float:
         """The reference to count an engagement by that is as new as ``ts``."""
         if self._reference is None:
             self._reference = ts
-        if ts - self._reference > _MOST_HALF_LIVES * self._half_life_s:
-            self._counts *= 0.5 ** ((ts - self._reference) / self._half_life_s)
+        if ts - self._reference > self._reach:
+            self._counts *= self._decay(ts)[:, None]
             self._reference = ts
         self._newest = max(self._newest, ts)
         return self._reference
+
+    def _decay(self, ts: float) -> NDArray[np.float64]:
+        """What is left at ``ts`` of counts that stand as of the reference, by half-life."""
+        since = ts - (ts if self._reference is None else self._reference)
+        return np.asarray(0.5 ** (since / self._half_lives))
 
 
 class TrendCounter:
@@ -127,8 +156,8 @@ class TrendCounter:
 
     def seed(self, trends: Trends, ts: float) -> None:
         """Start from counts known at ``ts``; only before the first event."""
-        self._counts.seed(trends.scores, ts)
+        self._counts.seed(trends, ts)
 
     def snapshot(self) -> Trends:
         """The counts as they are at the newest event."""
-        return Trends(self._counts.scores())
+        return self._counts.trends()

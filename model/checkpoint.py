@@ -8,6 +8,7 @@
     catalog.json            the catalog that it was trained on
     encoder.safetensors     the content encoder's arrays
     trends.safetensors      decayed counts at the end of training
+    signals.safetensors     which titles go together (`tokenizer.signals`); may be missing
     rules.toml              the page's rules
     ...                     what training adds, metrics.jsonl for one
 
@@ -35,15 +36,19 @@ from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json, catalog_to_json
 from genpage.errors import CheckpointError, InputError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from genpage.staging import staged
 from genpage.trends import Trends
 from model.config import ModelConfig, Size
 from model.manifest import MANIFEST, SCHEMA, Manifest
 from model.network import Network
+from model.signals import missing_weights
 from model.trained_on import TrainedOn
+from tokenizer.signals import PACES, Signals
 from tokenizer.vocabulary import Vocabulary
 
 _CONTENT = "content"
+_SIGNALS = "signals.safetensors"
 _HASH_CHUNK = 1 << 22
 
 
@@ -84,7 +89,7 @@ class Checkpoint:
 
     ``weights`` are `Network.state_dict`'s, ``content`` (V, C) the content vectors by token.
     ``encoder`` holds the content encoder's arrays (`tokenizer.content`), ``history_tokens`` the
-    prompt's bound that the weights were trained with.
+    prompt's bound that the weights were trained with, ``sources`` what of the context they read.
     """
 
     config: ModelConfig
@@ -97,6 +102,8 @@ class Checkpoint:
     trends: Trends
     lineage: Lineage
     history_tokens: int = 512
+    signals: Signals | None = None
+    sources: Sources = EVERYTHING
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -118,6 +125,7 @@ class Checkpoint:
             wrong = sorted(name for name, _ in expected.items() ^ held.items())
             raise CheckpointError(f"the weights do not fit the config: {wrong[0]} differs in shape")
         network.load_state_dict(dict(self.weights))
+        network.signals.listen(self.sources)
         return network.eval()
 
     def save(self, folder: Path) -> None:
@@ -126,7 +134,9 @@ class Checkpoint:
             tensors = {name: value.detach().contiguous() for name, value in self.weights.items()}
             save_tensors({**tensors, _CONTENT: self.content}, unfinished / "weights.safetensors")
             save_arrays(dict(self.encoder), unfinished / "encoder.safetensors")
-            save_arrays({"scores": self.trends.scores}, unfinished / "trends.safetensors")
+            save_arrays(_trend_arrays(self.trends), unfinished / "trends.safetensors")
+            if self.signals is not None:
+                save_arrays(self.signals.to_arrays(), unfinished / _SIGNALS)
             for name, content in (
                 ("vocabulary.json", self.vocabulary.to_json()),
                 ("catalog.json", catalog_to_json(self.catalog)),
@@ -153,6 +163,7 @@ class Checkpoint:
             catalog=self.catalog.version,
             parameters=self.parameters,
             files=dict(digests),
+            sources=self.sources,
         )
 
     @classmethod
@@ -165,11 +176,15 @@ class Checkpoint:
         try:
             weights = load_tensors(folder / "weights.safetensors")
             encoder = load_arrays(folder / "encoder.safetensors")
-            scores = load_arrays(folder / "trends.safetensors")["scores"]
+            trends = _trends(load_arrays(folder / "trends.safetensors"))
+            signals = None
+            if _SIGNALS in manifest.files:
+                signals = Signals.from_arrays(load_arrays(folder / _SIGNALS))
             vocabulary = Vocabulary.from_json((folder / "vocabulary.json").read_bytes())
             catalog = catalog_from_json((folder / "catalog.json").read_bytes())
             rules = Rules.parse((folder / "rules.toml").read_text("utf-8"))
             content = weights.pop(_CONTENT)
+            weights |= missing_weights(weights, content.shape[1])
         except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
         return cls(
@@ -180,7 +195,8 @@ class Checkpoint:
             catalog=catalog,
             encoder=encoder,
             rules=rules,
-            trends=Trends(np.asarray(scores, np.float32)),
+            trends=trends,
+            signals=signals,
             lineage=Lineage(
                 size=manifest.size,
                 version=manifest.version,
@@ -190,10 +206,11 @@ class Checkpoint:
                 random=manifest.random,
             ),
             history_tokens=manifest.history_tokens,
+            sources=manifest.sources,
             extra={
                 name: (folder / name).read_bytes()
                 for name in manifest.files
-                if name not in _OWN_FILES
+                if name not in _OWN_FILES and name != _SIGNALS
             },
         )
 
@@ -208,6 +225,17 @@ _OWN_FILES = frozenset(
         "rules.toml",
     }
 )
+
+
+def _trend_arrays(trends: Trends) -> dict[str, NDArray[np.float32]]:
+    return {"scores": trends.scores} | ({} if trends.paces is None else {"paces": trends.paces})
+
+
+def _trends(arrays: Mapping[str, NDArray[Any]]) -> Trends:
+    scores, paces = np.asarray(arrays["scores"], np.float32), arrays.get("paces")
+    if paces is not None and paces.shape != (PACES, len(scores)):
+        raise CheckpointError("trends.safetensors: paces are of another version; train it again.")
+    return Trends(scores, None if paces is None else np.asarray(paces, np.float32))
 
 
 def _check_digests(folder: Path, digests: Mapping[str, str]) -> None:

@@ -7,8 +7,10 @@ from types import MappingProxyType
 from typing import Literal, Self
 
 from genpage.errors import CheckpointError
+from model.signals import extra_parameters
+from tokenizer.appeal import appeal_parameters
 
-Size = Literal["tiny", "small", "120m", "200m", "450m", "900m"]
+Size = Literal["micro", "tiny", "small", "120m", "200m", "450m", "900m"]
 
 # Vectorised tails round differently where a width is no multiple of this (bitwise promises of the
 # exported trunk rest on it).
@@ -111,13 +113,17 @@ class ModelConfig:
         return self.layers * (attention + 3 * self.width * self.ffn + 2 * self.width) + self.width
 
     def parameters(self, vocab_size: int, content_dim: int = 0) -> int:
-        """Parameters of the whole network: trunk, untied embeddings, fusion on both sides."""
+        """Parameters of the whole network: trunk, untied embeddings, fusion, signals, appeal."""
         fusion = (content_dim + 1) * self.width + 1
-        return self.trunk_parameters() + 2 * (vocab_size * self.width + fusion)
+        tables = 2 * (vocab_size * self.width + fusion)
+        beside = extra_parameters(self.width) + appeal_parameters(self.width, content_dim)
+        return self.trunk_parameters() + tables + beside
 
 
 _SHAPES: Mapping[Size, dict[str, int]] = MappingProxyType(
     {
+        # For data of some ten thousand members, and for tests of a whole recipe.
+        "micro": {"width": 64, "layers": 2, "heads": 2, "kv_heads": 2, "head_dim": 32, "ffn": 192},
         # 6 M with a 20,480-token vocabulary, 0.8 M of it in the trunk: minutes on two cores.
         "tiny": {"width": 128, "layers": 4, "heads": 4, "kv_heads": 2, "head_dim": 32, "ffn": 384},
         "small": {

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genpage.grammar import DecodedRow, PageGrammar
+from tokenizer.appeal import PageAppeal
 
 IntArray = NDArray[np.int32]
 FloatArray = NDArray[np.float32]
@@ -33,11 +34,13 @@ def decode_page(
     entity_tokens: IntArray,
     rows: int,
     autoregressive: int = 4,
+    appeal: PageAppeal | None = None,
 ) -> tuple[DecodedRow, ...]:
     """Write ``rows`` rows (fewer where the grammar is exhausted); ``grammar`` is mutated.
 
     ``prompt`` ends where the first new row is predicted. Rows that the grammar already holds
-    count towards ``rows``. The token arrays are `Vocabulary.item_tokens` of the catalog.
+    count towards ``rows``. The token arrays are `Vocabulary.item_tokens` of the catalog. What the
+    ``appeal`` adds to scores is found anew at every choice.
     """
     sequence = [int(token) for token in prompt]
     first_entity = len(row_tokens)
@@ -45,13 +48,17 @@ def decode_page(
         allowed = grammar.allowed_rows()
         if not len(allowed):
             break
-        scores = scorer.scores(np.array(sequence, np.int32))
-        row = best(scores[:first_entity], allowed, 1)[0]
+        scores = scorer.scores(np.array(sequence, np.int32))[:first_entity].copy()
+        if appeal is not None:
+            scores[allowed] += appeal.fresh().rows(grammar, allowed)
+        row = best(scores, allowed, 1)[0]
         grammar.open_row(row)
         sequence.append(int(row_tokens[row]))
         alone = min(autoregressive, grammar.room)
         for step in range(1, alone + 1):
             scores = scorer.scores(np.array(sequence, np.int32))[first_entity:]
+            if appeal is not None:
+                scores = scores + appeal.fresh().titles(grammar)
             wanted = 1 if step < alone else grammar.room
             for entity in best(scores, grammar.allowed_entities(), wanted):
                 grammar.add(entity)

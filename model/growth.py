@@ -74,7 +74,7 @@ def grow_weights(
             grown[name] = _placed(torch.zeros_like(grown[name]), value)
         elif name == "outputs.ids":
             grown[name] = _placed(grown[name], value)
-        elif name.startswith("outputs."):
+        elif name.startswith(("outputs.", "signals.", "asks.", "appeal.")):
             grown[name] = _placed(torch.zeros_like(grown[name]), value)
     shrink = math.sqrt(old.width / new.width)
     grown["trunk.norm.weight"] = _norm(weights["trunk.norm.weight"], new.width, shrink)

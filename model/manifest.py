@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from genpage.errors import ArtefactError, CheckpointError
+from genpage.sources import EVERYTHING, Sources
 from model.config import ModelConfig, Size
 from model.trained_on import TrainedOn
 
@@ -39,6 +40,7 @@ class Manifest:
     catalog: str
     parameters: Count
     files: dict[FileName, Digest]
+    sources: Sources = EVERYTHING
 
     @property
     def days(self) -> TrainedOn | None:

@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from genpage.errors import InputError
+from model.appeal import Appeal
 from model.config import ModelConfig
 from model.fusion import FusedTable, unit_std
 from model.packing import Packing
+from model.signals import Asks, SignalGates
 from model.trunk import Trunk
 
 # Fresh logits stay near 0: an output row's standard deviation.
@@ -32,6 +34,9 @@ class Network(nn.Module):
         self.inputs = FusedTable(vocab_size, config.width, content.shape[1])
         self.trunk = Trunk(config)
         self.outputs = FusedTable(vocab_size, config.width, content.shape[1])
+        self.signals = SignalGates(config.width)
+        self.asks = Asks(config.width)
+        self.appeal = Appeal(config.width, content.shape[1])
         self.register_buffer("content", content.float(), persistent=False)
 
     @property
@@ -66,3 +71,4 @@ class Network(nn.Module):
         self.inputs.initialise(unit_std(self.config.width), generator)
         self.outputs.initialise(_OUTPUT_STD, generator)
         self.trunk.initialise(generator)
+        self.appeal.initialise(generator)

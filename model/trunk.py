@@ -9,6 +9,7 @@ import math
 import torch
 from torch import nn
 from torch.nn.functional import silu
+from torch.utils.checkpoint import checkpoint
 
 from model.attention import Attention
 from model.config import ModelConfig
@@ -66,19 +67,27 @@ class Block(nn.Module):
 
 
 class Trunk(nn.Module):
-    """All layers and the last norm. ``packing`` passes through to each attention core untouched."""
+    """All layers and the last norm. ``packing`` passes through to each attention core untouched.
+
+    With ``recompute`` a training pass keeps layers' inputs alone and computes the rest again on the
+    way back.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width, config.norm_eps)
+        self.recompute = False
 
     def forward(self, embeddings: torch.Tensor, packing: Packing) -> torch.Tensor:
         """Hidden states, normalised: a dot product with an output vector is a logit."""
         stream = embeddings  # (1, T, width)
         for block in self.blocks:
-            stream = block(stream, packing)
+            if self.recompute and torch.is_grad_enabled():
+                stream = checkpoint(block, stream, packing, use_reentrant=False)
+            else:
+                stream = block(stream, packing)
         hidden: torch.Tensor = self.norm(stream)
         return hidden  # (1, T, width)
 

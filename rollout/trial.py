@@ -138,6 +138,7 @@ class ShadowTrial:
             autoregressive=self._autoregressive,
             temperature=request.temperature,
             seed=request.seed,
+            appeal=model.appeal(page.context, request, trends),
         )
 
 

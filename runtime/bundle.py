@@ -7,7 +7,10 @@
     inputs.*.npy           the embedding table, the content projection and its gate
     outputs.*.npy          the same of the output side, the head's vectors
     encoder.*.npy          the content encoder's arrays (`tokenizer.content`)
+    asking.*.npy           the question for the next title (`runtime.asking`), where it was learnt
+    appeal.*.npy           what the moment adds to pages' scores (`tokenizer.appeal`), where learnt
     trends.npy             decayed counts at the end of training, by catalog index
+    paces.npy              the same by several half-lives, where they were counted
     vocabulary.json, catalog.json, rules.toml
     golden.json            members with the pages that the model must give them
 
@@ -18,32 +21,39 @@ model computes is checked by `runtime.golden`, before anything is served.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import onnx
 from google.protobuf.message import Message  # type: ignore[import-untyped]  # ships no types
+from numpy.typing import NDArray
 
 from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json
 from genpage.errors import BundleError, GenPageError
 from genpage.rules import Rules
-from genpage.trends import Trends
+from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
+from runtime.asking import Asking
 from runtime.cases import GoldenCase, parse_cases
 from runtime.lexicon import Lexicon
 from runtime.manifest import Manifest
 from runtime.signature import trunk_signature
 from runtime.tables import FusedTable
 from runtime.verified import VerifiedFolder
+from tokenizer.appeal import AppealWeights
 from tokenizer.content import content_encoder
 from tokenizer.vocabulary import Vocabulary
 
 TRUNK = "trunk.onnx"
 TRUNK_DATA = "trunk.onnx.data"
 TRENDS = "trends.npy"
+PACES = "paces.npy"
 VOCABULARY = "vocabulary.json"
 CATALOG = "catalog.json"
 RULES = "rules.toml"
 GOLDEN = "golden.json"
 ENCODER_PREFIX = "encoder."
+ASKING_PREFIX = "asking."
+APPEAL_PREFIX = "appeal."
 SIDES = ("inputs", "outputs")
 _DOMAINS = {"", "com.microsoft"}
 
@@ -57,6 +67,8 @@ class Contents:
     catalog: Catalog
     rules: Rules
     trends: Trends
+    asking: Asking | None = None
+    appeal: AppealWeights | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -88,19 +100,34 @@ class Bundle:
 def _contents(files: VerifiedFolder) -> Contents:
     manifest = files.manifest
     inputs, outputs = (_table(files, side) for side in SIDES)
-    arrays = {
-        name.removeprefix(ENCODER_PREFIX).removesuffix(".npy"): files.array(name)
-        for name in manifest.files
-        if name.startswith(ENCODER_PREFIX)
-    }
+    arrays, asking, appeal = (
+        _arrays(files, prefix) for prefix in (ENCODER_PREFIX, ASKING_PREFIX, APPEAL_PREFIX)
+    )
+    paces = None
+    if PACES in manifest.files:
+        paces = files.floats(PACES, (len(SIGNAL_HALF_LIVES_S), manifest.entities))
     vocabulary = Vocabulary.from_json(files.bytes(VOCABULARY))
     return Contents(
         trunk=files.path(TRUNK),
         lexicon=Lexicon(vocabulary, inputs, outputs, content_encoder(arrays)),
         catalog=catalog_from_json(files.bytes(CATALOG)),
         rules=Rules.parse(files.bytes(RULES).decode()),
-        trends=Trends(files.floats(TRENDS, (manifest.entities,))),
+        trends=Trends(files.floats(TRENDS, (manifest.entities,)), paces),
+        asking=Asking.from_arrays(asking, manifest.trunk.width) if asking else None,
+        appeal=AppealWeights.from_arrays(
+            appeal, width=manifest.trunk.width, content_dim=manifest.content_dim
+        )
+        if appeal
+        else None,
     )
+
+
+def _arrays(files: VerifiedFolder, prefix: str) -> dict[str, NDArray[Any]]:
+    return {
+        name.removeprefix(prefix).removesuffix(".npy"): files.array(name)
+        for name in files.manifest.files
+        if name.startswith(prefix)
+    }
 
 
 def _table(files: VerifiedFolder, side: str) -> FusedTable:

@@ -5,7 +5,7 @@ rounding. After that choice the pages have different contexts and cannot be comp
 the first one decides.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from runtime.arrays import FloatArray, IntArray
 
 # Scores (R + E,) after the last of some tokens (n,).
 Scorer = Callable[[IntArray], FloatArray]
+# What is added to them (R + E,) behind some finished rows.
+Added = Callable[[Sequence[PageRow]], FloatArray]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def gap(
     prompt: IntArray,
     encode: Callable[[Page], IntArray],
     score: Scorer,
+    added: Added | None = None,
 ) -> float:
     """How far apart ``score`` holds the two choices; infinite where one page has none.
 
@@ -98,4 +101,6 @@ def gap(
         opened = difference.opened
         rows = (*rows, PageRow(opened.row_id, opened.entity_ids[: difference.entities]))
     scores = score(np.concatenate([prompt, encode(Page(rows))]).astype(np.int32))
+    if added is not None:
+        scores = scores + added(expected.rows[: difference.rows])
     return float(abs(scores[difference.expected] - scores[difference.given]))

@@ -19,6 +19,7 @@ from runtime.job import PageJob
 from runtime.limits import Limits
 from runtime.live import LiveJob
 from runtime.output import Output
+from runtime.pace import Pace
 from runtime.scheduler import Scheduler, Work
 
 # Monotonic seconds.
@@ -44,7 +45,7 @@ class Stats:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Scored:
-    """A page whose sequence is fed, with the hidden states (1, width) behind its last token."""
+    """A page whose sequence is fed, with the hidden states (n, width) behind its last tokens."""
 
     page: LiveJob
     hidden: FloatArray
@@ -57,6 +58,7 @@ class Engine:
         self.limits = limits or Limits()
         self.clock = clock
         self._scheduler = Scheduler(self.limits)
+        self._pace = Pace(clock) if self.limits.speculation else None
         # What was decided between steps, told by the next one.
         self._outputs: list[Output] = []
         self._steps = 0
@@ -75,7 +77,7 @@ class Engine:
         """
         now = self.clock()
         try:
-            decoder = Decoder(job)
+            decoder = Decoder(job, self._pace)
         except Exception as error:
             raise GenPageError(f"page {job.page_id} cannot be begun. This is a bug.") from error
         page = LiveJob(job, decoder, now if submitted is None else submitted)
@@ -114,8 +116,14 @@ class Engine:
         for page in self._scheduler.expired(now):
             self._finish(page, "deadline", now)
         self._scheduler.admit(now)
-        self._postprocess(self._run(self._scheduler.schedule()))
+        work = self._scheduler.schedule()
+        self._postprocess(self._run(work))
         self._steps += 1
+        if self._pace is not None:
+            if len(work) == 1 and work[0].page.passes:
+                self._pace.passed(len(work[0].chunk.tokens), self.clock() - now)
+            else:
+                self._pace.rest()
         outputs, self._outputs = self._outputs, []
         return outputs
 
@@ -173,8 +181,11 @@ class Engine:
                     self._fail(item.page, _typed(error, _model_failed()))
                 continue
             now = self.clock()
-            for item, line in zip(share, scores, strict=True):
-                self._decide(item.page, line, now)
+            first = 0
+            for item in share:
+                end = first + len(item.hidden)
+                self._decide(item.page, scores[first:end], now)
+                first = end
 
     def _decide(self, page: LiveJob, scores: FloatArray, scored_at: float) -> None:
         if page.decoding_since is None:
@@ -226,7 +237,7 @@ def _grouped(items: list[T], key: Callable[[T], object]) -> list[list[T]]:
 
 
 def _stacked(states: list[FloatArray]) -> FloatArray:
-    """Hidden states (1, width) each as (n, width)."""
+    """Hidden states (n, width) each, as one array."""
     return states[0] if len(states) == 1 else np.concatenate(states)
 
 

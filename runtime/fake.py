@@ -84,13 +84,25 @@ class FakeBackend:
 
 
 class FakeHead:
-    """Scores by prefix hash. With ``levels``, that many distinct values: ties everywhere."""
+    """Scores by prefix hash. With ``levels``, that many distinct values: ties everywhere.
+
+    ``steady`` (0 to 1) is the share of a score that does not depend on the prefix: near 1 the next
+    best of a place is mostly the best of the one after it, as with a trained model.
+    """
 
     def __init__(
-        self, rows: int, entities: int, *, seed: int = 0, levels: int | None = None
+        self,
+        rows: int,
+        entities: int,
+        *,
+        seed: int = 0,
+        levels: int | None = None,
+        steady: float = 0.0,
     ) -> None:
         generator = np.random.default_rng(seed)
         table = generator.standard_normal(_WINDOWS + rows + entities, np.float32)
+        self._liked = np.float32(steady) * generator.standard_normal(rows + entities, np.float32)
+        table *= np.float32(1.0 - steady)
         if levels is not None:
             table = np.floor(table * levels / 4).astype(np.float32)
         self._windows = sliding_window_view(table, rows + entities)  # (_WINDOWS + 1, R + E)
@@ -104,7 +116,7 @@ class FakeHead:
         scores: FloatArray = (
             self._windows[places[0] : places[0] + 1] if len(places) == 1 else self._windows[places]
         )
-        return scores
+        return scores + self._liked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,9 +139,10 @@ class FakeModel:
         first_token: int = 512,
         seed: int = 0,
         levels: int | None = None,
+        steady: float = 0.0,
     ) -> "FakeModel":
         """A model whose item tokens follow ``first_token``, rows before entities."""
         rows, entities = len(catalog.rows), len(catalog.entities)
         tokens = np.arange(first_token, first_token + rows + entities, dtype=np.int32)
-        head = FakeHead(rows, entities, seed=seed, levels=levels)
+        head = FakeHead(rows, entities, seed=seed, levels=levels, steady=steady)
         return cls(FakeBackend(slots, capacity), head, tokens[:rows], tokens[rows:])

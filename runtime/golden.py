@@ -19,7 +19,7 @@ from runtime.chunk import Chunk
 from runtime.cpu import cpu_note
 from runtime.difference import first_difference, gap
 from runtime.manifest import Gate
-from runtime.offline import PageModel, generate, prompt_of
+from runtime.offline import PageModel, added_to, generate, prompt_of
 from runtime.sessions import runtime_version
 from tokenizer.page import PageCodec
 
@@ -112,6 +112,11 @@ def _check_page(model: PageModel, case: GoldenCase, page: Page, margin: float) -
         np.array(case.prompt, np.int32),
         PageCodec(model.encoder.vocabulary).encode,
         lambda tokens: scores_after(model, tokens),
+        added_to(
+            model,
+            case.member,
+            model.appeal(case.member.context, case.member.request, model.trends),
+        ),
     )
     # Written so that a distance that is no number fails too. Without a margin no difference passes.
     if not (margin and distance <= margin):

@@ -7,6 +7,7 @@ each output vector by its own, as the trunk does (`runtime.weights`).
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import onnx
@@ -16,13 +17,24 @@ from onnx import TensorProto, helper, numpy_helper
 from genpage.errors import BundleError
 from runtime.arrays import FloatArray
 from runtime.manifest import Precision
-from runtime.sessions import Session, SessionSettings
+from runtime.sessions import Binding, Session, SessionSettings
 from runtime.weights import TINY, integer_weights
 
 _OPSET = 23
 _IR_VERSION = 10
 # As in `runtime.trunk`: a single row is multiplied by a kernel that rounds differently.
 _LEAST_ROWS = 2
+# Of a few pages' passes, or of one page's with a draft. A row's scores take a catalog's room.
+_KEPT_ROWS = 8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """The memory of one call, bound: ``hidden`` (n, width) and ``scores`` (n, R + E)."""
+
+    binding: Binding
+    hidden: FloatArray
+    scores: FloatArray
 
 
 class CatalogHead:
@@ -35,19 +47,30 @@ class CatalogHead:
         if not len(vectors):
             raise BundleError("the catalog is empty: there is nothing to score.")
         self._items, self._width = vectors.shape
-        session = Session(head_graph(vectors, precision).SerializeToString(), settings)
-        self._binding = session.bind()
+        self._session = Session(head_graph(vectors, precision).SerializeToString(), settings)
+        self._frames: dict[int, _Frame] = {}
 
     def scores(self, hidden: FloatArray) -> FloatArray:
-        """Scores (n, R + E) of hidden states (n, width)."""
+        """Scores (n, R + E) of hidden states (n, width), the caller's own."""
         count = len(hidden)
-        if count < _LEAST_ROWS:
-            hidden = np.repeat(hidden, _LEAST_ROWS, axis=0)
-        scores = np.empty((len(hidden), self._items), np.float32)
-        self._binding.input("hidden", np.ascontiguousarray(hidden))
-        self._binding.output("scores", scores)
-        self._binding.run()
-        return scores[:count]
+        # A single row is scored twice.
+        frame = self._frame(max(count, _LEAST_ROWS))
+        frame.hidden[:] = hidden
+        frame.binding.run()
+        return frame.scores[:count].copy()
+
+    def _frame(self, rows: int) -> "_Frame":
+        """What is read and written for so many states; of few it is kept, and bound once."""
+        frame = self._frames.get(rows)
+        if frame is None:
+            hidden = np.empty((rows, self._width), np.float32)
+            scores = np.empty((rows, self._items), np.float32)
+            frame = _Frame(self._session.bind(), hidden, scores)
+            frame.binding.input("hidden", hidden)
+            frame.binding.output("scores", scores)
+            if rows <= _KEPT_ROWS:
+                self._frames[rows] = frame
+        return frame
 
 
 def head_graph(vectors: FloatArray, precision: Precision) -> onnx.ModelProto:

@@ -3,11 +3,14 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from genpage.context import Context
 from genpage.errors import InputError
 from genpage.grammar import PageGrammar
+from genpage.request import PageRequest
 from runtime.arrays import IntArray
 from runtime.backend import Backend, Head
 from runtime.prefix import PrefixKey
+from tokenizer.appeal import PageAppeal
 
 
 class ServedModel(Protocol):
@@ -52,6 +55,11 @@ class PageJob:
     one by one, the last of them together with the fill. ``temperature`` 0 is greedy; above it
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
+
+    ``appeal`` is added to the scores, where there is any; the job owns it.
+
+    ``context`` and ``request`` are what the prompt says in tokens; the engine reads neither. Who
+    makes pages by other means behind the same routes does (``benchmarks/multistage.py``).
     """
 
     page_id: str
@@ -65,6 +73,9 @@ class PageJob:
     seed: int = 0
     deadline: float | None = None
     prompt_rows: int = 0
+    appeal: PageAppeal | None = None
+    context: Context | None = None
+    request: PageRequest | None = None
 
     def __post_init__(self) -> None:
         """Refuse what no page can be decoded from, naming the field."""

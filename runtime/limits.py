@@ -13,6 +13,7 @@ class Limits:
     ``queue``: pages waiting behind those.
     ``prefill_tokens``: prompt tokens a step takes while rows are being decoded: what a long prompt
     may delay them by.
+    ``speculation``: tokens are drafted, and verified in the pass that they save.
     ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed.
     """
 
@@ -21,11 +22,12 @@ class Limits:
     prefill_tokens: int = 128
     prefill_tokens_alone: int = 512
     prefix_cache: bool = True
+    speculation: bool = True
 
     def __post_init__(self) -> None:
         """Refuse a bound that lets nothing through, naming it."""
         for field in fields(self):
-            least = 0 if field.name in {"queue", "prefix_cache"} else 1
+            least = 0 if field.name in {"queue", "prefix_cache", "speculation"} else 1
             if getattr(self, field.name) < least:
                 raise UsageError(
                     f"{field.name} must be at least {least}, not {getattr(self, field.name)}."

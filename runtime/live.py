@@ -3,11 +3,11 @@
 from dataclasses import dataclass, field
 
 from genpage.errors import GenPageError
-from genpage.grammar import DecodedRow
 from genpage.page import FinishReason
 from runtime.decoder import Decoder
 from runtime.job import PageJob
 from runtime.output import PageFailed, PageFinished, RowDecoded, Timing
+from runtime.writer import Written
 
 
 @dataclass(slots=True, eq=False)
@@ -41,11 +41,13 @@ class LiveJob:
         """Whether its deadline has come."""
         return self.job.deadline is not None and now >= self.job.deadline
 
-    def row(self, row: DecodedRow, now: float) -> RowDecoded:
+    def row(self, written: Written, now: float) -> RowDecoded:
         """The output for a row just finished."""
         at_ms = (now - self.submitted) * 1000
-        drawn = self.decoder.propensities
-        return RowDecoded(self.job.page_id, row.row, row.entities, at_ms, drawn)
+        row, drawn = written.row, written.propensities
+        return RowDecoded(
+            self.job.page_id, row.row, row.entities, at_ms, drawn, choice=written.choice
+        )
 
     def finished(self, reason: FinishReason, now: float) -> PageFinished:
         """The output for its end at ``now``."""

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import Field, TypeAdapter, ValidationError
 
 from genpage.errors import BundleError
+from genpage.sources import EVERYTHING, Sources
 from runtime.signature import Port, Signature
 
 MANIFEST = "manifest.json"
@@ -113,6 +114,7 @@ class Manifest:
 
     ``random`` weights were never trained: their pages mean nothing, so gates judge their scores
     alone. ``size`` is the model's name where it has one. ``made_with`` are versions and the CPU.
+    ``sources`` are what of the context its prompts tell.
     """
 
     __pydantic_config__ = _STRICT
@@ -137,6 +139,7 @@ class Manifest:
     parity: Parity
     made_with: dict[str, str]
     files: dict[FileName, FileRecord]
+    sources: Sources = EVERYTHING
 
     def to_json(self) -> bytes:
         """The document, as written."""

@@ -1,15 +1,18 @@
 """A loaded bundle with a catalog snapshot, ready to serve."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from genpage.catalog import Catalog
+from genpage.context import Context
 from genpage.errors import BundleError, UsageError
+from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime import golden
-from runtime.arrays import IntArray
+from runtime.arrays import FloatArray, IntArray
+from runtime.asking import Asking
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
 from runtime.head import CatalogHead
@@ -17,6 +20,8 @@ from runtime.manifest import Manifest
 from runtime.sessions import SessionSettings
 from runtime.snapshot import Snapshot
 from runtime.trunk import TrunkBackend
+from tokenizer.appeal import PageAppeal
+from tokenizer.grounds import Ground, owed
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -51,6 +56,7 @@ class LoadedModel:
     settings: LoadSettings
     # The catalog that it was exported with, which all snapshots are made from.
     bundled: Catalog
+    asking: Asking | None = None
 
     @classmethod
     def load(
@@ -93,7 +99,12 @@ class LoadedModel:
         """A model of parts that nobody has judged yet; export judges them through it."""
         settings = settings or LoadSettings()
         snapshot = Snapshot.of(
-            contents.catalog, contents.lexicon, manifest.precision, settings.session
+            contents.catalog,
+            contents.lexicon,
+            manifest.precision,
+            settings.session,
+            contents.appeal,
+            manifest.sources,
         )
         backend = TrunkBackend(
             contents.trunk,
@@ -104,7 +115,9 @@ class LoadedModel:
             settings=settings.session,
         )
         bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
-        encoder = PromptEncoder(bundled, history_tokens=manifest.history_tokens)
+        encoder = PromptEncoder(
+            bundled, history_tokens=manifest.history_tokens, sources=manifest.sources
+        )
         if vocabulary is not bundled:
             encoder = encoder.over(vocabulary)
         return cls(
@@ -116,6 +129,7 @@ class LoadedModel:
             trends=contents.trends,
             encoder=encoder,
             settings=settings,
+            asking=contents.asking,
             bundled=contents.catalog,
         )
 
@@ -154,6 +168,18 @@ class LoadedModel:
         """(E,) the token of each entity, in catalog order."""
         return self.snapshot.entity_tokens
 
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """What the moment adds to this page's scores; None where the model learnt nothing of it."""
+        held = self.snapshot.appeal
+        return None if held is None else held.page(context, request, trends)
+
+    def grounds(
+        self, context: Context, request: PageRequest, trends: Trends
+    ) -> Mapping[Ground, FloatArray] | None:
+        """What each title's appeal on such a page owes to what, (E,) by ground; for people."""
+        held = self.snapshot.appeal
+        return None if held is None else owed(held, held.signs(context, request, trends))
+
     def sharing(self, other: "LoadedModel") -> "LoadedModel":
         """The same model, freshly loaded, holding once what it and ``other`` have alike.
 
@@ -183,7 +209,12 @@ class LoadedModel:
         newest one, since new items get their tokens in the order they come.
         """
         snapshot = Snapshot.of(
-            catalog, self.snapshot.lexicon, self.manifest.precision, self.settings.session
+            catalog,
+            self.snapshot.lexicon,
+            self.manifest.precision,
+            self.settings.session,
+            None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
+            self.manifest.sources,
         )
         self.backend.use(snapshot.lexicon.inputs)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)

@@ -3,10 +3,12 @@
 The golden gate, the export's parity and evaluation ask the engine that serves, not a copy of it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Protocol
+
+import numpy as np
 
 from genpage.catalog import Catalog
 from genpage.context import Context
@@ -16,12 +18,14 @@ from genpage.page import Page, PageRow
 from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
+from runtime.arrays import FloatArray
 from runtime.cases import Member
 from runtime.engine import Engine
 from runtime.job import PageJob, ServedModel
 from runtime.limits import Limits
 from runtime.output import PageFailed, RowDecoded
 from runtime.prefix import PrefixKey
+from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import Prompt, PromptEncoder
 
 
@@ -48,6 +52,10 @@ class PageModel(ServedModel, Protocol):
         """Encodes prompts over the model's vocabulary."""
         ...
 
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
+        """What the moment adds to a page's scores; None where nothing is."""
+        ...
+
 
 def prompt_of(model: PageModel, context: Context, request: PageRequest) -> Prompt:
     """The prompt of a request, as it would be served."""
@@ -58,6 +66,31 @@ def prompt_of(model: PageModel, context: Context, request: PageRequest) -> Promp
 def grammar_of(model: PageModel, context: Context, request: PageRequest) -> PageGrammar:
     """The empty page of a request, under the model's rules."""
     return PageGrammar.start(model.catalog, model.rules, context, request, model.trends)
+
+
+def added_to(
+    model: PageModel,
+    member: Member,
+    appeal: PageAppeal | None,
+) -> Callable[[Sequence[PageRow]], FloatArray]:
+    """What ``appeal`` adds to the scores (R + E,) of a member's page behind some of its rows."""
+    catalog = model.catalog
+
+    def added(rows: Sequence[PageRow]) -> FloatArray:
+        found = np.zeros(len(catalog.rows) + len(catalog.entities), np.float32)
+        if appeal is None:
+            return found
+        grammar = grammar_of(model, member.context, member.request)
+        for row in rows:
+            grammar.open_row(catalog.row_index(row.row_id) or 0)
+            grammar.extend(catalog.indices(row.entity_ids))
+        allowed = grammar.allowed_rows()
+        fresh = appeal.fresh()
+        found[allowed] = fresh.rows(grammar, allowed)
+        found[len(catalog.rows) :] = fresh.titles(grammar)
+        return found
+
+    return added
 
 
 def job_of(model: PageModel, member: Member) -> PageJob:
@@ -73,6 +106,7 @@ def job_of(model: PageModel, member: Member) -> PageJob:
         autoregressive=member.autoregressive,
         temperature=request.temperature,
         seed=request.seed,
+        appeal=model.appeal(context, request, model.trends),
     )
 
 

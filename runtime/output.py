@@ -1,9 +1,10 @@
 """What the engine says about a page: rows as they are decoded, then one ending."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from genpage.errors import GenPageError
 from genpage.page import FinishReason
+from runtime.choice import RowChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class RowDecoded:
     """A finished row, by catalog indices.
 
     ``at_ms`` is the time since submission. ``propensities`` are the probabilities of the places,
-    each given all before it, the first with its row's; empty where nothing was drawn.
+    each given all before it, the first with its row's; empty where nothing was drawn. ``choice``
+    tells what the row was chosen over: it explains the row and is no part of it.
     """
 
     page_id: str
@@ -33,6 +35,7 @@ class RowDecoded:
     entities: tuple[int, ...]
     at_ms: float
     propensities: tuple[float, ...] = ()
+    choice: RowChoice | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """The backend that serves: a bundle's trunk on onnxruntime, its KV slots updated in place."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from weakref import ref
 
@@ -27,6 +28,17 @@ from runtime.tables import FusedTable
 # in the cache is overwritten by the next chunk. Hence one token of memory behind the capacity.
 LEAST_TOKENS = 2
 SPARE_TOKENS = LEAST_TOKENS - 1
+# A row with its fill, and a draft behind it; prompts come in longer chunks.
+_KEPT_TOKENS = 48
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """The memory of one slot's chunks of n tokens, bound: ``embedded`` and ``hidden`` (1, n, d)."""
+
+    binding: Binding
+    embedded: FloatArray
+    hidden: FloatArray
 
 
 class TrunkBackend:
@@ -67,7 +79,9 @@ class TrunkBackend:
         # Bound once, written before each run.
         self._seqlens: IntArray = np.zeros(1, np.int32)
         self._total: IntArray = np.zeros((), np.int32)
-        self._bindings = [self._bind(session, slot) for slot in range(slots)]
+        self._session = session
+        self._width = int(signature.inputs[0].shape[-1])
+        self._frames: dict[tuple[int, int], _Frame] = {}
 
     def use(self, embeddings: FusedTable) -> None:
         """Take a newer table, of the same rows where both know a token.
@@ -83,8 +97,8 @@ class TrunkBackend:
         """Per chunk the hidden states (scored, width); see `runtime.backend.Backend`."""
         return [self._run(chunk) for chunk in chunks]
 
-    def _bind(self, session: Session, slot: int) -> Binding:
-        binding = session.bind()
+    def _bind(self, slot: int) -> Binding:
+        binding = self._session.bind()
         binding.input(SEQLENS, self._seqlens)
         binding.input(TOTAL, self._total)
         caches = self._pool.slot(slot)
@@ -114,14 +128,27 @@ class TrunkBackend:
         count = len(tokens)
         if count < LEAST_TOKENS:
             tokens = np.repeat(tokens, LEAST_TOKENS)
-        embedded = self._table_of(tokens).at(tokens)[None]  # (1, n, width)
-        hidden = np.empty(embedded.shape, np.float32)
+        frame = self._frame(chunk.slot, len(tokens))
+        frame.embedded[0] = self._table_of(tokens).at(tokens)
         total = chunk.start + len(tokens)
         self._seqlens[0] = total - 1
         self._total[...] = total
-        binding = self._bindings[chunk.slot]
-        binding.input(EMBEDDINGS, embedded)
-        binding.output(HIDDEN, hidden)
-        binding.run()
-        scored: FloatArray = hidden[0, count - chunk.scored : count]
+        frame.binding.run()
+        scored: FloatArray = frame.hidden[0, count - chunk.scored : count]
         return scored
+
+    def _frame(self, slot: int, count: int) -> "_Frame":
+        """What a chunk of so many tokens reads and writes; a short one's is kept, and bound once.
+
+        Binding memory costs as much as a small trunk's pass, and a page's passes are short.
+        """
+        frame = self._frames.get((slot, count))
+        if frame is None:
+            shape = (1, count, self._width)
+            binding = self._bind(slot)
+            frame = _Frame(binding, np.empty(shape, np.float32), np.empty(shape, np.float32))
+            binding.input(EMBEDDINGS, frame.embedded)
+            binding.output(HIDDEN, frame.hidden)
+            if count <= _KEPT_TOKENS:
+                self._frames[slot, count] = frame
+        return frame

@@ -97,13 +97,19 @@ def _nothing_left(group: int) -> None:
 
 
 def page(address: str) -> None:
-    """A 10 x 20 page arrives row by row, and the homepage is there."""
+    """A 10 x 20 page arrives row by row, says why each is there, and the homepage is there."""
     assert "<html" in httpx.get(address).text
     body = {"user_id": "a-stranger", "rows": 10, "entities_per_row": 20}
     headers = {"accept": "text/event-stream"}
     with httpx.stream("POST", f"{address}/v1/pages", json=body, headers=headers, timeout=60) as got:
-        events = [line for line in got.iter_lines() if line.startswith("event:")]
+        lines = list(got.iter_lines())
+    events = [line for line in lines if line.startswith("event:")]
     assert events == ["event: page.start", *["event: row"] * 10, "event: page.end"], events
+    [page_id] = {line.split(":")[1].strip() for line in lines if line.startswith("id:")}
+    why = httpx.get(f"{address}/v1/pages/{page_id}/why").json()
+    # What the moment says of titles was learnt, and speaks for the page's first row.
+    assert why["told"], why
+    assert why["rows"][0]["grounds"], why
 
 
 def verdict(first: float, second: float) -> str:
@@ -120,7 +126,7 @@ def main() -> None:
         page(first.address)
     with demo() as second:
         page(second.address)
-    expected = {"data", "checkpoint", "bundle"}
+    expected = {"data", "pretrained", "checkpoint", "bundle"}
     kept = expected | {f"{name}.inputs" for name in expected}
     leftovers = [str(path) for path in Path("var/demo").iterdir() if path.name not in kept]
     assert not leftovers, leftovers

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 ROOMS = (
-    "genpage", "genpage/cli", "tokenizer", "model", "training", "dataset", "simulation", "export",
-    "runtime", "rollout", "streaming", "api", "api/routes", "evaluation", "benchmarks", "deploy",
+    "genpage", "genpage/cli", "tokenizer", "model", "training", "training/rewards", "training/rl",
+    "dataset", "simulation", "export", "runtime", "rollout", "streaming", "api", "api/routes",
+    "evaluation", "evaluation/multistage", "evaluation/studies", "benchmarks", "deploy",
 )  # fmt: skip
 TITLE = "## Every module in a line\n"
 DOCUMENT = Path("ARCHITECTURE.md")

@@ -67,10 +67,8 @@ class LiveTrends:
         Only before the first event.
         """
         places = self._in_catalog(self._catalog if catalog is None else catalog)
-        scores = np.zeros(self._counts.size, np.float32)
-        scores[places] = trends.scores
         for counts in (self._counts, self._base):
-            counts.seed(scores, ts)
+            counts.seed(trends, ts, places)
         self._base_newest = ts
         self._snapshots.clear()
 
@@ -120,12 +118,12 @@ class LiveTrends:
         catalog = self._catalog if catalog is None else catalog
         if at is not None and at < self._newest:
             places = self._in_catalog(catalog)
-            return Trends(self._rebuilt(at).scores()[places])
+            return self._rebuilt(at).trends(places)
         for known, trends in self._snapshots:
             if known is catalog:
                 return trends
         places = self._in_catalog(catalog)
-        trends = Trends(self._counts.scores()[places])
+        trends = self._counts.trends(places)
         self._snapshots = [*self._snapshots[1 - _CATALOGS :], (catalog, trends)]
         return trends
 
@@ -160,7 +158,7 @@ class LiveTrends:
         if ts < self._looked + LOOK_S:
             return False
         self._looked = ts
-        counts = self._counts.scores()
+        counts = self._counts.trends().scores
         recent = set(self._indices[: min(self._counted, len(self._indices))].tolist())
         forgotten = [
             entity_id
@@ -182,7 +180,7 @@ class LiveTrends:
     def _rebuilt(self, at: float) -> DecayedCounts:
         counts = DecayedCounts(self._counts.size)
         if self._base_newest > -math.inf:
-            counts.seed(self._base.scores(), self._base_newest)
+            counts.seed(self._base.trends(), self._base_newest)
         kept = min(self._counted, len(self._times))
         seen = self._times[:kept] <= at
         counts.add_all(self._indices[:kept][seen], self._times[:kept][seen])

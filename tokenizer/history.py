@@ -61,6 +61,7 @@ class Histories:
     duration: IntArray  # (N,) tokens
     engagement: IntArray  # (N,) what the summary ranks by
     ts: FloatArray  # (N,) Unix seconds
+    seconds: FloatArray  # (N,) watched, NaN where unknown
 
     @classmethod
     def of(
@@ -95,6 +96,7 @@ class Histories:
             duration[order].astype(np.int32),
             worth[order],
             times[order],
+            seconds[order],
         )
 
     def member(self, user_id: str) -> int | None:

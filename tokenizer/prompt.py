@@ -32,7 +32,9 @@ from genpage.injection import Injection
 from genpage.page import PageRow
 from genpage.profile import Profile
 from genpage.request import Device, PageRequest
+from genpage.sources import EVERYTHING, Sources
 from tokenizer.buckets import (
+    AGE_EDGES,
     AGES,
     GAP_EDGES,
     WEEKDAYS,
@@ -64,7 +66,7 @@ def first_of(prefix: str) -> int:
 
 ACTION_TOKENS = {action: SYMBOL_IDS[f"action:{action}"] for action in ACTIONS}
 TIME_START, DURATION_START = first_of("time:"), first_of("duration:")
-_MATURITY_START, _SINCE_START, _HOUR_START = (
+_MATURITY_START, SINCE_START, _HOUR_START = (
     first_of(prefix) for prefix in ("maturity:", "since:", "hour:")
 )
 _UNSEEN = SYMBOL_IDS["unseen:entity"]
@@ -121,6 +123,7 @@ class PromptEncoder:
     """Encodes prompts over one vocabulary. Immutable and free of caches.
 
     ``base`` is the bundle's vocabulary, where ``vocabulary`` grew out of it as titles arrived.
+    Of ``sources`` that are off, the segments stay and are empty.
     """
 
     vocabulary: Vocabulary
@@ -128,6 +131,7 @@ class PromptEncoder:
     history_block: int = 32
     summary_entities: int = 16
     base: Vocabulary | None = None
+    sources: Sources = EVERYTHING
     window: Window = field(init=False)
     # The titles newer than the bundle, with their tokens.
     _newer: Mapping[str, int] = field(init=False, repr=False, compare=False)
@@ -220,14 +224,16 @@ class PromptEncoder:
 
         ``last_ts`` is the time of the newest visible event.
         """
+        on = self.sources
+        since = None if last_ts is None or not on.in_session else at - last_ts
         parts: tuple[tuple[SegmentName, Sequence[int] | IntArray], ...] = (
-            ("profile", _profile(profile)),
-            ("summary", summary),
-            ("history", history),
-            ("new", self._entities(injection.new)),
-            ("live", self._entities(injection.live)),
-            ("trending", self._entities(injection.trending)),
-            ("request", _request(at, device, last_ts)),
+            ("profile", _profile(profile) if on.profile else ()),
+            ("summary", summary if on.summary else ()),
+            ("history", self._told(history)),
+            ("new", self._entities(injection.new) if on.new else ()),
+            ("live", self._entities(injection.live) if on.live else ()),
+            ("trending", self._entities(injection.trending) if on.trending else ()),
+            ("request", _request(at, device, since) if on.request else ()),
             ("next", ()),
             ("page", ()),
         )
@@ -253,6 +259,8 @@ class PromptEncoder:
             (event for event in engagements if at is None or event.ts <= at),
             key=lambda event: event.ts,
         )
+        if not self.sources.in_session:
+            seen = []
         acted = self._events(seen, None)
         shown = row_tokens(self.vocabulary, rows)
         return np.array([*shown, SYMBOL_IDS["<acted>"], *acted, SYMBOL_IDS["<page>"]], np.int32)
@@ -268,6 +276,16 @@ class PromptEncoder:
         oldest = max(0, start - self.window.summarised - dropped)
         last_ts = events[visible - 1].ts if visible else None
         return events[oldest:cut], events[cut:visible], last_ts
+
+    def _told(self, history: Sequence[int] | IntArray) -> Sequence[int] | IntArray:
+        """What of the history the sources let through."""
+        if not self.sources.history:
+            return ()
+        if self.sources.in_session:
+            return history
+        when = (np.asarray(history[2::TOKENS_AN_EVENT]) - TIME_START) % AGES
+        before = int(np.count_nonzero(when <= len(AGE_EDGES)))
+        return history[: before * TOKENS_AN_EVENT]
 
     def _entities(self, entity_ids: Iterable[str]) -> list[int]:
         tokens = self.vocabulary.entity_tokens
@@ -313,13 +331,12 @@ def _profile(profile: Profile | None) -> list[int]:
     ]
 
 
-def _request(at: float, device: Device, last_ts: float | None) -> list[int]:
-    since = None if last_ts is None else at - last_ts
+def _request(at: float, device: Device, since: float | None) -> list[int]:
     return [
         SYMBOL_IDS[f"device:{device}"],
         _HOUR_START + hour_of(at),
         SYMBOL_IDS[f"weekday:{WEEKDAYS[weekday_of(at)]}"],
-        _SINCE_START + since_bucket(since),
+        SINCE_START + since_bucket(since),
     ]
 
 

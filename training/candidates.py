@@ -34,6 +34,7 @@ class BatchTargets:
     days: torch.Tensor  # (K,)
     rows: torch.Tensor  # (K,)
     used: torch.Tensor  # (2, U)
+    page: torch.Tensor  # (K,) whose example it is, of the batch's
 
 
 @dataclass(frozen=True, slots=True, eq=False)

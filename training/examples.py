@@ -23,7 +23,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tokenizer.prompt import Prompt, PromptEncoder
+from genpage.context import HISTORY_LIMIT
+from genpage.event import ACTIONS
+from genpage.promise import DEPTHS
+from tokenizer.past import Past
+from tokenizer.prompt import ACTION_TOKENS, Prompt, PromptEncoder
+from tokenizer.signals import places_of
+from tokenizer.signs import EVERY, Moment, Signs, Titles, heard
 from tokenizer.symbols import ITEM_START
 from tokenizer.vocabulary import IntArray
 from tokenizer.window import TOKENS_AN_EVENT
@@ -31,9 +37,14 @@ from training.pages import Pages
 from training.timeline import Timeline
 
 REPEATED = 0.2
+# How many of a row's titles are looked at for what it promises.
+SHOWN = DEPTHS[-1]
 SPLIT_SHARE = 0.15
 
 Weights = NDArray[np.float32]
+# An action's token -> its place in `ACTIONS`.
+_ACTIONS = np.zeros(max(ACTION_TOKENS.values()) + 1, np.int64)
+_ACTIONS[[ACTION_TOKENS[action] for action in ACTIONS]] = np.arange(len(ACTIONS))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,25 +64,41 @@ class Targets:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A sequence with the targets of each loss; ``at`` is the page's time (Unix seconds)."""
+    """A sequence with the targets of each loss; ``at`` is the page's time (Unix seconds).
+
+    ``shown`` are the tokens of the first titles of each row that is a target, 0 where it has none.
+    ``signs`` are those of the page's moment, where titles have an appeal.
+    """
 
     tokens: IntArray  # (T,)
     at: float
     rows: Targets  # the page's rows
     entities: Targets  # the page's entities
     titles: Targets  # the titles of next events
+    shown: IntArray  # (rows, SHOWN)
+    signs: Signs | None = None
 
 
 class ExampleBuilder:
     """Builds the examples of pages. Events from ``until`` on (Unix seconds) are in none."""
 
     def __init__(
-        self, timeline: Timeline, pages: Pages, encoder: PromptEncoder, *, until: float
+        self,
+        timeline: Timeline,
+        pages: Pages,
+        encoder: PromptEncoder,
+        *,
+        until: float,
+        titles: Titles | None = None,
     ) -> None:
+        """Without the catalog's ``titles`` examples have no signs."""
         self._timeline = timeline
         self._pages = pages
         self._encoder = encoder
         self._until = until
+        self._catalog_titles = titles
+        _, entities = timeline.vocabulary.item_tokens(timeline.catalog)
+        self._places = places_of(entities, timeline.vocabulary.size)
 
     def __len__(self) -> int:
         return len(self._pages)
@@ -121,7 +148,30 @@ class ExampleBuilder:
                 on_page=True,
             ),
             titles=self._titles(prompt, events, cut),
+            shown=_shown(tokens, opens)[known[opens]],
+            signs=self.signs(page),
         )
+
+    def signs(self, page: int, among: NDArray[np.int64] | slice = EVERY) -> Signs | None:
+        """What the moment of a page says of the catalog's titles, or of those ``among`` them."""
+        if self._catalog_titles is None:
+            return None
+        histories, at = self._timeline.histories, float(self._pages.ts[page])
+        member = histories.member(self._pages.user_ids[page])
+        events = slice(0, 0) if member is None else histories.events_of(member)
+        cut = events.start + int(np.searchsorted(histories.ts[events], at, side="left"))
+        before = slice(max(events.start, cut - HISTORY_LIMIT), cut)
+        entity = self._places[histories.entity[before]]
+        there = entity >= 0
+        past = Past(
+            entity[there].astype(np.int64),
+            _ACTIONS[histories.action[before][there]],
+            histories.ts[before][there],
+            histories.seconds[before][there],
+        )
+        profile = self._timeline.profiles.get(self._pages.user_ids[page])
+        moment = Moment(at, self._pages.devices[page], profile, self._timeline.paces(at))
+        return Signs.of(self._catalog_titles, *heard(past, moment, self._encoder.sources), among)
 
     def _acted(self, page_id: str, rows: int) -> IntArray:
         """``<acted>``, the events on the first ``rows`` rows of a page, ``<page>``."""
@@ -133,10 +183,12 @@ class ExampleBuilder:
     def _titles(self, prompt: Prompt, events: slice, cut: int) -> Targets:
         histories = self._timeline.histories
         start = self._encoder.window.start(cut)
-        # Event k of the window ends at this token, and the event after it is to be predicted.
-        ends = prompt.segment("history").start + TOKENS_AN_EVENT * np.arange(1, cut - start + 1)
+        # Event k of the window ends at this token, and the event after it is to be predicted. The
+        # newest ones are not there where the model reads no in-session actions.
+        told = len(prompt.inside("history")) // TOKENS_AN_EVENT
+        ends = prompt.segment("history").start + TOKENS_AN_EVENT * np.arange(1, told + 1)
         positions = np.append(ends, prompt.next_position)
-        following = events.start + np.append(np.arange(start + 1, cut + 1), cut)
+        following = events.start + np.append(np.arange(start + 1, start + told + 1), cut)
         there = following < events.stop
         positions, following = positions[there], following[there]
         tokens = histories.entity[following]
@@ -149,3 +201,13 @@ class ExampleBuilder:
             np.zeros(int(kept.sum()), np.int32),
             on_page=False,
         )
+
+
+def _shown(tokens: IntArray, opens: NDArray[np.intp]) -> IntArray:
+    """(rows, SHOWN) the titles behind each row's token (``opens``), 0 where there is none."""
+    shown = np.zeros((len(opens), SHOWN), np.int32)
+    ends = np.append(opens[1:], len(tokens))
+    for line, start, end in zip(shown, opens.tolist(), ends.tolist(), strict=True):
+        titles = tokens[start + 1 : min(end, start + 1 + SHOWN)]
+        line[: len(titles)] = titles
+    return shown

@@ -45,7 +45,7 @@ def matmul_peak(device: torch.device) -> float:
     return 2.0 * side**3 / best
 
 
-def training_flops(config: ModelConfig, packing: Packing, targets: int, candidates: int) -> float:
+def training_flops(config: ModelConfig, packing: Packing, logits: int) -> float:
     """FLOPs of one step's forward and backward pass (twice the forward), norms left out.
 
     Causal attention counts the half that it must compute.
@@ -53,5 +53,5 @@ def training_flops(config: ModelConfig, packing: Packing, targets: int, candidat
     projections = 2.0 * packing.tokens * config.trunk_parameters()
     pairs = sum(length * length for length in packing.lengths) / 2
     attention = 4.0 * config.layers * config.query_width * pairs
-    logits = 2.0 * targets * candidates * config.width
-    return 3.0 * (projections + attention + logits)
+    products = 2.0 * logits * config.width
+    return 3.0 * (projections + attention + products)

@@ -1,4 +1,6 @@
-"""Impressed pages with positive feedback, as columns of tokens and target weights.
+"""Impressed pages, as columns of tokens and target weights.
+
+Which pages are taken and what a title counts for are the objective's business (`training.labels`).
 
 Shape legend: P pages, N page tokens (rows and entities) of all pages together.
 """
@@ -14,19 +16,38 @@ from dataset.folder import DataFolder
 from genpage.request import Device
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
 from tokenizer.vocabulary import IntArray, Vocabulary
-from training.feedback import is_judged, is_positive, target_weight
+from training.labels import Aggregate, Labels, PositiveFeedback, row_weights
 from training.late import LateActs
 
 _COLUMNS = (
     *("page_id", "user_id", "ts", "row_pos", "col_pos", "row_id", "entity_id"),
     *("seen", "action", "device"),
-    "propensity",  # not used yet; a folder that has it wrong is refused all the same
+    "duration_s",
+    "propensity",  # a folder that has it wrong is refused, whoever uses it
 )
+_POSITIVE = PositiveFeedback()
+
+
+@dataclass(frozen=True, slots=True)
+class Sharding:
+    """Which pages are held: those of the shards ``mine``, of ``count`` that share all pages.
+
+    A day's pages go to the shards in turn, whoever reads them.
+    """
+
+    count: int = 1
+    mine: tuple[int, ...] = (0,)
+
+
+WHOLE = Sharding()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pages:
-    """Pages in the order of their time. Page ``p`` is tokens ``offsets[p]:offsets[p + 1]``."""
+    """Pages in the order of their time. Page ``p`` is tokens ``offsets[p]:offsets[p + 1]``.
+
+    ``sizes`` counts the pages of each shard, held here or not.
+    """
 
     page_ids: tuple[str, ...]  # P
     user_ids: tuple[str, ...]  # P
@@ -36,6 +57,8 @@ class Pages:
     tokens: IntArray  # (N,) row, its entities, next row...
     weights: NDArray[np.float32]  # (N,) as targets
     is_row: NDArray[np.bool_]  # (N,)
+    shard: NDArray[np.int32]  # (P,)
+    sizes: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.page_ids)
@@ -53,50 +76,55 @@ class Pages:
         most: int | None,
         *,
         until: float = float("inf"),
+        labels: Labels = _POSITIVE,
+        sharding: Sharding = WHOLE,
     ) -> "Pages":
         """The pages of ``days``, newest days first until there are ``most`` (None: all).
 
         Pages that were acted on at ``until`` (Unix seconds) or later are left out
-        (`training.late`). A day is read at a time, so that memory holds what is kept and one day.
+        (`training.late`). A day is read at a time, so that memory holds what is kept and one day:
+        of several processes each keeps its own shards.
         """
         late = LateActs.read(folder, until) if until < float("inf") else None
         parts: list[Pages] = []
         for day in sorted(days, reverse=True):
-            if most is not None and sum(map(len, parts)) >= most:
+            if most is not None and sum(sum(part.sizes) for part in parts) >= most:
                 break
             impressions = folder.impressions(day, day, columns=_COLUMNS)
             if late is not None:
                 impressions = late.without(impressions)
-            parts.insert(0, cls.of(impressions, vocabulary))
-        return cls._joined(parts)
+            parts.insert(0, cls.of(impressions, vocabulary, labels, sharding))
+        return cls._joined(parts, sharding.count)
 
     @classmethod
-    def of(cls, impressions: pl.DataFrame, vocabulary: Vocabulary) -> "Pages":
-        """The pages with positive feedback among ``impressions``, up to their last judged row."""
-        action = pl.col("action")
+    def of(
+        cls,
+        impressions: pl.DataFrame,
+        vocabulary: Vocabulary,
+        labels: Labels = _POSITIVE,
+        sharding: Sharding = WHOLE,
+    ) -> "Pages":
+        """The pages that ``labels`` learns from among ``impressions``."""
         cells = (
-            impressions.with_columns(
-                is_judged(action, pl.col("seen")).alias("judged"),
-                is_positive(action).alias("positive"),
-            )
-            .filter(pl.col("positive").any().over("page_id"))
-            .with_columns(
-                pl.col("row_pos").filter("judged").max().over("page_id").alias("last_judged")
-            )
-            .filter(pl.col("row_pos") <= pl.col("last_judged"))
+            labels.lines(impressions)
             .sort("ts", "page_id", "row_pos", "col_pos")
             .select(
-                *("page_id", "user_id", "ts", "row_pos", "device"),
-                target_weight(action).alias("weight"),
+                *("page_id", "user_id", "ts", "row_pos", "device", "weight"),
                 _tokens("row_id", _row_tokens(vocabulary), "unseen:row").alias("row"),
                 _tokens("entity_id", vocabulary.entity_tokens, "unseen:entity").alias("entity"),
             )
         )
-        return cls._assembled(cells)
+        return cls._assembled(cells, labels.aggregate, sharding)
 
     @classmethod
-    def _assembled(cls, cells: pl.DataFrame) -> "Pages":
+    def _assembled(cls, cells: pl.DataFrame, aggregate: Aggregate, sharding: Sharding) -> "Pages":
         page = cells["page_id"].rle_id().to_numpy().astype(np.int64)  # (cells,)
+        numbers = np.unique(page)
+        sizes = np.bincount(numbers % sharding.count, minlength=sharding.count)
+        if sharding.count > 1:
+            held = np.isin(page % sharding.count, sharding.mine)
+            numbers, page = np.unique(page[held]), page[held]
+            cells = cells.filter(held)
         row_pos = cells["row_pos"].to_numpy().astype(np.int64)
         first = np.flatnonzero(np.diff(page, prepend=-1))  # each page's first cell
         opens = (np.diff(page, prepend=-1) != 0) | (np.diff(row_pos, prepend=-1) != 0)
@@ -110,7 +138,7 @@ class Pages:
         tokens[place], weights[place] = cells["entity"].to_numpy(), weight
         tokens[row_place], is_row[row_place] = cells["row"].to_numpy()[opens], True
         if count:
-            weights[row_place] = np.maximum.reduceat(weight, np.flatnonzero(opens))
+            weights[row_place] = row_weights(weight, np.flatnonzero(opens), aggregate)
         heads = cells[first.astype(np.uint32)]
         return cls(
             page_ids=tuple(heads["page_id"]),
@@ -121,20 +149,24 @@ class Pages:
             tokens=tokens,
             weights=weights,
             is_row=is_row,
+            shard=(numbers % sharding.count).astype(np.int32),
+            sizes=tuple(sizes.tolist()),
         )
 
     @classmethod
-    def _joined(cls, parts: Sequence["Pages"]) -> "Pages":
-        sizes = [size for part in parts for size in np.diff(part.offsets)]
+    def _joined(cls, parts: Sequence["Pages"], shards: int) -> "Pages":
+        lengths = [size for part in parts for size in np.diff(part.offsets)]
         return cls(
             page_ids=tuple(name for part in parts for name in part.page_ids),
             user_ids=tuple(name for part in parts for name in part.user_ids),
             devices=tuple(device for part in parts for device in part.devices),
             ts=np.concatenate([np.zeros(0), *(part.ts for part in parts)]),
-            offsets=np.cumsum([0, *sizes], dtype=np.int64),
+            offsets=np.cumsum([0, *lengths], dtype=np.int64),
             tokens=np.concatenate([np.zeros(0, np.int32), *(part.tokens for part in parts)]),
             weights=np.concatenate([np.zeros(0, np.float32), *(part.weights for part in parts)]),
             is_row=np.concatenate([np.zeros(0, np.bool_), *(part.is_row for part in parts)]),
+            shard=np.concatenate([np.zeros(0, np.int32), *(part.shard for part in parts)]),
+            sizes=tuple(sum(part.sizes[n] for part in parts) for n in range(shards)),
         )
 
 

@@ -1,15 +1,16 @@
 """An unfinished run on disk, so that a killed one goes on where it was.
 
-``<out>.partial/`` holds ``run.json`` (what the run is), ``state.pt`` (the newest saved state,
-replaced atomically) and ``metrics.jsonl``. A run that is started again with the same settings on
-the same data goes on from there, to the same loss curve; with others it is refused.
+``<out>.partial/`` holds ``run.json`` (what the run is), its newest saved state (``state.pt``,
+replaced atomically, or what `training.saved` keeps there) and ``metrics.jsonl``. A run that is
+started again with the same settings on the same data goes on from there, to the same loss curve;
+with others it is refused.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -32,8 +33,11 @@ class State:
     taken: int
     metrics_size: int
     network: dict[str, torch.Tensor]
+    heads: dict[str, torch.Tensor]
     # What the optimiser's own `state_dict` holds.
     optimiser: dict[str, Any]
+    # What else a loop must remember: numbers, lists, tensors.
+    memory: dict[str, Any] = field(default_factory=dict)
 
 
 class PartialRun:
@@ -49,8 +53,26 @@ class PartialRun:
         """One JSON document a step."""
         return self.folder / "metrics.jsonl"
 
+    @property
+    def shards(self) -> int | None:
+        """Of how many shards an unfinished run is; None where there is none."""
+        found = (self._found() or {}).get("shards")
+        return found if isinstance(found, int) else None
+
     def open(self, *, force: bool) -> State | None:
-        """The state to go on from, None for a fresh start.
+        """`claim` the folder; the state to go on from, None for a fresh start."""
+        self.claim(force=force)
+        state = self._state()
+        self.cut_metrics(0 if state is None else state.metrics_size)
+        return state
+
+    def cut_metrics(self, size: int) -> None:
+        """Steps after the saved state will be taken again."""
+        with self.metrics.open("ab") as file:
+            file.truncate(size)
+
+    def claim(self, *, force: bool) -> None:
+        """Make the folder this run's.
 
         A run with other settings is a `UsageError` unless ``force``, which discards it.
         """
@@ -67,11 +89,6 @@ class PartialRun:
             self.discard()
         self.folder.mkdir(parents=True, exist_ok=True)
         self._write("run.json", json.dumps(self._settings, indent=2).encode())
-        state = self._state()
-        # Steps after the saved state will be taken again.
-        with self.metrics.open("ab") as file:
-            file.truncate(0 if state is None else state.metrics_size)
-        return state
 
     def save(self, state: State) -> None:
         """Replace the saved state."""
@@ -81,7 +98,9 @@ class PartialRun:
             "taken": state.taken,
             "metrics_size": state.metrics_size,
             "network": state.network,
+            "heads": state.heads,
             "optimiser": state.optimiser,
+            "memory": state.memory,
         }
         with unfinished.open("wb") as file:
             torch.save(document, file)

@@ -2,10 +2,9 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
@@ -13,28 +12,40 @@ import torch
 from dataset.day import day_start
 from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY, Catalog
-from genpage.errors import DatasetError
+from genpage.errors import DatasetError, UsageError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
 from model.trained_on import TrainedOn
+from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
+from tokenizer.signals import places_of
+from training.appeal import CandidateTitles
 from training.batches import BatchStream
 from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
+from training.group import ALONE, Group
+from training.lesson import Lesson
 from training.machine import matmul_peak, pick_device, training_dtype
-from training.objective import Objective, Part
-from training.pages import Pages
+from training.objective import Objective, Part, Prediction
+from training.pages import Pages, Sharding
 from training.partial import PartialRun
 from training.schedule import Budget
+from training.seen import SeenTitles
+from training.spread import Kind, Spread
 from training.start import (
+    Content,
     bounded_history,
+    check_content,
     check_history,
     check_size,
+    check_sources,
     continued_checkpoint,
     fresh_checkpoint,
 )
+from training.summary import Judged, Speed, Summary, Validation, recent
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
 
@@ -45,29 +56,11 @@ _VALIDATION_PAGES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """What is peculiar to a size: steps (None: one epoch), tokens a batch, AdamW's peak rate."""
-
-    steps: int | None
-    batch_tokens: int
-    lr: float
-
-
-RECIPES: Mapping[Size, Recipe] = {
-    "tiny": Recipe(300, 4096, 3e-3),
-    "small": Recipe(None, 8192, 1.5e-3),
-    "120m": Recipe(None, 16384, 6e-4),
-    "200m": Recipe(None, 16384, 5e-4),
-    "450m": Recipe(None, 32768, 4e-4),
-    "900m": Recipe(None, 32768, 3e-4),
-}
-
-
-@dataclass(frozen=True, slots=True)
 class Options:
     """What a run is asked for; None is the size's own recipe, or what ``parent`` has.
 
-    ``to`` is the first day that the run does not see, so that it can be evaluated on it.
+    ``to`` is the first day that the run does not see, so that it can be evaluated on it. ``shards``
+    are shared out among the processes; None: one each, or as an unfinished run has them.
     """
 
     data: Path
@@ -80,85 +73,24 @@ class Options:
     lr: float | None = None
     seed: int = 0
     history_tokens: int | None = None
+    sources: Sources | None = None
+    content: Content | None = None
     save_every: int = 50
     rules: Path | None = None
     to: str | None = None
+    shards: int | None = None
+    spread: Kind | None = None
+    recompute: bool = False
+    compiled: bool = False
     force: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """Losses on the held-out last day (nats a target) beside those of a blind guess."""
-
-    day: str
-    pages: int
-    losses: dict[str, float]
-    guesses: dict[str, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Speed:
-    """How fast some steps were. ``peak_flops`` is what the machine's matrix products reach."""
-
-    tokens: int
-    seconds: float
-    flops: float
-    peak_flops: float
-
-    @classmethod
-    def of(cls, records: Sequence[Record], peak_flops: float) -> Self:
-        """Of the steps that these tell."""
-        return cls(
-            sum(record.tokens for record in records),
-            sum(record.seconds for record in records),
-            sum(record.flops for record in records),
-            peak_flops,
-        )
-
-    @property
-    def tokens_per_s(self) -> float:
-        """Tokens a second; 0 where no step was taken."""
-        return self.tokens / self.seconds if self.seconds else 0.0
-
-    @property
-    def flops_per_s(self) -> float:
-        """The model's FLOP/s."""
-        return self.flops / self.seconds if self.seconds else 0.0
-
-    @property
-    def flops_share(self) -> float:
-        """The model's FLOP/s as a share of the peak."""
-        return self.flops_per_s / self.peak_flops
-
-
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What came of a run: ``steps``, ``examples``, ``tokens`` and ``seconds`` of all its parts.
-
-    A run that was killed has several parts, on machines that may have been busy with other things:
-    ``speed`` is that of this one, which began after ``resumed_after`` steps.
-    """
-
-    version: str
-    parameters: int
-    first_day: str
-    last_day: str
-    pages: int
-    steps: int
-    examples: int
-    tokens: int
-    seconds: float
-    resumed_after: int
-    speed: Speed
-    losses: dict[str, float]
-    validation: Validation | None
 
 
 class Run:
     """A run that is ready to go. Build one, look at it, then `train`."""
 
-    def __init__(self, options: Options, objective: Objective) -> None:
+    def __init__(self, options: Options, objective: Objective, group: Group = ALONE) -> None:
         self._options = options
+        self._group = group
         self._objective = objective
         self.device = pick_device()
         folder = DataFolder(options.data)
@@ -166,9 +98,10 @@ class Run:
         self.catalog = folder.catalog()
         self.start = self._starting_point(self.catalog)
         size: Size = self.start.lineage.size or "tiny"
-        recipe = RECIPES[size]
+        recipe = objective.recipe(size)
         self.network = self.start.network().to(self.device)
-        self.peak_flops = matmul_peak(self.device)
+        self.peak_flops = matmul_peak(self.device) * group.size
+        self.shards = _shards(options, group)
 
         if options.to is not None:
             day_start(options.to)  # a malformed one is refused by name
@@ -184,26 +117,52 @@ class Run:
         self._until = day_start(self.days[-1]) + SECONDS_A_DAY
         self._vocabulary = self.start.vocabulary
         self._timeline = Timeline.read(folder, self.catalog, self._vocabulary)
-        self._encoder = PromptEncoder(self._vocabulary, history_tokens=self.start.history_tokens)
+        self._encoder = PromptEncoder(
+            self._vocabulary,
+            history_tokens=self.start.history_tokens,
+            sources=self.start.sources,
+        )
         self._candidates = Candidates.of(self._vocabulary, self.catalog, self.device)
+        self._titles = CandidateTitles.of(
+            self.catalog,
+            self._vocabulary,
+            self._candidates,
+            content_encoder(self.start.encoder),
+        )
 
         self.batch_tokens = options.batch_tokens or recipe.batch_tokens
         steps = options.steps
         if steps is None and options.epochs is None:
             steps = recipe.steps
         most = None if steps is None else steps * self.batch_tokens // _FEWEST_TOKENS
-        pages = Pages.read(folder, self._vocabulary, self.days, most, until=self._until)
-        if not len(pages):
+        objective.begin(self.network)
+        self.labels = objective.labels(folder, self.catalog, self._until)
+        pages = Pages.read(
+            folder,
+            self._vocabulary,
+            self.days,
+            most,
+            until=self._until,
+            labels=self.labels,
+            sharding=Sharding(self.shards, group.mine(self.shards)),
+        )
+        if not sum(pages.sizes):
             raise DatasetError(
-                f"{options.data} has no page with positive feedback, complete before "
+                f"{options.data} has no page with feedback to learn from, complete before "
                 f"{self.held_out or options.to or 'its end'}; there is nothing to train on"
             )
-        self.pages = len(pages)
+        if not min(pages.sizes):
+            raise DatasetError(
+                f"{options.data}: {sum(pages.sizes)} pages are too few for {self.shards} shards; "
+                "take fewer processes, or lower --shards"
+            )
+        self.pages = sum(pages.sizes)
+        self.noticed = dict(self.labels.counted)
         epochs = None if steps is not None and options.epochs is None else options.epochs or 1.0
         self.plan = Plan(
             budget=Budget(
                 options.steps if epochs is not None else steps,
-                None if epochs is None else round(epochs * len(pages)),
+                None if epochs is None else round(epochs * self.pages),
             ),
             lr=options.lr or recipe.lr,
             save_every=options.save_every,
@@ -211,14 +170,50 @@ class Run:
         self._stream = self._stream_of(pages, self._until)
 
     def train(self, watch: Callable[[Record], None]) -> Summary:
-        """Train, validate, write the checkpoint. ``watch`` sees every step."""
+        """Train, validate, write the checkpoint. ``watch`` sees every step.
+
+        Every process of the group calls it; one of them writes.
+        """
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
-        trainer = Trainer(self.network, self._objective, self._stream, self.plan, partial)
+        # Of the whole network, and so before a trainer cuts it up.
+        before = None if options.parent is None else self._validate()
+        self._objective.acquaint(self.network, self._lesson())
+        trainer = Trainer(
+            self.network,
+            self._objective,
+            self._stream,
+            self.plan,
+            partial,
+            Spread(options.spread, options.recompute, options.compiled, self._group),
+            self.shards,
+        )
         taken: list[Record] = []
         for record in trainer.steps(force=options.force):
             taken.append(record)
             watch(record)
+        weights = trainer.weights()
+        if self._group.size > 1:
+            # Judged whole, by every process alike.
+            self.network = replace(start, weights=weights).network().to(self.device)
+        validation = self._validate()
+        if validation is not None:
+            losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
+            check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
+            self._objective.refuse(validation.figures)
+        return self._group.of_leader(
+            lambda: self._finished(partial, taken, weights, Judged(before, validation))
+        )
+
+    def _finished(
+        self,
+        partial: PartialRun,
+        taken: list[Record],
+        weights: dict[str, torch.Tensor],
+        judged: Judged,
+    ) -> Summary:
+        """Write the checkpoint; ``taken`` are the steps of this part of the run."""
+        options, start = self._options, self.start
         metrics = partial.metrics.read_bytes()
         # Also of the parts before this one, if the run was killed.
         every = [Record(**json.loads(line)) for line in metrics.splitlines()]
@@ -227,16 +222,12 @@ class Run:
             parent=None if options.parent is None else start.lineage.version,
             trained_on=TrainedOn(self.days[0], self.days[-1]).and_also(start.lineage.trained_on),
         )
-        validation = self._validate()
-        if validation is not None:
-            losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
-            check_finite(len(every), self.plan.lr, losses)
         replace(
             start,
-            weights={name: value.cpu() for name, value in self.network.state_dict().items()},
+            weights=weights,
             trends=self._timeline.trends_before(self._until),
             lineage=lineage,
-            extra={"metrics.jsonl": metrics},
+            extra={"metrics.jsonl": metrics, **self._objective.files()},
         ).save(options.out)
         partial.discard()
         return Summary(
@@ -251,9 +242,32 @@ class Run:
             seconds=sum(record.seconds for record in every),
             resumed_after=len(every) - len(taken),
             speed=Speed.of(taken, self.peak_flops),
-            losses=_recent(every),
-            validation=validation,
+            losses=recent(every),
+            judged=judged,
+            noticed=self.noticed,
         )
+
+    def _lesson(self) -> Lesson:
+        """The newest pages, the same whoever holds which shards."""
+
+        def seen(most: int) -> SeenTitles | None:
+            pages = Pages.read(
+                self._folder,
+                self._vocabulary,
+                self.days,
+                most,
+                until=self._until,
+                labels=self.labels,
+            )
+            places = places_of(self._vocabulary.item_tokens(self.catalog)[1], self._vocabulary.size)
+            builder, content = (
+                self._stream_of(pages, self._until).builder,
+                self._titles.titles.content,
+            )
+            return SeenTitles.of(builder, pages, places, content, most)
+
+        content = torch.from_numpy(self._titles.titles.content)
+        return Lesson(seen, content, self._options.seed)
 
     def _starting_point(self, catalog: Catalog) -> Checkpoint:
         options = self._options
@@ -265,11 +279,15 @@ class Run:
                 rules=rules or Rules.default(),
                 seed=options.seed,
                 history_tokens=bounded_history(options.history_tokens),
+                sources=options.sources or EVERYTHING,
+                content_by=options.content,
             )
         else:
             parent = Checkpoint.load(options.parent)
             check_size(parent, options.size)
             check_history(parent, options.history_tokens)
+            check_sources(parent, options.sources)
+            check_content(options.content)
             start = continued_checkpoint(parent, catalog)
             if rules is not None:
                 start = replace(start, rules=rules)
@@ -279,23 +297,31 @@ class Run:
     def _stream_of(self, pages: Pages, until: float) -> BatchStream:
         self._timeline.learn_injections(pages.ts)
         return BatchStream(
-            ExampleBuilder(self._timeline, pages, self._encoder, until=until),
+            ExampleBuilder(
+                self._timeline, pages, self._encoder, until=until, titles=self._titles.titles
+            ),
             (self._until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
             self._vocabulary.fallbacks(),
             batch_tokens=self.batch_tokens,
             seed=self._options.seed,
+            titles=self._titles,
+            shard=pages.shard,
         )
 
     def _settings(self) -> dict[str, object]:
         """All that decides the loss curve; what differs is another run."""
         return {
             "objective": type(self._objective).__name__,
+            **self._objective.settings(),
             "budget": asdict(self.plan.budget),
             "batch_tokens": self.batch_tokens,
             "lr": self.plan.lr,
             "seed": self._options.seed,
+            "shards": self.shards,
             "history_tokens": self.start.history_tokens,
+            **({"content": kind} if (kind := self._options.content) else {}),
+            **({"without": off} if (off := self.start.sources.off) else {}),
             "config": self.start.config.to_document(),
             "parent": None if self._options.parent is None else self.start.lineage.version,
             "vocabulary": self._vocabulary.digest,
@@ -314,7 +340,14 @@ class Run:
             return None
         to = self._options.to
         until = float("inf") if to is None else day_start(to)
-        pages = Pages.read(self._folder, self._vocabulary, [self.held_out], None, until=until)
+        pages = Pages.read(
+            self._folder,
+            self._vocabulary,
+            [self.held_out],
+            None,
+            until=until,
+            labels=self._objective.labels(self._folder, self.catalog, until),
+        )
         if not len(pages):
             return None
         stream = self._stream_of(pages, until)
@@ -325,20 +358,30 @@ class Run:
             for page in np.sort(chosen[:_VALIDATION_PAGES])
         ]
         sums: dict[str, Part] = {}
+        found: dict[str, list[Prediction]] = {}
         self.network.eval()
         for batch in stream.packed(examples):
             for name, part in self._objective.loss(self.network, batch).parts.items():
                 sums[name] = sums[name] + part if name in sums else part
+            for name, prediction in self._objective.predictions(self.network, batch).items():
+                found.setdefault(name, []).append(prediction)
         return Validation(
             day=self.held_out,
             pages=len(examples),
             losses={name: float(part.mean) for name, part in sums.items()},
             guesses={name: float(part.guess_mean) for name, part in sums.items()},
+            figures=dict(self._objective.report(found)),
         )
 
 
-def _recent(records: list[Record], count: int = 20) -> dict[str, float]:
-    """Mean losses of the last steps."""
-    last = records[-count:]
-    names = last[-1].parts if last else {}
-    return {name: sum(r.parts[name] for r in last) / len(last) for name in names}
+def _shards(options: Options, group: Group) -> int:
+    """How many shards a run's pages make; a multiple of the processes."""
+    unfinished = None if options.force else PartialRun(options.out, {}).shards
+    count = options.shards or unfinished or group.size
+    if count % group.size:
+        raise UsageError(
+            f"{count} shards cannot be shared out evenly among {group.size} processes: --shards is "
+            "a multiple of every number of processes that the run is to go on with; 8 suits 1, 2, "
+            "4 and 8"
+        )
+    return count

@@ -1,13 +1,15 @@
 """Where training begins: a fresh network over the data's catalog, or an earlier checkpoint's."""
 
 from dataclasses import replace
+from typing import Literal
 
 import numpy as np
 import torch
 
 from genpage.catalog import Catalog
-from genpage.errors import UsageError
+from genpage.errors import CheckpointError, UsageError
 from genpage.rules import Rules
+from genpage.sources import EVERYTHING, Sources
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig, Size
@@ -15,17 +17,27 @@ from model.covering import covering
 from model.network import Network
 from tokenizer.content import ContentEncoder, content_encoder
 from tokenizer.vocabulary import Vocabulary
-from training.content import fit_content_encoder
+from training.content import fit_content_encoder, fit_text_encoder, fit_vector_encoder
+from training.sentences import fit_sentence_encoder, packaged
 
+# How a title's content becomes a vector; None: the team's vectors where most titles have one.
+Content = Literal["text", "sentences", "vectors"]
 HISTORY_TOKENS = 512
 HISTORY_LEAST, HISTORY_MOST = 128, 4096
 
 
 def fresh_checkpoint(
-    catalog: Catalog, size: Size, *, rules: Rules, seed: int, history_tokens: int = HISTORY_TOKENS
+    catalog: Catalog,
+    size: Size,
+    *,
+    rules: Rules,
+    seed: int,
+    history_tokens: int = HISTORY_TOKENS,
+    sources: Sources = EVERYTHING,
+    content_by: Content | None = None,
 ) -> Checkpoint:
     """Random weights over a catalog, its content encoder fitted to it."""
-    encoder = fit_content_encoder(catalog.entities)
+    encoder = fitted_encoder(catalog, content_by)
     vocabulary = Vocabulary().grown(catalog)
     content = content_table(vocabulary, catalog, encoder)
     config = ModelConfig.of_size(size)
@@ -42,7 +54,28 @@ def fresh_checkpoint(
         trends=Trends.none(catalog),
         lineage=Lineage.fresh(size, random=True),
         history_tokens=history_tokens,
+        sources=sources,
     )
+
+
+def fitted_encoder(catalog: Catalog, content_by: Content | None) -> ContentEncoder:
+    """The catalog's content encoder, of the kind that was asked for."""
+    if content_by == "text":
+        return fit_text_encoder(catalog.entities)
+    if content_by == "sentences":
+        return fit_sentence_encoder(catalog.entities, packaged())
+    if content_by == "vectors":
+        return fit_vector_encoder(catalog.entities)
+    return fit_content_encoder(catalog.entities)
+
+
+def check_content(content_by: Content | None) -> None:
+    """Refuse a ``--content`` of a run that goes on: the parent's encoder is a part of it."""
+    if content_by is not None:
+        raise UsageError(
+            f"--content {content_by} is chosen once, for a fresh model: the checkpoint that --from "
+            "names was trained with its own; leave the flag out."
+        )
 
 
 def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
@@ -50,6 +83,7 @@ def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
 
     Known tokens keep their IDs' embeddings; a title's content follows its document.
     """
+    check_lineage(parent, catalog)
     over = covering(parent, catalog)
     content = over.content.clone()
     if catalog.entities:
@@ -67,6 +101,17 @@ def continued_checkpoint(parent: Checkpoint, catalog: Catalog) -> Checkpoint:
         trends=Trends.none(catalog),
         extra={},
     )
+
+
+def check_lineage(parent: Checkpoint, catalog: Catalog) -> None:
+    """Refuse a parent that was trained on another service: it knows none of the titles."""
+    known = parent.vocabulary.is_known_entity
+    if catalog.entities and not any(known(entity.id) for entity in catalog.entities):
+        raise CheckpointError(
+            f"the checkpoint of version {parent.lineage.version} knows none of the catalog's "
+            f"{len(catalog.entities)} titles: its vocabulary is of another lineage. Go on from one "
+            "that was trained on this service, or train a fresh one without --from."
+        )
 
 
 def content_table(
@@ -94,6 +139,15 @@ def check_history(parent: Checkpoint, asked: int | None) -> None:
         raise UsageError(
             f"--history-tokens {asked} differs from the {parent.history_tokens} of the checkpoint "
             "that --from names, and a run that goes on keeps them; leave the flag out."
+        )
+
+
+def check_sources(parent: Checkpoint, asked: Sources | None) -> None:
+    """Refuse ``--without`` where the parent reads other sources."""
+    if asked is not None and asked != parent.sources:
+        raise UsageError(
+            f"--without {','.join(asked.off)} differs from the checkpoint that --from names, which "
+            f"is without {','.join(parent.sources.off) or 'none'}; leave the flag out."
         )
 
 

@@ -42,6 +42,8 @@ class Timeline:
     _on_pages: pl.DataFrame
     _page_places: dict[str, tuple[int, int]]
     _injections: dict[float, Injection] = field(default_factory=dict)
+    # (H, E) logarithms of the counts, at each moment that a page of training was asked for in.
+    _paces: dict[float, NDArray[np.float16]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: DataFolder, catalog: Catalog, vocabulary: Vocabulary) -> "Timeline":
@@ -82,8 +84,11 @@ class Timeline:
     def trends_before(self, at: float) -> Trends:
         """The counts of all events before ``at``."""
         counter = TrendCounter(self.catalog)
-        for event in range(int(np.searchsorted(self._ts, at, side="left"))):
-            counter.add(self._entities[event], float(self._ts[event]))
+        end = int(np.searchsorted(self._ts, at, side="left"))
+        indices = [self.catalog.entity_index(entity) for entity in self._entities[:end]]
+        known = np.array([index is not None for index in indices], np.bool_)
+        places = np.array([index or 0 for index in indices], np.int32)
+        counter.add_all(places[known], self._ts[:end][known])
         return counter.snapshot()
 
     def learn_injections(self, moments: NDArray[np.float64]) -> None:
@@ -94,11 +99,19 @@ class Timeline:
             for index in range(event, end):
                 counter.add(self._entities[index], float(self._ts[index]))
             event = end
-            self._injections[tick] = inject(self.catalog, counter.snapshot(), tick)
+            trends = counter.snapshot()
+            self._injections[tick] = inject(self.catalog, trends, tick)
+            if trends.paces is not None:
+                self._paces[tick] = np.log1p(trends.paces).astype(np.float16)
 
     def injection(self, at: float) -> Injection:
         """What was new, live and trending at the last tick before ``at``."""
         return self._injections[float(np.floor(at / TICK_S) * TICK_S)]
+
+    def paces(self, at: float) -> NDArray[np.float32] | None:
+        """(H, E) the counts at the last tick before ``at``; None before the first event."""
+        held = self._paces.get(float(np.floor(at / TICK_S) * TICK_S))
+        return None if held is None else np.expm1(held.astype(np.float32))
 
     def on_page(self, page_id: str) -> tuple[Event, ...]:
         """What was done on a page, by time."""

@@ -60,6 +60,8 @@ class Homepage {
   /** Events on this page that no continuation has told yet. @type {object[]} */
   #engagements = [];
   #loading = new AbortController();
+  /** Whether the server tells why rows are there. */
+  #explains = false;
   #running = false;
   #scrolled = false;
 
@@ -69,7 +71,9 @@ class Homepage {
     byId("more").addEventListener("click", () => this.#more());
     addEventListener("scroll", () => this.#nearEnd(), { passive: true });
     try {
-      this.#clock = new Clock((await this.#server.version()).clock ?? null);
+      const { clock, console: explains } = await this.#server.version();
+      this.#clock = new Clock(clock ?? null);
+      this.#explains = explains;
     } catch {
       // Without the data's clock the world's will do; a server that is away says so below.
     }
@@ -247,6 +251,23 @@ class Homepage {
       `${counted(page.rows.length, "row")} in ${Math.round(end.timing.total_ms)} milliseconds`,
     );
     this.#inspector.pageChanged(page.id);
+    if (this.#explains) this.#explain(page, page.id);
+  }
+
+  /**
+   * @param {Page} page
+   * @param {string} id of the part whose rows have just come
+   */
+  async #explain(page, id) {
+    try {
+      const { rows } = await this.#server.why(id);
+      if (page !== this.#page) return;
+      for (const row of page.rows) {
+        if (row.pageId === id) this.#rows.tell(row, rows[row.index]);
+      }
+    } catch {
+      // The page is there; what is missing is a remark on it.
+    }
   }
 
   /**

@@ -3,6 +3,7 @@
 import { card } from "./card.js";
 import { element } from "./element.js";
 import { icon } from "./icon.js";
+import { whyPlace } from "./why.js";
 import { ms, titleOf } from "./words.js";
 
 /** @typedef {import("./page.js").PageRow} PageRow */
@@ -51,6 +52,7 @@ export function rowSection(row, change, onOpen) {
         text: ms(row.atMs),
       }),
     ),
+    whyPlace(),
     element("div", { class: "rail" }, list, scroller(list, -1), scroller(list, 1)),
   );
 }
@@ -98,6 +100,7 @@ export function skeleton() {
     "section",
     { class: "row skeleton", "aria-hidden": "true" },
     element("div", { class: "row-head" }, element("span", { class: "bone" })),
+    whyPlace(),
     element(
       "div",
       { class: "rail" },

@@ -1,6 +1,7 @@
 /** The rows on the screen: skeletons while they are waited for, the old ones until replaced. */
 
 import { rowSection, skeleton } from "./row.js";
+import { tellWhy } from "./why.js";
 
 /** @typedef {import("./page.js").PageRow} PageRow */
 /** @typedef {import("./page.js").Change} Change */
@@ -51,6 +52,15 @@ export class Rows {
   }
 
   /**
+   * @param {PageRow} row as it was put
+   * @param {import("./why.js").Why} why
+   */
+  tell(row, why) {
+    const place = this.area.children[row.place]?.querySelector(".why");
+    if (place) tellWhy(place, row, why);
+  }
+
+  /**
    * Takes away what no row came for.
    * @param {number} count
    */
@@ -66,7 +76,8 @@ export class Rows {
 function focusOf(section) {
   const card = document.activeElement;
   if (!(card instanceof HTMLElement) || !section.contains(card)) return null;
-  const column = [...section.querySelectorAll(".card")].indexOf(card);
+  // Whoever stood on the reason above the cards stands on the first of them.
+  const column = Math.max(0, [...section.querySelectorAll(".card")].indexOf(card));
   return { entity: card.dataset.entity, column };
 }
 

@@ -80,6 +80,14 @@ export class Server {
     return this.#read(`/v1/pages/${encodeURIComponent(pageId)}/prompt`);
   }
 
+  /**
+   * @param {string} pageId
+   * @returns {Promise<{rows: import("./why.js").Why[]}>} why each of its rows stands there
+   */
+  why(pageId) {
+    return this.#read(`/v1/pages/${encodeURIComponent(pageId)}/why`);
+  }
+
   /** @param {Engagement} event */
   async post(event) {
     await this.#send("/v1/events", { json: event });
@@ -127,7 +135,7 @@ export class Server {
     return this.#entities;
   }
 
-  /** @returns {Promise<{version: string, clock: number | null}>} */
+  /** @returns {Promise<{version: string, clock: number | null, console: boolean}>} */
   version() {
     return this.#read("/version");
   }

@@ -1,21 +1,31 @@
 """What the homepage demo shows beside a page; on loopback only, since it lists members."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
 
 from api.replies import (
+    ChoiceReply,
     ContextReply,
+    FactsReply,
+    GroundReply,
     MemberLine,
     MembersReply,
+    NextBestReply,
     ProfileReply,
     PromptReply,
+    RowWhy,
+    WhyReply,
     WordReply,
 )
 from api.routes.running import Running, problems
+from api.why import explain
+from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.documents import dump
 from genpage.errors import NotFoundError
+from runtime.choice import RowChoice
 from tokenizer.words import describe, text_of
 
 router = APIRouter(tags=["console"])
@@ -69,6 +79,54 @@ async def prompt(page_id: str, server: Running) -> PromptReply:
             version=plan.note.version, age_ms=plan.note.age_ms, known=plan.note.known
         ),
         cached_prompt_tokens=page.spent.cached_prompt_tokens if page.over else None,
+    )
+
+
+@router.get(
+    "/v1/pages/{page_id}/why", summary="Why each row stands there", responses=problems(401, 404)
+)
+async def why(page_id: str, server: Running) -> WhyReply:
+    """Of the rows so far: what each was chosen over, and what speaks for its titles."""
+    _require_console(server)
+    page = server.pages.store.get(page_id)
+    catalog = page.plan.model.catalog
+    made_it = next(
+        (
+            model
+            for model in server.models.loaded
+            if model.digest == page.plan.model.digest and model.catalog is catalog
+        ),
+        None,
+    )
+    found = explain(page.plan, page.rows, made_it)
+    return WhyReply(
+        page_id=page.page_id,
+        told=found.told,
+        rows=[
+            RowWhy(
+                index=index,
+                row_id=catalog.rows[row.row].id,
+                choice=None if choice is None else _choice(choice, catalog),
+                grounds=[GroundReply(**asdict(share)) for share in each.grounds],
+                facts=FactsReply.model_validate(asdict(each.facts)),
+            )
+            for index, (row, choice, each) in enumerate(
+                zip(page.rows, page.choices, found.rows, strict=True)
+            )
+        ],
+    )
+
+
+def _choice(choice: RowChoice, catalog: Catalog) -> ChoiceReply:
+    best = choice.next_best
+    named = None if best is None else catalog.rows[best.row]
+    return ChoiceReply(
+        score=choice.score,
+        promise=choice.promise,
+        candidates=choice.candidates,
+        next_best=None
+        if best is None or named is None
+        else NextBestReply(id=named.id, title=named.title, score=best.score),
     )
 
 

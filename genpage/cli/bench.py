@@ -10,6 +10,7 @@ from genpage.cli.command import Command
 from genpage.errors import UnavailableError
 
 if TYPE_CHECKING:
+    from api.compose import Settings
     from benchmarks.report import Report
 
 
@@ -31,19 +32,53 @@ class Benchmark(Command):
         raise NotImplementedError  # pragma: no cover - each benchmark has its own
 
 
-class BenchPage(Benchmark):
-    """A page of 10 rows with 20 entities, from the request to its first and last row."""
+class ServedBenchmark(Benchmark):
+    """Of a server of its own, with members who ask."""
 
     bundle: Path = Field(description="the bundle that serves")
     data: Path = Field(description="the data whose members ask")
     members: int = Field(default=30, ge=1, description="members that ask")
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+    autoregressive: int = Field(
+        default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
+    )
+    speculation: bool = Field(default=True, description="guess tokens where that pays")
+
+    def settings(self) -> "Settings":
+        """Of the composition root."""
+        from api.compose import Settings
+        from api.server import Options
+        from runtime.limits import Limits
+
+        return Settings(
+            bundle=self.bundle,
+            data=self.data,
+            threads=self.threads,
+            limits=Limits(speculation=self.speculation),
+            options=Options(autoregressive=self.autoregressive),
+        )
+
+
+class BenchPage(ServedBenchmark):
+    """A page of 10 rows with 20 entities, from the request to its first and last row."""
 
     def report(self) -> "Report":
         """Each member's first page, and the next one."""
         from benchmarks import page
 
-        return page.report(self.bundle, self.data, members=self.members, threads=self.threads)
+        return page.report(self.settings(), members=self.members)
+
+
+class BenchMultistage(ServedBenchmark):
+    """The model's page against the multi-stage pipeline's, behind the same routes."""
+
+    pages: int = Field(default=2000, ge=10, description="impressed pages the pipeline learns from")
+
+    def report(self) -> "Report":
+        """Both in turn, in one process; the pipeline learns from the data."""
+        from benchmarks import multistage
+
+        return multistage.report(self.settings(), members=self.members, pages=self.pages)
 
 
 class BenchOverhead(Benchmark):

@@ -129,7 +129,12 @@ class Publish(Checkpoints):
     cadence: str | None = Field(default=None, description="such as daily, for people")
 
     def run(self) -> None:
-        """Announce it."""
+        """Announce it, and say so."""
+        document, where = self.announced()
+        self.emit(document, Text(f"announced {document['version']} to {where}"))
+
+    def announced(self) -> tuple[dict[str, Any], str]:
+        """Announce it; what was announced, and to whom."""
         from rollout.announcement import Announcement
         from rollout.terms import Terms
 
@@ -163,7 +168,7 @@ class Publish(Checkpoints):
             )
             document = self.announce(announcement)
             where = f"every replica; follow it: genpage checkpoints status --kafka {self.kafka}"
-        self.emit(document, Text(f"announced {manifest.version} to {where}"))
+        return document | {"version": manifest.version}, where
 
     def _found(self) -> "Found":
         """The bundle's manifest; of a folder here, every file is checked before it is announced."""

@@ -16,8 +16,11 @@ from genpage.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from dataset.folder import DataFolder
     from evaluation.asked import Asked
+    from evaluation.daily import DailyRanker
     from evaluation.metrics import Report, Summary
+    from evaluation.source import Period
     from genpage.catalog import Catalog
 
 
@@ -36,6 +39,18 @@ class NextItem(Command):
     last: str | None = Field(
         default=None, alias="to", description="the day after the last; by default the data's end"
     )
+    multistage: bool | None = Field(
+        default=None,
+        description="rank by the multi-stage pipeline too, learnt anew every day; as --daily is",
+    )
+    daily: bool = Field(
+        default=False,
+        description="the checkpoint trains on each finished day before the next is asked about",
+    )
+    without_ids: bool = Field(
+        default=False,
+        description="the checkpoint knows every title by its content alone; what ID dropout is for",
+    )
     seed: int = Field(default=0, ge=0, description="of the bootstrap behind the intervals")
 
     def run(self) -> None:
@@ -51,18 +66,27 @@ class NextItem(Command):
         period = Period.of(folder, self.first, self.last)
         source = Source.read(folder, period.last)
         targets = targets_between(source.log, period.start, period.end)
+        if self.daily and self.checkpoint is None:
+            raise UsageError("--daily trains a model on the way: give its --checkpoint")
+        if self.without_ids and (self.daily or self.checkpoint is None):
+            raise UsageError("--without-ids asks a --checkpoint as it is, without --daily")
         asked = self._model(source.catalog)
+        ranker = self._daily(folder, period) if self.daily else None
         scorer = None if asked is None else asked.scorer
         warning = None if asked is None else asked.warning(period)
         if warning is not None:
             sys.stderr.write(f"warning: {warning}\n")
+        multistage = self.daily if self.multistage is None else self.multistage
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True)) as progress:
-            task = progress.add_task("ranking", total=steps(targets, with_model=scorer is not None))
+            total = steps(targets, with_model=scorer is not None, multistage=multistage)
+            task = progress.add_task("ranking", total=total)
             found = next_item(
                 source,
                 targets,
                 scorer,
+                ranker=ranker,
+                multistage=multistage,
                 seed=self.seed,
                 progress=lambda done: progress.advance(task, done),
             )
@@ -74,8 +98,27 @@ class NextItem(Command):
             "to": period.last,
             "trained_on": None if days is None else days.document(),
             "seen": warning is not None,
+            "daily": self.daily,
+            "without_ids": self.without_ids,
         }
         self.emit(document, _table(title, rankers))
+
+    def _daily(self, folder: "DataFolder", period: "Period") -> "DailyRanker":
+        from evaluation.daily import DailyRanker
+        from model.checkpoint import Checkpoint
+        from training.pretrain import Pretraining
+        from training.updates import Cadence, Update, Updates
+
+        def told(update: "Update") -> None:
+            nats = "-" if update.nats is None else f"{update.nats:.3f} nats"
+            sys.stderr.write(
+                f"{update.last}: trained on {update.questions} questions and {update.pages} pages, "
+                f"{nats}, {update.seconds:.0f} s\n"
+            )
+
+        assert self.checkpoint is not None
+        updates = Updates(folder, Checkpoint.load(self.checkpoint), Pretraining())
+        return DailyRanker(updates, period, Cadence(), told)
 
     def _model(self, catalog: "Catalog") -> "Asked | None":
         from evaluation.asked import Asked
@@ -94,9 +137,12 @@ class NextItem(Command):
             )
         if self.checkpoint is not None:
             from evaluation.checkpoint_scorer import CheckpointScorer
+            from evaluation.cold_start import without_ids
             from model.checkpoint import Checkpoint
 
             checkpoint = Checkpoint.load(self.checkpoint)
+            if self.without_ids:
+                checkpoint = without_ids(checkpoint)
             return Asked(CheckpointScorer(checkpoint, catalog), checkpoint.lineage.trained_on)
         return None
 

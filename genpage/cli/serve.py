@@ -63,6 +63,11 @@ class Serve(KafkaCommand):
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
     prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
+    speculation: bool = Field(
+        default=True,
+        description="guess tokens and verify them in the pass that they save, where that pays; "
+        "pages are the same",
+    )
     autoregressive: int = Field(
         default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
     )
@@ -146,7 +151,10 @@ class Serve(KafkaCommand):
             rules=self.rules,
             threads=self.threads,
             limits=Limits(
-                batch=self.max_batch, queue=self.queue, prefix_cache=self.prefix_cache == "on"
+                batch=self.max_batch,
+                queue=self.queue,
+                prefix_cache=self.prefix_cache == "on",
+                speculation=self.speculation,
             ),
             options=Options(
                 keys=keys,

@@ -25,6 +25,8 @@ def test_the_defaults_serve_loopback_without_keys() -> None:
     assert not settings.options.keys.on
     assert settings.options.console is True
     assert settings.limits.prefix_cache is True
+    assert settings.limits.speculation is True
+    assert Serve(speculation=False).settings().limits.speculation is False
     assert (settings.limits.batch, settings.limits.queue) == (8, 64)
 
 

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation.log import EventLog
+from evaluation.scorer import Question
 from evaluation.source import Source
 from genpage.catalog import Catalog
 from genpage.entity import Entity
 from genpage.row import Row
+from genpage.trends import Trends
+from tokenizer.prompt import Prompt, Segment
+from tokenizer.vocabulary import IntArray
 
 MakeLog = Callable[..., EventLog]
 MakeSource = Callable[[EventLog], Source]
@@ -34,6 +38,15 @@ def make_log() -> MakeLog:
         return EventLog.of([u for u, _, _ in rows], [e for _, e, _ in rows], [t for *_, t in rows])
 
     return make
+
+
+def question(tokens: IntArray, catalog: Catalog) -> Question:
+    """A question whose prompt ends, at its ``<next>``, with these tokens."""
+    place = len(tokens) - 1
+    prompt = Prompt(
+        np.append(tokens, 0).astype(np.int32), 0.0, (Segment("next", place, place + 1),)
+    )
+    return Question(prompt, Trends.none(catalog))
 
 
 @pytest.fixture(scope="session")

@@ -8,14 +8,17 @@ from evaluation.bundle_scorer import BundleScorer
 from evaluation.next_item import next_item
 from evaluation.targets import targets_between
 from genpage.catalog import Catalog
+from genpage.context import Context
+from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime.arrays import IntArray
+from runtime.asking import Asking
 from runtime.fake import EMPTY, FakeBackend, FakeHead, absorb, hidden_of
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
-from .conftest import MakeLog, MakeSource
+from .conftest import MakeLog, MakeSource, question
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,11 @@ class Served:
     rules: Rules
     trends: Trends
     digest: str = field(default="fake")
+    asking: Asking | None = None
+
+    def appeal(self, context: Context, request: PageRequest, trends: Trends) -> None:
+        """Of pages; nobody asks for one here."""
+        raise NotImplementedError
 
 
 def served(catalog: Catalog) -> Served:
@@ -54,7 +62,7 @@ def test_scores_stand_at_each_prompts_last_token(
     catalog = make_source(make_log()).catalog
     model = served(catalog)
     prompts = [np.array(tokens, np.int32) for tokens in ([5, 6, 7], [5], [9, 9, 9, 9])]
-    found = BundleScorer(model).scores(prompts)
+    found = BundleScorer(model).scores([question(p, catalog) for p in prompts])
     assert found.shape == (3, len(catalog.entities))
     for line, prompt in zip(found, prompts, strict=True):
         state = EMPTY

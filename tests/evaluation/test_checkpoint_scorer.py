@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from evaluation.checkpoint_scorer import CheckpointScorer
+from evaluation.scorer import Question
 from genpage.catalog import Catalog
 from genpage.entity import ENTITY_KINDS, Entity
 from genpage.row import Row
@@ -17,6 +18,8 @@ from model.network import Network
 from model.twin import TorchTwin
 from tokenizer.content import VectorContentEncoder
 from tokenizer.vocabulary import IntArray, Vocabulary
+
+from .conftest import question
 
 SHAPE = ModelConfig(width=64, layers=2, heads=2, kv_heads=1, head_dim=64, ffn=64, positions=256)
 
@@ -63,12 +66,17 @@ def some_prompts(size: int) -> list[IntArray]:
     return [generator.integers(0, size, n).astype(np.int32) for n in (3, 17, 1, 40)]
 
 
+def asked(prompts: list[IntArray]) -> list[Question]:
+    """Questions at the end of these."""
+    return [question(prompt, CATALOG) for prompt in prompts]
+
+
 def test_twin_of_one_prompt_at_a_time(checkpoint: Checkpoint) -> None:
     """Packed prompts score as the plain twin scores each alone."""
     scorer, twin = CheckpointScorer(checkpoint, CATALOG), TorchTwin(checkpoint)
     prompts = some_prompts(checkpoint.vocabulary.size)
     expected = np.stack([twin.scores(prompt)[len(CATALOG.rows) :] for prompt in prompts])
-    assert np.allclose(scorer.scores(prompts), expected, atol=1e-5)
+    assert np.allclose(scorer.scores(asked(prompts)), expected, atol=1e-5)
     assert scorer.encoder.history_tokens == 128
 
 
@@ -78,8 +86,8 @@ def test_new_titles_are_their_fallback_with_content(checkpoint: Checkpoint) -> N
     known = checkpoint.vocabulary.items
     assert larger.vocabulary.items[: len(known)] == known
     prompts = some_prompts(checkpoint.vocabulary.size)
-    old = CheckpointScorer(checkpoint, CATALOG).scores(prompts)
-    new = CheckpointScorer(checkpoint, LARGER).scores(prompts)
+    old = CheckpointScorer(checkpoint, CATALOG).scores(asked(prompts))
+    new = CheckpointScorer(checkpoint, LARGER).scores(asked(prompts))
     assert np.allclose(new[:, 1], old[:, 3], atol=1e-6)
     assert np.allclose(new[:, 3:], old[:, 4:], atol=1e-6)
     token = larger.vocabulary.entity("e25")

@@ -141,6 +141,18 @@ def test_days_that_the_model_was_trained_on_are_told(
     assert ("warning: the model was trained on 2013-08-01 to 2013-08-31" in told.err) is seen
 
 
+def test_titles_known_by_content_alone_are_ranked_otherwise(
+    models: dict[str, Path], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``--without-ids`` takes the IDs away; the baselines, which have none, stay."""
+    flags = ["--data", str(data), "--checkpoint", str(models["checkpoint"])]
+    flags += ["--from", "2013-09-01", "--to", "2013-09-05"]
+    with_ids, without = document(flags, capsys), document([*flags, "--without-ids"], capsys)
+    assert (with_ids["without_ids"], without["without_ids"]) == (False, True)
+    assert with_ids["baselines"] == without["baselines"]
+    assert with_ids["model"] != without["model"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -150,6 +162,7 @@ def test_days_that_the_model_was_trained_on_are_told(
         (["--checkpoint", "a", "--bundle", "b"], 2, "give one"),
         (["--checkpoint", "nowhere"], 1, "nowhere"),
         (["--bundle", "nowhere"], 1, "nowhere"),
+        (["--without-ids"], 2, "--without-ids asks a --checkpoint"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

@@ -8,7 +8,7 @@ import pytest
 
 from evaluation.next_item import batches, model_ranks, next_item, steps
 from evaluation.prompts import prompts
-from evaluation.scorer import Scores
+from evaluation.scorer import Question, Scores
 from evaluation.source import Source
 from evaluation.targets import targets_between
 from genpage.catalog import Catalog
@@ -17,8 +17,8 @@ from genpage.errors import ArtefactError, DatasetError
 from genpage.event import Event
 from genpage.injection import inject
 from genpage.request import PageRequest
-from genpage.trends import TrendCounter
-from tokenizer.prompt import PromptEncoder
+from genpage.trends import TrendCounter, Trends
+from tokenizer.prompt import Prompt, PromptEncoder, Segment
 from tokenizer.vocabulary import IntArray, Vocabulary
 
 from .conftest import MakeLog, MakeSource
@@ -36,9 +36,9 @@ class Oracle:
         )
         self.broken = broken
 
-    def scores(self, prompts: Sequence[IntArray]) -> Scores:
+    def scores(self, questions: Sequence[Question]) -> Scores:
         """Pseudo-random scores by a digest of the tokens."""
-        found = np.stack([self.of(prompt) for prompt in prompts])
+        found = np.stack([self.of(each.tokens) for each in questions])
         return np.full_like(found, np.nan) if self.broken else found
 
     def of(self, prompt: IntArray) -> Scores:
@@ -104,8 +104,8 @@ def test_prompts_know_what_was_strictly_before(make_log: MakeLog, make_source: M
     log = make_log(seed=2)
     source, targets = make_source(log), targets_between(log, START, END)
     encoder = Oracle(source.catalog).encoder
-    for prompt, event in zip(prompts(source, targets, encoder), targets.event, strict=True):
-        assert np.array_equal(prompt, naive_prompt(source, encoder, int(event)))
+    for asked, event in zip(prompts(source, targets, encoder), targets.event, strict=True):
+        assert np.array_equal(asked.tokens, naive_prompt(source, encoder, int(event)))
 
 
 def test_an_entity_without_description_comes_last(
@@ -152,10 +152,33 @@ def test_broken_weights_are_refused(make_log: MakeLog, make_source: MakeSource) 
 
 
 def test_batches_are_bounded_and_whole(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every prompt stands in one batch, within both bounds; one too long goes alone."""
+    """Every question stands in one batch, in order, within both bounds; one too long goes alone."""
     monkeypatch.setattr("evaluation.next_item.BATCH_TOKENS", 100)
     monkeypatch.setattr("evaluation.next_item.BATCH_PROMPTS", 4)
     lengths = [30, 250, 10, 10, 10, 10, 10, 60, 41]
-    found = list(batches([np.zeros(length, np.int32) for length in lengths]))
-    assert sorted(index for batch in found for index in batch) == list(range(9))
-    assert found == [[1], [7], [8, 0, 2, 3], [4, 5, 6]]
+    catalog = Catalog.build([], [])
+    questions = [
+        Question(
+            Prompt(np.zeros(length + 1, np.int32), 0.0, (Segment("next", length - 1, length),)),
+            Trends.none(catalog),
+        )
+        for length in lengths
+    ]
+    found = [[len(each.tokens) for each in batch] for batch in batches(questions)]
+    assert found == [[30], [250], [10, 10, 10, 10], [10, 60], [41]]
+
+
+def test_uplift_is_the_ratio_of_hits(make_log: MakeLog, make_source: MakeSource) -> None:
+    """By what share the model is above a baseline is what its own figures say."""
+    log = make_log(seed=1)
+    source, targets = make_source(log), targets_between(log, START, END)
+    found = next_item(source, targets, Oracle(source.catalog))
+    assert found.model is not None
+    assert found.model.rested.means is not None
+    for name, baseline in found.baselines.items():
+        uplift = found.uplifts[name].rested[0]
+        assert uplift is not None
+        assert baseline.rested.means is not None
+        expected = found.model.rested.means[0] / baseline.rested.means[0] - 1
+        assert uplift.value == pytest.approx(expected)
+        assert uplift.low < uplift.value < uplift.high

@@ -6,6 +6,7 @@ from tiny import tiny_bundle, tiny_catalog, tiny_checkpoint
 
 from evaluation.bundle_scorer import BundleScorer
 from evaluation.checkpoint_scorer import CheckpointScorer
+from evaluation.scorer import Question
 from genpage.context import Context
 from genpage.event import Event
 from genpage.injection import Injection
@@ -23,7 +24,7 @@ def test_bundle_and_checkpoint_agree() -> None:
     torch_scorer = CheckpointScorer(tiny_checkpoint(), catalog)
     loaded = LoadedModel.load(tiny_bundle("fp32"), LoadSettings(slots=1))
     served_scorer = BundleScorer(loaded.with_catalog(catalog, Trends.none(catalog)))
-    prompts = []
+    questions = []
     for length in (0, 3, 60):
         events = tuple(
             Event(f"v{n}", "u", f"e{n * 7 % 70}", "play", NOON - 5_000.0 * (length - n))
@@ -32,8 +33,8 @@ def test_bundle_and_checkpoint_agree() -> None:
         asked = (Context("u", events=events), PageRequest("u", NOON), Injection(new=("e69", "e3")))
         ours, theirs = (s.encoder.encode(*asked) for s in (torch_scorer, served_scorer))
         assert np.array_equal(ours.tokens, theirs.tokens)
-        prompts.append(ours.tokens[: ours.next_position + 1])
-    expected, found = torch_scorer.scores(prompts), served_scorer.scores(prompts)
+        questions.append(Question(ours, Trends.none(catalog)))
+    expected, found = torch_scorer.scores(questions), served_scorer.scores(questions)
     assert found.shape == (3, 70)
     assert expected.std() > 0.05
     assert np.allclose(found, expected, atol=2e-4)

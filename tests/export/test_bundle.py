@@ -1,19 +1,28 @@
 """Writing a bundle: whole, new each time, never over another one unasked."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 import pytest
+import torch
 from tiny import tiny_bundle
 
 from export.bundle import CAPACITY, STEPS, Step, export_bundle
 from genpage.cli import main
+from genpage.context import Context
 from genpage.errors import UsageError
+from genpage.event import Event
+from genpage.injection import Injection
+from genpage.request import PageRequest
+from genpage.sources import Sources
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig, Size
 from runtime.bundle import Bundle
+from runtime.model import LoadedModel, LoadSettings
 from runtime.trunk import SPARE_TOKENS
+from tokenizer.signals import SIGNALS, Signals
 
 
 def test_the_manifest_tells_where_it_comes_from(checkpoint: Checkpoint, int8_bundle: Path) -> None:
@@ -27,6 +36,28 @@ def test_the_manifest_tells_where_it_comes_from(checkpoint: Checkpoint, int8_bun
     assert {"torch", "onnx", "onnxruntime", "cpu"} <= set(manifest.made_with)
     assert not manifest.random
     assert Bundle.open(tiny_bundle("fp32", random=True)).manifest.random
+
+
+def test_serving_reads_the_sources_that_were_trained_with(
+    checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """The bundle's prompts leave out what the checkpoint's do, and its gates are closed."""
+    off = Sources.without(["history", "trending", "together"])
+    opened = {**checkpoint.weights, "signals.bias": torch.ones(SIGNALS)}
+    lists = Signals.none(checkpoint.vocabulary.size)
+    chosen = replace(checkpoint, weights=opened, sources=off, signals=lists)
+    export_bundle(chosen, tmp_path / "bundle", precision="fp32")
+    model = LoadedModel.load(tmp_path / "bundle", LoadSettings(slots=1))
+    assert model.encoder.sources == off
+    context = Context("u", events=(Event("v", "u", "e1", "play", 1_700_000_000.0),))
+    prompt = model.encoder.encode(
+        context, PageRequest("u", 1_700_000_060.0), Injection(trending=("e2",))
+    )
+    assert not len(prompt.inside("history"))
+    assert not len(prompt.inside("trending"))
+    assert model.asking is not None
+    assert not model.asking.gate_weight.any()
+    assert not model.asking.gate_bias.any()
 
 
 def test_a_second_export_replaces_the_first_only_when_forced(

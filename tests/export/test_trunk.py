@@ -48,7 +48,7 @@ def test_hidden_states_are_pytorchs(tmp_path: Path, config: ModelConfig) -> None
     )
     tokens = np.random.default_rng(1).integers(50, size=CAPACITY).astype(np.int32)
     parts = [
-        backend.forward([Chunk(0, start, part, scored=len(part))])[0]
+        backend.forward([Chunk(0, start, part, scored=len(part))])[0].copy()
         for start, part in ((0, tokens[:41]), (41, tokens[41:42]), (42, tokens[42:]))
     ]
     with torch.inference_mode():

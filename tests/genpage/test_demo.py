@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from genpage.cli.demo import Stage
+from genpage.cli.demo import Demo
+from genpage.cli.stage import Stage
 
 # Runs the demo with a stage of our own in place of a command of GenPage.
 _DEMO = "import sys; sys.executable = sys.argv.pop(); from genpage.cli import main; main()"
@@ -55,3 +56,14 @@ def test_an_edit_that_decides_nothing_trains_nothing_again(
     assert stage.fingerprint == before
     edited.append(package / "rules.py")
     assert stage.fingerprint != before
+
+
+def test_what_is_served_was_post_trained(tmp_path: Path) -> None:
+    """Each stage is made from the ones before: the bundle's checkpoint is no pretrained one."""
+    stages = Demo(dir=tmp_path, port=0).stages()
+    assert [stage.out.name for stage in stages] == ["data", "pretrained", "checkpoint", "bundle"]
+    assert stages[2].words[:2] == ("train", "wbc")
+    assert stages[2].words[stages[2].words.index("--from") + 1] == str(stages[1].out)
+    for stage in stages[1:3]:  # shorter than the recipe: somebody waits
+        assert int(stage.words[stage.words.index("--steps") + 1]) < 250
+    assert stages[3].words[:2] == ("export", str(stages[2].out))

@@ -14,6 +14,7 @@ from genpage.grammar import DecodedRow
 from runtime.decoder import Decoder
 from runtime.fake import FakeModel
 from runtime.job import PageJob
+from tokenizer.appeal import PageAppeal
 
 
 def decode(job: PageJob, model: FakeModel) -> tuple[list[DecodedRow], list[int], list[int]]:
@@ -28,7 +29,7 @@ def decode(job: PageJob, model: FakeModel) -> tuple[list[DecodedRow], list[int],
         fed.extend(chunk.tokens.tolist())
         passes.append(len(chunk.tokens))
         assert decoder.fed(chunk)
-        rows.extend(decoder.take(scores_after(model, fed)))
+        rows.extend(written.row for written in decoder.take(scores_after(model, fed)[None]))
     return rows, fed, passes
 
 
@@ -141,4 +142,74 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
     decoder = Decoder(page.job(FakeModel.of(page.catalog)))
     decoder.fed(decoder.chunk(0, 5))
     with pytest.raises(ArtefactError):
-        decoder.take(np.full(630, np.nan, np.float32))
+        decoder.take(np.full((1, 630), np.nan, np.float32))
+
+
+class TestAppeal:
+    """What the moment adds to the scores of a page."""
+
+    def test_it_is_added_to_every_choice(self) -> None:
+        """Each row and title is the best of score plus appeal, found anew from all that is left."""
+        page = plan(library(entities=120, rows=6), rows=3, entities_per_row=6, autoregressive=3)
+        model = FakeModel.of(page.catalog)
+        chance = np.random.default_rng(5)
+        appeal = PageAppeal.of(
+            chance.normal(size=120).astype(np.float32), np.array([1.0, 0.5, 0.0, -2.0], np.float32)
+        )
+        rows, fed, _ = decode(replace(page.job(model), appeal=appeal), model)
+        without, _, _ = decode(page.job(model), model)
+        assert rows != without
+        assert not page.broken(rows)
+        grammar, tokens = page.grammar(), fed[: len(page.prompt)]
+        for row in rows:
+            allowed = grammar.allowed_rows()
+            scores = scores_after(model, tokens)[:6].copy()
+            for index in allowed.tolist():
+                left = np.sort(appeal.entities[grammar.left_for(index)])[::-1]
+                scores[index] += left[0] + 0.5 * left[:3].mean() - 2.0 * left[:20].mean()
+            assert row.row == int(allowed[scores[allowed].argmax()])
+            grammar.open_row(row.row)
+            tokens = [*tokens, int(model.row_tokens[row.row])]
+            for place, entity in enumerate(row.entities):
+                titles = grammar.allowed_entities()
+                if place < 3:
+                    scores = scores_after(model, tokens)[6:] + appeal.entities
+                assert entity == int(titles[scores[titles].argmax()])
+                grammar.add(entity)
+                tokens = [*tokens, int(model.entity_tokens[entity])]
+
+    def test_what_stands_above_takes_from_what_is_like_it(self) -> None:
+        """Each title is the best of score, appeal and crowd, asked anew of the page as it is."""
+        page = plan(library(entities=120, rows=6), rows=3, entities_per_row=6, autoregressive=3)
+        model = FakeModel.of(page.catalog)
+        chance = np.random.default_rng(5)
+        content = chance.normal(size=(120, 6)).astype(np.float32)
+        content /= np.linalg.norm(content, axis=1, keepdims=True)
+        own, promise = chance.normal(size=120).astype(np.float32), np.zeros(4, np.float32)
+        alone = PageAppeal.of(own, promise)
+        crowded = PageAppeal.of(own, promise, content, np.array([-2.0, -3.0], np.float32))
+        rows, fed, _ = decode(replace(page.job(model), appeal=crowded), model)
+        assert rows != decode(replace(page.job(model), appeal=alone), model)[0]
+        grammar, tokens = page.grammar(), fed[: len(page.prompt)]
+        for row in rows:
+            grammar.open_row(row.row)
+            tokens = [*tokens, int(model.row_tokens[row.row])]
+            for place, entity in enumerate(row.entities):
+                titles = grammar.allowed_entities()
+                if place < 3:
+                    around = crowded.fresh().titles(grammar)
+                    scores = scores_after(model, tokens)[6:] + around
+                assert entity == int(titles[scores[titles].argmax()])
+                grammar.add(entity)
+                tokens = [*tokens, int(model.entity_tokens[entity])]
+
+    def test_a_page_taken_up_again_adds_the_same(self) -> None:
+        """Behind its first two rows the page goes on as it would have."""
+        page = plan(library(entities=400, rows=12), rows=8)
+        model = FakeModel.of(page.catalog)
+        worth = np.random.default_rng(6).normal(size=400).astype(np.float32)
+        weights = np.array([1.0, 0.5, 3.0, -2.0], np.float32)
+        whole, _, _ = decode(replace(page.job(model), appeal=PageAppeal.of(worth, weights)), model)
+        job = replace(page.job(model, shown=whole[:2]), appeal=PageAppeal.of(worth, weights))
+        rest, _, _ = decode(job, model)
+        assert [*whole[:2], *rest] == whole

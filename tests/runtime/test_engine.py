@@ -7,13 +7,13 @@ from engines import assert_at_rest, run
 from pages import FakeClock, finish_of, library, of_member, plan, rows_of
 
 from genpage.errors import ConflictError, GenPageError, OverloadedError
-from genpage.grammar import DecodedRow
 from runtime.arrays import FloatArray
 from runtime.decoder import Decoder
 from runtime.engine import Engine
 from runtime.fake import FakeHead, FakeModel
 from runtime.limits import Limits
 from runtime.output import Output, RowDecoded, Timing
+from runtime.writer import Written
 
 CATALOG = library()
 
@@ -33,7 +33,7 @@ def test_a_page_is_told_row_by_row_and_counted() -> None:
     """Ten rows as the naive twin decodes them, then one ending with its figures."""
     page = plan(CATALOG)
     model = FakeModel.of(CATALOG)
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     engine.submit(page.job(model))
     outputs = run(engine)
     assert rows_of(outputs) == page.naive(model)
@@ -79,7 +79,7 @@ def test_deciding_counts_into_the_time_of_the_row_and_the_page(
     """The clock is read when a row leaves, so that the whole is what its listener waited for."""
     clock, take = FakeClock(), Decoder.take
 
-    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[DecodedRow, ...]:
+    def slowly(decoder: Decoder, scores: FloatArray) -> tuple[Written, ...]:
         clock.now += 1.0
         return take(decoder, scores)
 
@@ -106,7 +106,7 @@ def test_pages_that_share_a_head_share_its_calls() -> None:
     heads = [Counting(30, 600, seed=n) for n in range(2)]
     for head in heads:
         head.calls = []
-    engine = Engine(clock=FakeClock())
+    engine = Engine(Limits(speculation=False), clock=FakeClock())
     for name, head in zip("abc", (heads[0], heads[0], heads[1]), strict=True):
         page = of_member(name, plan(CATALOG, rows=1))
         engine.submit(page.job(replace(model, head=head), name))

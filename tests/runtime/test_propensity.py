@@ -23,8 +23,8 @@ def decoded(page: Plan, model: FakeModel) -> tuple[Rows, FinishReason]:
         chunk = decoder.chunk(0, decoder.length)
         fed.extend(chunk.tokens.tolist())
         decoder.fed(chunk)
-        for row in decoder.take(scores_after(model, fed)):
-            rows.append((row.row, row.entities, decoder.propensities))
+        for written in decoder.take(scores_after(model, fed)[None]):
+            rows.append((written.row.row, written.row.entities, written.propensities))
     return rows, decoder.reason
 
 

@@ -59,7 +59,7 @@ def fed(backend: TrunkBackend, tokens: IntArray, sizes: Sequence[int], slot: int
     parts, start, turn = [], 0, 0
     while start < len(tokens):
         part = tokens[start : start + sizes[turn % len(sizes)]]
-        parts.append(backend.forward([Chunk(slot, start, part, scored=len(part))])[0])
+        parts.append(backend.forward([Chunk(slot, start, part, scored=len(part))])[0].copy())
         start, turn = start + len(part), turn + 1
     return np.concatenate(parts)
 
@@ -107,7 +107,7 @@ def test_others_beside_it_change_nothing(
             Chunk(0, start, sequence[part], scored=10),
             Chunk(1, 0, other[:3]),
         ]
-        states.append(backend.forward(chunks)[1])
+        states.append(backend.forward(chunks)[1].copy())
     np.testing.assert_array_equal(np.concatenate(states), whole)
 
 
@@ -118,7 +118,7 @@ def test_a_reused_prefix_is_as_good_as_a_fresh_one(
     backend = backend_of(bundle)
     detour = np.concatenate([sequence[:60], sequence[:70]])
     fed(backend, detour, (130,))
-    kept = backend.forward([Chunk(0, 60, sequence[60:], scored=LENGTH - 60)])[0]
+    kept = backend.forward([Chunk(0, 60, sequence[60:], scored=LENGTH - 60)])[0].copy()
     np.testing.assert_array_equal(kept, whole[60:])
 
 

@@ -13,8 +13,17 @@ from dataset.folder import DataFolder
 from dataset.write import new_folder
 from genpage.entity import Entity
 from genpage.row import Row, Where
+from genpage.rules import Rules
+from model.checkpoint import Checkpoint
+from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
+from training.batches import Batch, BatchStream
+from training.candidates import Candidates
+from training.examples import ExampleBuilder
 from training.pages import Pages
+from training.rewards.declaration import Rewards
+from training.rewards.labels import RewardLabels
+from training.start import fresh_checkpoint
 from training.timeline import Timeline
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
@@ -156,3 +165,23 @@ def pages(folder: DataFolder, timeline: Timeline) -> Pages:
     read = Pages.read(folder, timeline.vocabulary, folder.days(), None)
     timeline.learn_injections(read.ts)
     return read
+
+
+@pytest.fixture
+def batch(service: Path, timeline: Timeline, pages: Pages) -> tuple[Checkpoint, Batch]:
+    """A few pages of the small service, with rewards as weights."""
+    start = fresh_checkpoint(timeline.catalog, "micro", rules=Rules.default(), seed=1)
+    folder = DataFolder(service)
+    labels = RewardLabels.read(folder, timeline.catalog, Rewards.default())
+    read = Pages.read(folder, timeline.vocabulary, folder.days(), 4, labels=labels)
+    timeline.learn_injections(np.concatenate([read.ts, pages.ts]))
+    stream = BatchStream(
+        ExampleBuilder(timeline, read, PromptEncoder(timeline.vocabulary), until=float("inf")),
+        np.zeros(len(read)),
+        Candidates.of(timeline.vocabulary, timeline.catalog, torch.device("cpu")),
+        timeline.vocabulary.fallbacks(),
+        batch_tokens=600,
+        seed=0,
+    )
+    examples = [stream.builder.build(page, np.random.default_rng(0)) for page in range(2)]
+    return start, stream.batch(examples, None)

@@ -1,13 +1,17 @@
 """The content encoder: NumPy inference is scikit-learn's twin."""
 
+import sys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sklearn.preprocessing import normalize
 
+from genpage.catalog import Catalog
 from genpage.entity import Entity
-from genpage.errors import CheckpointError, InputError
+from genpage.errors import CheckpointError, InputError, UsageError
 from tokenizer.content import (
     FEATURES,
     GENRE_SLOTS,
@@ -17,6 +21,8 @@ from tokenizer.content import (
     terms,
 )
 from training.content import fit_content_encoder, fit_text, fit_text_encoder
+from training.sentences import fit_sentence_encoder, packaged
+from training.start import check_content, fitted_encoder
 
 WORDS = ("harbour", "lantern", "winter", "engine", "garden", "silence", "orbit", "river", "oak")
 
@@ -166,3 +172,61 @@ def test_foreign_arrays_are_refused() -> None:
         content_encoder({"kind": np.frombuffer(b"odd\n", np.uint8)})
     with pytest.raises(CheckpointError, match="differ in length"):
         content_encoder(arrays | {"idf": np.zeros(3, np.float32)})
+
+
+# Words that mean alike, as a pretrained model knows before any catalog says so.
+MEANINGS = {"detective": 0, "sleuth": 0, "spaceship": 1, "starship": 1, "wedding": 2, "bride": 2}
+
+
+def meanings(texts: Sequence[str]) -> NDArray[np.float32]:
+    """Stands for a pretrained model: a direction a meaning, another one for all else."""
+    vectors = np.zeros((len(texts), 8), np.float32)
+    for vector, text in zip(vectors, texts, strict=True):
+        vector[MEANINGS.get(text, 3)] = 1.0
+    return vectors
+
+
+def told(name: str, word: str) -> Entity:
+    """A film of one word."""
+    return Entity(id=name, kind="film", title=word, synopsis=word)
+
+
+def test_sentences_bring_titles_near_that_share_no_word() -> None:
+    """A detective's film is near a sleuth's, by the arrays alone; by TF-IDF they share nothing."""
+    catalog = [told(f"{word}{n}", word) for word in MEANINGS for n in range(2)]
+    fitted = fit_sentence_encoder(catalog, meanings)
+    assert fitted.dim == 128
+    encoder = content_encoder(fitted.to_arrays())
+    assert isinstance(encoder, TextContentEncoder)
+    one, other, far = (encoder.text(told("x", w)) for w in ("detective", "sleuth", "bride"))
+    assert one @ other == pytest.approx(1.0, abs=1e-4)
+    assert one @ far < 0.1
+    plain = fit_text_encoder(catalog)
+    assert abs(plain.text(told("x", "detective")) @ plain.text(told("x", "sleuth"))) < 0.1
+
+
+def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error says what to install."""
+    monkeypatch.setitem(sys.modules, "wordllama", None)
+    with pytest.raises(UsageError, match=r"genpage\[sentences\]"):
+        packaged()
+
+
+def test_the_packages_words_mean_something() -> None:
+    """Where it is installed: a detective is nearer to a sleuth than to a wedding."""
+    pytest.importorskip("wordllama")
+    one, other, far = packaged()(["detective", "sleuth", "wedding"])
+    assert one @ other > one @ far
+
+
+def test_the_kind_of_content_is_chosen_once() -> None:
+    """By name for a fresh model; a run that goes on keeps its parent's."""
+    catalog = Catalog.build([replace(e, vector=(1.0, 2.0)) for e in titles(8)], [])
+    assert isinstance(fitted_encoder(catalog, None), VectorContentEncoder)
+    assert isinstance(fitted_encoder(catalog, "vectors"), VectorContentEncoder)
+    assert isinstance(fitted_encoder(catalog, "text"), TextContentEncoder)
+    with pytest.raises(InputError, match="no title has a vector"):
+        fitted_encoder(Catalog.build(titles(8), []), "vectors")
+    with pytest.raises(UsageError, match="chosen once"):
+        check_content("text")
+    check_content(None)

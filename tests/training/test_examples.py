@@ -1,5 +1,7 @@
 """An example is the prompt of that moment, the page, and the right thing to predict everywhere."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,8 +12,10 @@ from genpage.documents import parse
 from genpage.event import Event
 from genpage.injection import inject
 from genpage.request import PageRequest
+from genpage.sources import Sources
 from genpage.trends import TrendCounter
 from tokenizer.prompt import PromptEncoder
+from tokenizer.symbols import SYMBOL_IDS
 from training.examples import REPEATED, Example, ExampleBuilder
 from training.pages import Pages
 from training.timeline import TICK_S, Timeline
@@ -68,6 +72,24 @@ def test_the_prompt_is_the_one_that_serving_would_encode(
     example = built(builder(timeline, pages, encoder), page)
     assert example.tokens[: len(prompt.tokens)].tolist() == prompt.tokens.tolist()
     assert np.array_equal(example.tokens[len(prompt.tokens) :], pages.tokens[pages.tokens_of(page)])
+
+
+@pytest.mark.parametrize("source", ["history", "in_session"])
+def test_next_titles_are_asked_where_the_prompt_tells_events(
+    timeline: Timeline, pages: Pages, encoder: PromptEncoder, source: str
+) -> None:
+    """Behind each event that is told, and at ``<next>``, as with all of them."""
+    held = replace(encoder, sources=Sources.without([source]))
+    page = len(pages) - 1
+    whole = built(builder(timeline, pages, encoder), page)
+    part = built(builder(timeline, pages, held), page)
+    ends = SYMBOL_IDS["<new>"], SYMBOL_IDS["<next>"]
+    told = int(np.flatnonzero(part.tokens == ends[0])[0])
+    inside = part.titles.positions < told
+    assert np.array_equal(part.titles.tokens[inside], whole.titles.tokens[: inside.sum()])
+    assert np.array_equal(part.titles.positions[inside], whole.titles.positions[: inside.sum()])
+    assert (part.tokens[part.titles.positions[~inside]] == ends[1]).all()
+    assert len(part.entities.tokens) == len(whole.entities.tokens)
 
 
 def test_page_targets_are_the_next_tokens(

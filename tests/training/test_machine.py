@@ -48,7 +48,9 @@ def test_a_cpu_run_in_bfloat16_stays_near_float32(
     losses = []
     for held in ({}, {"amx_bf16": True}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda held=held: held)
-        options = Options(service, tmp_path / f"{len(held)}", size="tiny", steps=3)
+        options = Options(
+            service, tmp_path / f"{len(held)}", size="micro", steps=3, batch_tokens=1024
+        )
         run = Run(options, Pretraining())
         summary = run.train(lambda _: None)
         assert {p.dtype for p in run.network.parameters()} == {torch.float32}

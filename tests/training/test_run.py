@@ -11,17 +11,24 @@ import polars as pl
 import pytest
 import torch
 
+from dataset.folder import DataFolder
 from genpage.errors import DatasetError, TrainingError, UsageError
+from genpage.sources import Sources
 from model.checkpoint import Checkpoint
 from model.network import Network
 from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from training.batches import Batch
-from training.objective import Loss
+from training.group import ALONE
+from training.objective import Loss, Objective
 from training.partial import PartialRun
 from training.pretrain import Pretraining
-from training.run import Options, Run, Summary
+from training.run import Options, Run
+from training.saved import Saved
+from training.spread import Step
+from training.summary import Summary
 from training.trainer import Record
+from training.updates import Updates
 
 STEPS = 7
 
@@ -75,6 +82,24 @@ def test_a_run_ends_in_a_checkpoint(finished: tuple[Path, Summary]) -> None:
     assert checkpoint.trends.scores.any()
     assert [step for step, _, _ in curve(out)] == list(range(1, STEPS + 1))
     assert not out.with_name("checkpoint.partial").exists()
+
+
+def test_sources_are_the_models_own(service: Path, tmp_path: Path) -> None:
+    """A run without some of them ends in a checkpoint that says so, and so does one from there."""
+    off = Sources.without(["in_session", "trending", "together"])
+    out = tmp_path / "c"
+    trained(replace(options(service, out), steps=2, sources=off))
+    checkpoint = Checkpoint.load(out)
+    assert checkpoint.sources == off
+    gates = checkpoint.network().signals
+    assert not gates(torch.ones(1, checkpoint.config.width), torch.zeros(1, dtype=torch.long)).any()
+    after = replace(options(service, tmp_path / "d"), parent=out, size=None, steps=1)
+    trained(after)
+    assert Checkpoint.load(tmp_path / "d").sources == off
+    with pytest.raises(UsageError, match="without in_session,trending,together"):
+        trained(replace(after, sources=Sources()))
+    with pytest.raises(UsageError, match="in_session"):
+        Updates(DataFolder(service), checkpoint)
 
 
 def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
@@ -138,7 +163,7 @@ def test_an_unfinished_run_with_other_settings_is_refused(service: Path, tmp_pat
 
 
 @dataclass
-class Diverging:
+class Diverging(Objective):
     """Pretraining whose loss, or whose gradient alone, is no number from a step on."""
 
     after: int
@@ -172,9 +197,13 @@ def test_a_loss_that_is_no_number_ends_the_run(
         run.train(lambda _: None)
     assert not out.exists()
     state = PartialRun(out, {}).folder
-    saved = torch.load(state / "state.pt", weights_only=True)
-    assert saved["step"] == 2
-    assert all(value.isfinite().all() for value in saved["network"].values())
+    mark = Saved(state, ALONE).newest()
+    assert mark is not None
+    assert mark.step == 2
+    again = Run(options(service, out), Pretraining())
+    step = Step(again.network, Pretraining())
+    Saved(state, ALONE).load(mark, step, torch.optim.AdamW(step.parameters()))
+    assert all(value.isfinite().all() for value in again.network.state_dict().values())
     assert len((state / "metrics.jsonl").read_text("utf-8").splitlines()) == 3
 
 
@@ -243,6 +272,20 @@ def test_training_goes_on_from_a_parent(
     assert child.vocabulary == parent.vocabulary
     prompt = np.array([1, 520, 9], np.int32)
     assert not np.array_equal(TorchTwin(child).scores(prompt), TorchTwin(parent).scores(prompt))
+
+
+def test_a_run_tells_what_its_parent_was_worth(
+    finished: tuple[Path, Summary], service: Path, tmp_path: Path
+) -> None:
+    """The parent's losses on the pages held out are those that its own run told."""
+    parent, told = finished
+    assert told.judged.before is None
+    chosen = replace(options(service, tmp_path / "c"), size=None, parent=parent, steps=1)
+    judged = trained(chosen).judged
+    assert judged.before == told.validation
+    assert judged.before is not None
+    assert judged.after is not None
+    assert judged.after.losses != judged.before.losses
 
 
 def test_a_parent_of_another_size_is_refused(

@@ -8,6 +8,7 @@ import torch
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
 from genpage.entity import Entity
+from genpage.errors import CheckpointError
 from genpage.rules import Rules
 from model.checkpoint import Checkpoint
 from training.start import continued_checkpoint, fresh_checkpoint
@@ -82,3 +83,10 @@ def test_a_parent_of_an_earlier_version_gets_longer_tables(
     child = continued_checkpoint(old, catalog)
     assert child.config == parent.config
     assert child.weights.keys() == parent.weights.keys()
+
+
+def test_a_parent_of_another_lineage_is_refused(parent: Checkpoint) -> None:
+    """Another service's titles are none of its own; the error says what to do instead."""
+    other = Catalog.build([Entity("m1", "film", "Another one", genres=("Drama",))], [])
+    with pytest.raises(CheckpointError, match=r"none of the catalog's 1 titles.*another lineage"):
+        continued_checkpoint(parent, other)

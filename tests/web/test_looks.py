@@ -44,16 +44,18 @@ async def test_arrow_keys_walk_the_page(visit: Visit) -> None:
     await expect(visit.page.locator("#hero").get_by_role("button", name="Play")).to_be_focused()
 
 
-async def test_each_row_is_one_tab_stop(visit: Visit) -> None:
-    """Tab goes from row to row, and comes back to the card that was left."""
+async def test_each_rows_cards_are_one_tab_stop(visit: Visit) -> None:
+    """Tab goes from row to row by the reasons for them, and comes back to the card left."""
     await visit.open(SMALL)
     await visit.whole_page(5)
     stops = visit.page.locator(".card[tabindex='0']")
     await expect(stops).to_have_count(5)
     await visit.page.locator(".row").nth(1).locator(".card").first.focus()
     await visit.page.keyboard.press("ArrowRight")
-    await visit.page.keyboard.press("Tab")
-    assert await visit.page.evaluate(FOCUSED) == [2, 0]
+    await expect(visit.page.locator(".why summary")).to_have_count(5)
+    for key, place in (("Tab", [2, -1]), ("Tab", [2, 0]), ("Shift+Tab", [2, -1])):
+        await visit.page.keyboard.press(key)
+        assert await visit.page.evaluate(FOCUSED) == place
     await visit.page.keyboard.press("Shift+Tab")
     assert await visit.page.evaluate(FOCUSED) == [1, 1]
     await expect(stops).to_have_count(5)

@@ -1,0 +1,388 @@
+"""Logged pages under a model's eyes: the score of every place, and the chance of showing just that.
+
+A page is scored in one pass behind its member's prompt: each row and title by its logit at its own
+position, with all before it on the page as it was logged.
+
+Shape legend: n judged places of all pages, K titles of a page, C of a row, R catalog rows, E
+catalog entities.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+
+from dataset.folder import DataFolder
+from evaluation.off_policy import Logged
+from evaluation.page_metrics import Places
+from evaluation.variety import numbered
+from genpage.catalog import Catalog
+from genpage.errors import DatasetError
+from genpage.grammar import DecodedRow, PageGrammar
+from model.appealing import appeal_over
+from model.checkpoint import Checkpoint
+from model.covering import covering
+from model.packing import Packing
+from tokenizer.appeal import PageAppeal
+from tokenizer.prompt import PromptEncoder
+from training.rewards.declaration import Rewards
+from training.rewards.labels import RewardLabels
+from training.visits import PageSize, Visit, Visits
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoggedPage:
+    """A page as it was served: rows by catalog index, and what is known of each title's place."""
+
+    page_id: str
+    visit: Visit
+    rows: tuple[DecodedRow, ...]
+    reward: Values  # (K,) times how surely it was seen
+    examined: Values  # (K,)
+    propensity: Values  # (K,)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What a model says of logged pages.
+
+    ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
+    those whose propensities cannot be used. The reward model is a plain one: a title's mean reward
+    where it was seen, times how often its place is (`title_worth`).
+    """
+
+    entities: Places
+    rows: Places
+    logged: Logged | None
+    predicted: Values  # (pages of ``logged``, K) what a reward model says of what was shown
+    expected: Values  # and of what the model would show there on average
+    dropped: int
+
+
+def read_pages(
+    folder: DataFolder,
+    checkpoint: Checkpoint,
+    days: Sequence[str],
+    *,
+    count: int,
+    rewards: Rewards | None = None,
+    seed: int = 0,
+) -> list[LoggedPage]:
+    """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
+    catalog = folder.catalog()
+    over = covering(checkpoint, catalog)
+    encoder = PromptEncoder(
+        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
+    )
+    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
+    lines = pl.concat([labels.valued(folder.impressions(day, day)) for day in days])
+    width = int(lines["col_pos"].max() or 0) + 1  # type: ignore[arg-type]
+    depth = int(lines["row_pos"].max() or 0) + 1  # type: ignore[arg-type]
+    size = PageSize(depth, width)
+    visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
+    wanted = {(v.request.user_id, v.request.at): v for v in visits.visits}
+    pages = []
+    for page in lines.partition_by("page_id", maintain_order=True):
+        user_id, at, page_id = page.select("user_id", "ts", "page_id").row(0)
+        visit = wanted.get((user_id, at))
+        if visit is None:
+            continue
+        entity = [catalog.entity_index(name) for name in page["entity_id"]]
+        row = [catalog.row_index(name) for name in page["row_id"]]
+        if None in entity or None in row:
+            continue  # a title left the catalog: the page can no longer be scored
+        rows = [
+            DecodedRow(int(lines_of["row"][0]), tuple(lines_of["entity"].to_list()))
+            for lines_of in page.select(
+                "row_pos", pl.Series("row", row), pl.Series("entity", entity)
+            ).partition_by("row_pos", maintain_order=True)
+        ]
+        pages.append(
+            LoggedPage(
+                page_id,
+                visit,
+                tuple(rows),
+                page["weight"].to_numpy().astype(np.float64),
+                page["examined"].to_numpy().astype(np.float64),
+                page["propensity"].to_numpy().astype(np.float64),
+            )
+        )
+    if not pages:
+        raise DatasetError(f"there are no pages on {days[0]} to {days[-1]} that can be scored")
+    return pages
+
+
+def score_pages(
+    folder: DataFolder,
+    checkpoint: Checkpoint,
+    pages: Sequence[LoggedPage],
+    worth: Values,
+    *,
+    temperature: float = 1.0,
+) -> Scored:
+    """Places by their logits, and pages by the chance that sampling would have shown them.
+
+    ``worth`` (E,) are `title_worth`, of days before the pages'.
+    """
+    catalog = folder.catalog()
+    judged = _Judged.of(pages, len(catalog.rows))
+    chances: list[tuple[LoggedPage, Chances]] = []
+    dropped = 0
+    for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
+        judged.add(page, scores)
+        grammar = page.visit.grammar(catalog, checkpoint.rules)
+        chance = page_chances(grammar, page.rows, scores, temperature, worth)
+        usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
+        if chance is None or not usable:
+            dropped += 1
+        else:
+            chances.append((page, chance))
+    logged = _logged(chances)
+    predicted = expected = np.zeros((0, 0))
+    if logged is not None:
+        predicted, expected = _modelled(chances, logged, worth)
+    entities, rows = judged.places()
+    return Scored(entities, rows, logged, predicted, expected, dropped)
+
+
+def score_places(
+    folder: DataFolder, checkpoint: Checkpoint, pages: Sequence[LoggedPage]
+) -> tuple[Places, Places]:
+    """Titles' places and rows' by their logits alone, pages that break a rule today included."""
+    catalog = folder.catalog()
+    judged = _Judged.of(pages, len(catalog.rows))
+    for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
+        judged.add(page, scores)
+    return judged.places()
+
+
+def _scores(
+    catalog: Catalog, checkpoint: Checkpoint, pages: Sequence[LoggedPage]
+) -> Iterator[NDArray[np.float32]]:
+    """(page tokens, R + E) of each page: what the model says before each token of it."""
+    over = covering(checkpoint, catalog)
+    network = over.network()
+    row_tokens, entity_tokens = over.vocabulary.item_tokens(catalog)
+    with torch.inference_mode():
+        output = network.output_table()[
+            torch.from_numpy(np.concatenate([row_tokens, entity_tokens])).long()
+        ]
+    appeal = appeal_over(over, catalog)
+    for page in pages:
+        tokens = [page.visit.prompt]
+        for row in page.rows:
+            tokens += [row_tokens[[row.row]], entity_tokens[list(row.entities)]]
+        sequence = np.concatenate(tokens).astype(np.int64)
+        with torch.inference_mode():
+            packing = Packing((len(sequence),))
+            hidden = network.hidden(torch.from_numpy(sequence), packing)
+            scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
+        if appeal is not None:
+            visit = page.visit
+            _add(
+                appeal.page(visit.context, visit.request, visit.trends),
+                visit.grammar(catalog, over.rules),
+                page.rows,
+                scores,
+            )
+        yield scores
+
+
+def _add(
+    appeal: PageAppeal,
+    grammar: PageGrammar,
+    rows: Sequence[DecodedRow],
+    scores: NDArray[np.float32],
+) -> None:
+    """Add to the scores of a page (page tokens, R + E) what the moment does, as serving would.
+
+    What a row promises is asked of the page so far; behind a row that today's rules would not let
+    stand there, none is. Mutates the grammar.
+    """
+    catalog_rows = len(grammar.catalog.rows)
+    place = 0
+    for row in rows:
+        allowed = grammar.allowed_rows()
+        scores[place, allowed] += appeal.rows(grammar, allowed)
+        if row.row not in allowed:
+            break
+        grammar.open_row(row.row)
+        place += 1
+        for entity in row.entities:
+            if entity not in grammar.allowed_entities():
+                break
+            scores[place, catalog_rows:] += appeal.titles(grammar)
+            grammar.add(entity)
+            place += 1
+        if grammar.room:
+            break
+    scores[place:, catalog_rows:] += appeal.titles(grammar)
+
+
+def title_worth(
+    folder: DataFolder, days: Sequence[str], rewards: Rewards | None = None, *, prior: float = 50.0
+) -> Values:
+    """(E,) each title's mean reward where it was seen on ``days``, shrunk by ``prior`` sights."""
+    catalog = folder.catalog()
+    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
+    sums = np.zeros((2, len(catalog.entities)))
+    for day in days:
+        lines = labels.valued(folder.impressions(day, day))
+        totals = lines.group_by("entity_id").agg(pl.col("weight").sum(), pl.col("examined").sum())
+        for name, weight, examined in totals.iter_rows():
+            index = catalog.entity_index(name)
+            if index is not None:
+                sums[:, index] += (weight, examined)
+    mean = sums[0].sum() / max(1.0, sums[1].sum())
+    return np.asarray((sums[0] + prior * mean) / (sums[1] + prior))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chances:
+    """Each title's chance given all before it (K,); the mean worth of what could stand there."""
+
+    chance: Values
+    expected: Values
+
+
+def page_chances(
+    grammar: PageGrammar,
+    rows: Sequence[DecodedRow],
+    scores: NDArray[np.float32],
+    temperature: float,
+    worth: Values,
+) -> Chances | None:
+    """The chance of each title; a row's is its first title's too.
+
+    ``scores`` (page tokens, R + E) stand before each token of the page. None where the rules would
+    not let the page be. Mutates the grammar.
+    """
+    catalog_rows = len(grammar.catalog.rows)
+    found: list[float] = []
+    expected: list[float] = []
+    place = 0
+    for row in rows:
+        allowed = grammar.allowed_rows()
+        if row.row not in allowed:
+            return None
+        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
+        opening = float(odds[int(np.searchsorted(allowed, row.row))])
+        grammar.open_row(row.row)
+        place += 1
+        for entity in row.entities:
+            allowed = grammar.allowed_entities()
+            if entity not in allowed:
+                return None
+            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            found.append(float(odds[int(np.searchsorted(allowed, entity))]) * opening)
+            expected.append(float(odds @ worth[allowed]))
+            opening = 1.0
+            grammar.add(entity)
+            place += 1
+        if grammar.room:
+            return None  # a shorter row than the rules would make
+    return Chances(np.array(found), np.array(expected))
+
+
+def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
+    logits = scores[allowed].astype(np.float64) / temperature
+    odds = np.exp(logits - logits.max())
+    return np.asarray(odds / odds.sum())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Here:
+    """(score, reward) of the judged titles and rows of one page."""
+
+    entities: tuple[Values, Values]
+    rows: tuple[Values, Values]
+
+
+def _places(page: LoggedPage, scores: NDArray[np.float32], catalog_rows: int) -> _Here:
+    row_scores, row_rewards, entity_scores = [], [], []
+    place = first = 0
+    for row in page.rows:
+        count = len(row.entities)
+        seen = page.examined[first : first + count] > 0
+        if seen.any():
+            row_scores.append(scores[place, row.row])
+            row_rewards.append(page.reward[first : first + count].sum())
+        steps = np.arange(place + 1, place + 1 + count)
+        entity_scores.append(scores[steps, catalog_rows + np.array(row.entities)])
+        place, first = place + 1 + count, first + count
+    judged = page.examined > 0
+    return _Here(
+        (np.concatenate(entity_scores)[judged].astype(np.float64), page.reward[judged]),
+        (np.array(row_scores, np.float64), np.array(row_rewards, np.float64)),
+    )
+
+
+@dataclass(slots=True, eq=False)
+class _Judged:
+    """Collects the places of pages in their order."""
+
+    members: NDArray[np.int64]  # whose each page is
+    catalog_rows: int
+    entities: list[Values]
+    rows: list[Values]
+
+    @classmethod
+    def of(cls, pages: Sequence[LoggedPage], catalog_rows: int) -> "_Judged":
+        return cls(numbered([page.visit.request.user_id for page in pages]), catalog_rows, [], [])
+
+    def add(self, page: LoggedPage, scores: NDArray[np.float32]) -> None:
+        """The next page's."""
+        here = _places(page, scores, self.catalog_rows)
+        whose = (len(self.rows), self.members[len(self.rows)])
+        for places, found in ((self.entities, here.entities), (self.rows, here.rows)):
+            places.append(np.column_stack([*found, *_repeated(whose, found[0])]))
+
+    def places(self) -> tuple[Places, Places]:
+        """Of titles, and of rows."""
+        return _joined(self.entities), _joined(self.rows)
+
+
+def _repeated(whose: tuple[int, np.int64], like: Values) -> list[Values]:
+    return [np.full(len(like), value, np.float64) for value in whose]
+
+
+def _joined(parts: Sequence[Values]) -> Places:
+    lines = np.concatenate(parts)
+    page, member = lines[:, 2].astype(np.int64), lines[:, 3].astype(np.int64)
+    return Places(lines[:, 0], lines[:, 1], page, member)
+
+
+def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged | None:
+    if not chances:
+        return None
+    width = max(len(found.chance) for _, found in chances)
+    reward, logged, target = (np.full((len(chances), width), v) for v in (0.0, 1.0, 1.0))
+    there = np.zeros((len(chances), width), np.bool_)
+    for line, (page, found) in enumerate(chances):
+        own = slice(0, len(found.chance))
+        reward[line, own], logged[line, own] = page.reward, page.propensity
+        target[line, own], there[line, own] = found.chance, True
+    whose = numbered([page.visit.request.user_id for page, _ in chances])
+    return Logged(reward, logged, target, there, whose)
+
+
+def _modelled(
+    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged, worth: Values
+) -> tuple[Values, Values]:
+    """(n, K) the reward model of what was shown, and of what would be.
+
+    Each by how often its place is seen.
+    """
+    shown, average, seen = np.zeros((3, *logged.there.shape))
+    for line, (page, found) in enumerate(chances):
+        own = slice(0, len(found.chance))
+        titles = [entity for row in page.rows for entity in row.entities]
+        shown[line, own], average[line, own] = worth[titles], found.expected
+        seen[line, own] = page.examined
+    often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
+    return shown * often, average * often

@@ -1,0 +1,1 @@
+"""The multi-stage pipeline that one generative model replaces: candidates, rankers, assembly."""

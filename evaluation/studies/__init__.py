@@ -1,0 +1,1 @@
+"""The studies: what the method claims, measured again by one command each (``genpage study``)."""

@@ -1,0 +1,194 @@
+"""``genpage daily``: train, export, gate and announce, day after day."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+from rich.console import Console
+from rich.table import Table
+
+from genpage.cli.command import Command
+from genpage.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from dataset.folder import DataFolder
+    from runtime.manifest import Precision
+    from training.journal import Journal, Line
+    from training.updates import Slice, Updates
+
+
+class DailyCycle(Command):
+    """Each finished day: judge, train on it, export a bundle, hold it to the gates, announce it.
+
+    Stopped at any moment, it goes on with the first day that its journal does not have. A day whose
+    quality falls too far below the days before is written but not announced, and the run stops.
+    """
+
+    data: Path = Field(description="a folder in the data layout")
+    parent: Path = Field(alias="from", description="the checkpoint to begin with")
+    out: Path = Field(description="the folder of checkpoints, bundles and the journal")
+    last: str | None = Field(
+        default=None, alias="to", description="the day after the last; by default the data's end"
+    )
+    pages: int | None = Field(default=None, ge=0, description="pages trained on a day, at most")
+    bundles: bool = Field(default=True, description="export each day's bundle")
+    curves: bool = Field(
+        default=False, description="also judge older days, and a model that is not updated"
+    )
+    precision: str = Field(default="int8", description="of the bundles")
+    keep: int = Field(default=3, ge=1, description="newest checkpoints and bundles kept")
+    publish: str | None = Field(
+        default=None, description="announce bundles: a server's URL or a broker's HOST:PORT"
+    )
+    least: float = Field(
+        default=0.5, ge=0, description="HR@10 of a day over the mean of the 7 before, at least"
+    )
+    seed: int = Field(default=0, ge=0, description="of order and drop-out")
+    threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
+
+    def run(self) -> None:
+        """Go through the days."""
+        import torch
+
+        from dataset.day import day_of, day_start
+        from dataset.folder import DataFolder
+        from genpage.catalog import SECONDS_A_DAY
+        from training.group import refuse_others
+        from training.journal import Journal
+
+        refuse_others()
+        if self.threads is not None:
+            torch.set_num_threads(self.threads)
+        folder = DataFolder(self.data)
+        days = folder.days()
+        last = self.last or day_of(day_start(days[-1]) + SECONDS_A_DAY)
+        journal = Journal(self.out)
+        console = Console(stderr=True)
+        with console.status(f"reading {self.data}"):
+            updates = self._updates(folder, journal)
+        while updates.until < last:
+            line = self._day(updates, updates.until, journal)
+            journal.append(line)
+            before = line["before"]
+            console.print(f"{line['day']}: {before}")
+        lines = journal.lines()
+        self.emit({"days": lines}, _table(lines))
+
+    def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
+        from model.checkpoint import Checkpoint
+        from training.continuing import objective_of
+        from training.updates import Updates
+
+        lines = journal.lines()
+        newest = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
+        checkpoint = Checkpoint.load(newest)
+        return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
+
+    def _day(self, updates: "Updates", day: str, journal: "Journal") -> dict[str, object]:
+        from dataclasses import replace
+
+        from export.bundle import export_bundle
+        from training.updates import Cadence
+
+        cadence = Cadence()
+        if self.pages is not None:
+            cadence = replace(cadence, pages=self.pages)
+        curves = self._curves(updates, day) if self.curves else {}
+        update = updates.day(day, cadence)
+        checkpoint = updates.checkpoint()
+        checkpoint.save(self.out / "checkpoints" / day)
+        bundle = self.out / "bundles" / day
+        if self.bundles:
+            precision: Precision = "fp32" if self.precision == "fp32" else "int8"
+            # Parity and golden pages are the export's own gates: what strays is not written.
+            export_bundle(checkpoint, bundle, precision=precision, force=True)
+        self._gate(update.before, journal)
+        announced = None
+        if self.bundles and self.publish is not None:
+            announced = announce(bundle, self.publish)
+        self._prune()
+        return {
+            "day": day,
+            "version": checkpoint.lineage.version,
+            "announced": announced,
+            "before": slice_document(update.before),
+            "questions": update.questions,
+            "pages": update.pages,
+            "new_titles": update.new_titles,
+            "seconds": update.seconds,
+            **curves,
+        }
+
+    def _curves(self, updates: "Updates", day: str) -> dict[str, object]:
+        """How good the model still is on the days a week and two weeks ago."""
+        from dataset.day import day_of, day_start
+        from genpage.catalog import SECONDS_A_DAY
+
+        older = {}
+        for ago in (1, 7, 14):
+            then = day_of(day_start(day) - ago * SECONDS_A_DAY)
+            older[str(ago)] = slice_document(updates.judged(then, lists_of=then))
+        return {"older": older}
+
+    def _gate(self, before: "Slice | None", journal: "Journal") -> None:
+        earlier = [line["before"] for line in journal.lines()[-7:]]
+        rates = [float(b["hr@10"]) for b in earlier if isinstance(b, dict) and b["hr@10"]]
+        if before is None or before.hr10 is None or not rates:
+            return
+        usual = sum(rates) / len(rates)
+        if before.hr10 < self.least * usual:
+            raise ArtefactError(
+                f"HR@10 fell to {before.hr10:.3f}, the days before had {usual:.3f}: the day's "
+                "checkpoint is written and not announced. Look at its data; --least 0 goes on."
+            )
+
+    def _prune(self) -> None:
+        from shutil import rmtree
+
+        for kind in ("checkpoints", "bundles"):
+            folder = self.out / kind
+            if folder.exists():
+                for old in sorted(folder.iterdir())[: -self.keep]:
+                    rmtree(old, ignore_errors=True)
+
+
+def announce(bundle: Path, where: str) -> str:
+    """Announce a bundle as ``genpage checkpoints publish`` does; the bundle's version."""
+    from genpage.cli.checkpoints import Publish
+
+    target = {"url": where} if "://" in where else {"kafka": where}
+    publish = Publish.model_validate({"bundle": str(bundle), "cadence": "daily", **target})
+    document, _ = publish.announced()
+    return str(document["version"])
+
+
+def slice_document(found: "Slice | None") -> dict[str, object] | None:
+    """A slice as JSON."""
+    if found is None:
+        return None
+    return {
+        "questions": found.questions,
+        "nats": found.nats,
+        "hr@10": found.hr10,
+        "ndcg@10": found.ndcg10,
+    }
+
+
+def _table(lines: "Sequence[Line]") -> Table:
+    table = Table("day", "questions", "HR@10 before", "NDCG@10 before", "trained on", "seconds")
+    for line in lines:
+        found = line["before"]
+        before = found if isinstance(found, dict) else {}
+        table.add_row(
+            str(line["day"]),
+            str(before.get("questions", 0)),
+            *(
+                "-" if before.get(name) is None else f"{before[name]:.3f}"
+                for name in ("hr@10", "ndcg@10")
+            ),
+            str(line["questions"]),
+            str(line["seconds"]).partition(".")[0],
+        )
+    return table

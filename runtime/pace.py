@@ -1,0 +1,100 @@
+"""How far to draft: what drafts of each kind came to, and what a pass, a token and a guess cost.
+
+A guess is Python's time and a pass the model's, so a small model is faster without drafts: then
+only one is made now and then, to see whether that still holds.
+
+Only how long a page takes depends on it, never what stands on it: drafts are verified.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Final, Literal
+
+# Where a draft's scores are from. ``kept``: of the same place, behind a token that was rejected.
+# ``near``: of the place before in the same row. ``far``: of another row.
+Source = Literal["row kept", "row far", "entity kept", "entity near", "entity far", "fill"]
+
+# The chances that drafts begin with, as a prototype measured them, and how many drafts that is
+# worth: what is measured here soon counts for more.
+_CHANCES: Final[dict[Source, float]] = {
+    "row kept": 0.8,
+    "row far": 0.6,
+    "entity kept": 0.85,
+    "entity near": 0.75,
+    "entity far": 0.5,
+    "fill": 0.05,
+}
+_PRIOR: Final = 20.0
+# Older drafts and passes count for less, so that a new checkpoint finds its own pace.
+_FORGETS: Final = 0.995
+# A token more in a pass, in passes, before any is measured.
+_TOKEN: Final = 0.08
+# Out of so many drafts that are not worth it, one is begun.
+_EXPLORED: Final = 64
+_LEAST, _MOST = 0.01, 1.0
+
+
+class Pace:
+    """Shared by the pages of an engine, whose thread owns it."""
+
+    def __init__(self, clock: Callable[[], float] = time.perf_counter) -> None:
+        self.clock = clock  # seconds
+        self._hits = {source: chance * _PRIOR for source, chance in _CHANCES.items()}
+        self._tries = dict.fromkeys(_CHANCES, _PRIOR)
+        # Weighted sums over passes: 1, tokens, seconds, tokens squared, tokens times seconds.
+        self._sums = [0.0] * 5
+        self.token = _TOKEN
+        # A decision guessed, in passes. None is measured yet.
+        self.guess = 0.0
+        self._guesses = [0.0, 0.0]  # weighted: how many, seconds
+        self._guessing = 0.0  # seconds, in the step that is going on
+        self._declined = 0
+
+    def chance(self, source: Source) -> float:
+        """How often a draft of this kind is what verification decides."""
+        return self._hits[source] / self._tries[source]
+
+    def worth(self, chance: float, tokens: int, guessed: int) -> bool:
+        """Whether to guess ``tokens`` more that save a pass so likely, behind ``guessed``."""
+        if chance >= tokens * self.token + self.guess:
+            return True
+        if guessed or self.guess == 0.0:
+            return False
+        self._declined = (self._declined + 1) % _EXPLORED
+        return self._declined == 0
+
+    def drafted(self, steps: int, seconds: float) -> None:
+        """So many decisions were guessed in so long."""
+        self._guessing += seconds
+        if steps:
+            count, spent = self._guesses
+            self._guesses = [count * _FORGETS + steps, spent * _FORGETS + seconds]
+
+    def tried(self, source: Source, *, hit: bool) -> None:
+        """A draft was verified."""
+        self._hits[source] = self._hits[source] * _FORGETS + hit
+        self._tries[source] = self._tries[source] * _FORGETS + 1.0
+
+    def passed(self, tokens: int, seconds: float) -> None:
+        """A pass of one page took so long: a straight line through them tells a token's cost.
+
+        What of that went into guessing (`drafted`) is not the pass's.
+        """
+        seconds = max(0.0, seconds - self._guessing)
+        self.rest()
+        terms = (1.0, tokens, seconds, tokens * tokens, tokens * seconds)
+        self._sums = [old * _FORGETS + new for old, new in zip(self._sums, terms, strict=True)]
+        count, n, t, nn, nt = self._sums
+        spread = count * nn - n * n
+        if count < _PRIOR or spread <= 0.0:
+            return
+        token = (count * nt - n * t) / spread
+        alone = (t - token * n) / count
+        self.token = min(max(token / alone, _LEAST), _MOST) if alone > 0.0 else _MOST
+        guesses, spent = self._guesses
+        if alone > 0.0 and guesses:
+            self.guess = spent / guesses / alone
+
+    def rest(self) -> None:
+        """A step ended that says nothing of a pass."""
+        self._guessing = 0.0

@@ -1,0 +1,158 @@
+"""Writing a page: which decision comes next, and what scores make of it.
+
+Hybrid row decoding (Netflix Tech Blog, 2026-06-29): the first ``autoregressive`` entities of a row
+are decided one by one, and the scores that decide the last of them fill the rest of the row too.
+Pure: it knows neither KV nor chunks, so a copy can write on with scores that are only a guess.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from genpage.grammar import DecodedRow
+from genpage.page import FinishReason
+from runtime.arrays import FloatArray, IntArray
+from runtime.choice import RowChoice
+from runtime.job import PageJob
+from runtime.noise import gumbel
+from runtime.propensity import propensities
+from runtime.selection import Values, top
+
+# Where on a page a decision stands: (number of the row on the page, 0) is the opening of a row,
+# (catalog index of the row, n) the n-th entity in it, n >= 1, with all that fills the row after it.
+Place = tuple[int, int]
+
+_NOTHING: IntArray = np.array([], np.int32)
+# A float32 score divided by less would overflow; this cold, noise decides between equals alone.
+_COLDEST = 1e-200
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished row; the others as in `runtime.output.RowDecoded`."""
+
+    row: DecodedRow
+    propensities: tuple[float, ...]
+    choice: RowChoice | None = field(default=None, compare=False)
+
+
+class PageWriter:
+    """One page being written. Owns its grammar and advances it; one owner.
+
+    ``reason`` is set when nothing is left to decide; it may be from the outset.
+    """
+
+    reason: FinishReason | None
+
+    def __init__(self, job: PageJob) -> None:
+        self._job = job
+        self._grammar, self._appeal = job.grammar, job.appeal
+        rows = job.grammar.rows
+        # Tokens on the page so far: the address of the next decision's noise.
+        self._position = sum(1 + len(row.entities) for row in rows)
+        self._finished = len(rows)
+        self._row = -1
+        self._placed = 0
+        # Of the row being placed, from its own on.
+        self._chances: list[float] = []
+        self._choice: RowChoice | None = None
+        self._next_rows = _NOTHING
+        self.reason = None
+        self._await_row()
+
+    def fork(self) -> "PageWriter":
+        """A copy that writes on without this one's noticing."""
+        copy = object.__new__(PageWriter)
+        copy._job = self._job
+        copy._grammar = self._grammar.fork()
+        copy._appeal = None if self._appeal is None else self._appeal.fork()
+        copy._position, copy._finished = self._position, self._finished
+        copy._row, copy._placed = self._row, self._placed
+        copy._chances, copy._choice = list(self._chances), self._choice
+        copy._next_rows, copy.reason = self._next_rows, self.reason
+        return copy
+
+    @property
+    def place(self) -> Place:
+        """Where the next decision stands."""
+        return (self._row, self._placed + 1) if self._grammar.room else (self._finished, 0)
+
+    @property
+    def takes(self) -> int:
+        """How many tokens the next decision gives."""
+        room = self._grammar.room
+        return room if room and self._placed + 1 >= self._job.autoregressive else 1
+
+    def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
+        """Decide by the scores (R + E,): the tokens (n,) chosen, and the row that this finished.
+
+        Raises `ArtefactError` where a score is not a number.
+        """
+        rows_of_catalog = len(self._job.model.row_tokens)
+        if self._grammar.room == 0:
+            return self._open_row(scores[:rows_of_catalog]), None
+        return self._place(scores[rows_of_catalog:])
+
+    def _open_row(self, scores: FloatArray) -> IntArray:
+        allowed, appeal = self._next_rows, self._appeal
+        added = None if appeal is None else appeal.rows(self._grammar, allowed)
+        if added is not None:
+            scores = scores.copy()
+            scores[allowed] += added
+        row = top(self._values(scores, allowed), allowed, 1)
+        self._chances = self._drawn(scores, allowed, row)
+        self._row = int(row[0])
+        self._choice = RowChoice.of(scores, allowed, self._row, added)
+        self._grammar.open_row(self._row)
+        self._placed = 0
+        self._position += 1
+        return self._job.model.row_tokens[row]
+
+    def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
+        grammar, appeal = self._grammar, self._appeal
+        if appeal is not None:
+            scores = scores + appeal.titles(grammar)
+        allowed = grammar.allowed_entities()
+        entities = top(self._values(scores, allowed), allowed, self.takes)
+        self._chances += self._drawn(scores, allowed, entities)
+        grammar.extend(entities.tolist())
+        self._placed += len(entities)
+        self._position += len(entities)
+        tokens: IntArray = self._job.model.entity_tokens[entities]
+        if grammar.room:
+            return tokens, None
+        self._finished += 1
+        self._await_row()
+        return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
+
+    def _values(self, scores: FloatArray, allowed: IntArray) -> Values:
+        job = self._job
+        values = scores[allowed]
+        if job.temperature == 0.0:
+            return values
+        noise = gumbel(job.seed, self._position, len(scores), allowed)
+        return values.astype(np.float64) / max(job.temperature, _COLDEST) + noise
+
+    def _drawn(self, scores: FloatArray, allowed: IntArray, chosen: IntArray) -> list[float]:
+        """The probability of each of ``chosen``; nothing where the best are taken."""
+        if self._job.temperature == 0.0:
+            return []
+        temperature = max(self._job.temperature, _COLDEST)
+        drawn: list[float] = propensities(scores[allowed], allowed, chosen, temperature).tolist()
+        return drawn
+
+    def _await_row(self) -> None:
+        if self._finished >= self._job.rows:
+            self.reason = "complete"
+            return
+        self._next_rows = self._grammar.allowed_rows()
+        if not len(self._next_rows):
+            self.reason = "exhausted"
+
+
+def _of_places(chances: list[float]) -> tuple[float, ...]:
+    """A row's chances by place: the first place stands for the choice of the row as well."""
+    if not chances:
+        return ()
+    row, first, *others = chances
+    return (row * first, *others)

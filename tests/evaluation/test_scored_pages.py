@@ -1,0 +1,95 @@
+"""Logged pages are scored as serving would score them: by logits and by what the moment adds."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from dataset.folder import DataFolder
+from dataset.write import new_folder
+from evaluation.logged_pages import LoggedPage, score_pages, score_places
+from evaluation.true_reward import decode
+from genpage.grammar import DecodedRow
+from genpage.rules import Rules
+from model.checkpoint import Checkpoint
+from simulation.service import simulate
+from simulation.settings import Settings
+from tokenizer.prompt import PromptEncoder
+from training.start import fresh_checkpoint
+from training.visits import PageSize, Visits
+
+SIZE = PageSize(3, 4)
+
+
+@pytest.fixture(scope="module")
+def simulated(tmp_path_factory: pytest.TempPathFactory) -> DataFolder:
+    """A few members and days."""
+    folder = tmp_path_factory.mktemp("scored") / "data"
+    with new_folder(folder) as writer:
+        simulate(Settings(members=30, entities=120, days=3, seed=2), writer)
+    return DataFolder(folder)
+
+
+@pytest.fixture(scope="module")
+def checkpoint(simulated: DataFolder) -> Checkpoint:
+    """Random weights that say a lot, of the moment too."""
+    torch.set_num_threads(1)
+    fresh = fresh_checkpoint(simulated.catalog(), "micro", rules=Rules.default(), seed=0)
+    generator = torch.Generator().manual_seed(1)
+    loud = {
+        name: torch.randn(value.shape, generator=generator)
+        for name, value in fresh.weights.items()
+        if name.startswith("appeal.") and value.is_floating_point()
+    }
+    return replace(fresh, weights={**fresh.weights, **loud})
+
+
+def pages_of(folder: DataFolder, checkpoint: Checkpoint) -> list[LoggedPage]:
+    """The checkpoint's own greedy pages, as if they had been served and seen."""
+    catalog = folder.catalog()
+    encoder = PromptEncoder(checkpoint.vocabulary)
+    visits = Visits.read(folder, catalog, encoder, folder.days()[-1:], count=4, size=SIZE)
+    found = []
+    pages = decode(checkpoint, catalog, visits, SIZE, SIZE.entities_per_row)
+    for page, visit in zip(pages, visits.visits, strict=True):
+        rows = tuple(
+            DecodedRow(catalog.row_index(row.row_id) or 0, catalog.indices(row.entity_ids))
+            for row in page.rows
+        )
+        count = sum(len(row.entities) for row in rows)
+        one = np.ones(count)
+        found.append(LoggedPage(visit.request.user_id, visit, rows, one, one, one))
+    return found
+
+
+def test_a_greedy_page_is_certain_without_any_noise(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """At no temperature to speak of the chance of every choice of a decoded page is one."""
+    pages = pages_of(simulated, checkpoint)
+    worth = np.zeros(len(simulated.catalog().entities))
+    scored = score_pages(simulated, checkpoint, pages, worth, temperature=1e-4)
+    assert scored.dropped == 0
+    assert scored.logged is not None
+    assert scored.logged.target[scored.logged.there] == pytest.approx(1.0, abs=1e-3)
+
+
+def test_places_are_scored_alike_with_and_without_chances(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """And the moment counts: without its weights the scores are others."""
+    pages = pages_of(simulated, checkpoint)
+    worth = np.zeros(len(simulated.catalog().entities))
+    scored = score_pages(simulated, checkpoint, pages, worth)
+    titles, rows = score_places(simulated, checkpoint, pages)
+    for one, other in ((titles, scored.entities), (rows, scored.rows)):
+        assert np.array_equal(one.score, other.score)
+        assert np.array_equal(one.page, other.page)
+    quiet = {
+        name: torch.zeros_like(value) if name.startswith("appeal.") else value
+        for name, value in checkpoint.weights.items()
+    }
+    plain, plain_rows = score_places(simulated, replace(checkpoint, weights=quiet), pages)
+    assert not np.allclose(plain.score, titles.score, atol=0.1)
+    assert not np.allclose(plain_rows.score, rows.score, atol=0.1)

@@ -1,0 +1,205 @@
+"""Drafting: the page is the same with and without it, and takes fewer passes where it can."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from naive_decoder import scores_after
+from pages import FakeClock, finish_of, library, plan, random_plan, rows_of
+from strategies import World, worlds
+
+from genpage.catalog import Catalog
+from genpage.grammar import DecodedRow
+from genpage.promise import PROMISES
+from genpage.row import Row
+from runtime.decoder import Decoder
+from runtime.draft import NO_DRAFT, Drafter
+from runtime.engine import Engine
+from runtime.fake import FakeModel
+from runtime.job import PageJob
+from runtime.limits import Limits
+from runtime.output import Output
+from runtime.pace import Pace
+from runtime.writer import PageWriter
+from tokenizer.appeal import PageAppeal
+
+
+def eager(chance: float) -> Pace:
+    """A pace that believes every draft to be right so often, and tokens to cost nothing."""
+    pace = Pace()
+    pace._hits = {source: chance * tries for source, tries in pace._tries.items()}
+    pace.token = 0.0
+    return pace
+
+
+def decode(job: PageJob, model: FakeModel, pace: Pace | None) -> tuple[list[DecodedRow], list[int]]:
+    """A page by hand: its rows, and the tokens of each pass."""
+    decoder = Decoder(job, pace)
+    rows: list[DecodedRow] = []
+    held: list[int] = []
+    passes: list[int] = []
+    while decoder.reason is None:
+        chunk = decoder.chunk(0, decoder.length)
+        held[chunk.start :] = chunk.tokens.tolist()
+        passes.append(len(chunk.tokens))
+        assert decoder.fed(chunk)
+        ends = range(len(held) - chunk.scored + 1, len(held) + 1)
+        scores = np.stack([scores_after(model, held[:end]) for end in ends])
+        rows.extend(written.row for written in decoder.take(scores))
+    return rows, passes
+
+
+@given(worlds())
+def test_no_draft_changes_a_page(world: World) -> None:
+    """Greedy or sampled, with ties everywhere or none, however right or wrong drafts are."""
+    chance = world.chance
+    page = random_plan(chance, world.catalog)
+    model = FakeModel.of(
+        page.catalog, levels=chance.choice((None, 3)), steady=chance.choice((0.0, 0.7, 0.97))
+    )
+    rows, _ = decode(page.job(model), model, eager(chance.choice((0.3, 0.9, 1.0))))
+    assert tuple(rows) == page.naive(model)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_draft_that_came_to_nothing_changes_no_promise(seed: int) -> None:
+    """What rows promise is sought behind a pinned row first, where a draft may have got to."""
+    numbers = np.random.default_rng(seed)
+    films = library(entities=90).entities
+    shelves = [
+        Row(
+            f"r{row}",
+            "editorial",
+            "Chosen",
+            entity_ids=tuple(films[film].id for film in numbers.permutation(90)[:40]),
+            pinned_position=None if row else 0,
+        )
+        for row in range(6)
+    ]
+    page = plan(Catalog.build(films, shelves), rows=4, entities_per_row=8)
+    model = FakeModel.of(page.catalog, steady=0.5)
+    appeal = PageAppeal.of(
+        numbers.normal(size=90).astype(np.float32), numbers.normal(size=PROMISES).astype(np.float32)
+    )
+    plain, _ = decode(replace(page.job(model), appeal=appeal.fresh()), model, None)
+    drafted, _ = decode(replace(page.job(model), appeal=appeal.fresh()), model, eager(0.9))
+    assert drafted == plain
+
+
+def test_where_scores_hardly_depend_on_the_prefix_a_row_takes_one_pass() -> None:
+    """Everything is foreseen but the entities of a new row's first place."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.9999)
+    rows, passes = decode(page.job(model), model, eager(1.0))
+    assert tuple(rows) == page.naive(model)
+    assert len(passes) < 10
+
+
+def test_where_nothing_can_be_foreseen_drafting_ends() -> None:
+    """Drafts that are never right become rare, and the page takes its plain passes."""
+    page = plan(library(entities=2_000, rows=60), rows=40)
+    model = FakeModel.of(page.catalog)
+    pace = Pace()
+    rows, _ = decode(page.job(model), model, pace)
+    assert tuple(rows) == page.naive(model)
+    assert pace.chance("entity near") < 0.5
+    drafted = decode(page.job(model), model, pace)[1]
+    plain = decode(page.job(model), model, None)[1]
+    assert sum(drafted) < 1.3 * sum(plain)
+
+
+def test_pages_beside_each_other_draft_too() -> None:
+    """Batches, slots and chunks of a prompt change nothing; fewer passes are told."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.99)
+
+    def run(limits: Limits) -> list[Output]:
+        engine = Engine(limits, clock=FakeClock())
+        for number in range(3):
+            engine.submit(page.job(model, f"page {number}"))
+        outputs: list[Output] = []
+        while engine.busy:
+            outputs += engine.step()
+            engine.check_integrity()
+        return outputs
+
+    drafted = run(Limits(prefill_tokens_alone=2))
+    plain = run(Limits(speculation=False))
+    for name in ("page 0", "page 1", "page 2"):
+        assert rows_of(drafted, name) == rows_of(plain, name) == page.naive(model)
+        assert finish_of(plain, name).forward_passes == 49
+        assert finish_of(drafted, name).forward_passes < 35
+
+
+def test_a_draft_stays_within_the_slot() -> None:
+    """At most so many tokens as fit behind those decided."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog)
+    writer, drafter = PageWriter(page.job(model)), Drafter(eager(1.0))
+    assert drafter.draft(writer, 100) is NO_DRAFT
+    scores = scores_after(model, [1])
+    drafter.seen(writer.place, scores)
+    writer.decide(scores)
+    drafter.seen(writer.place, scores)
+    writer.decide(scores)
+    assert len(drafter.draft(writer, 100).tokens) > 3
+    assert len(drafter.draft(writer, 3).tokens) <= 3
+    assert drafter.draft(writer, 0) is NO_DRAFT
+
+
+@pytest.mark.parametrize(("alone", "token"), [(7.0, 0.6), (1.0, 0.02), (1.0, 5.0)])
+def test_the_cost_of_a_token_is_that_of_the_line_through_the_passes(
+    alone: float, token: float
+) -> None:
+    """In passes; bounded, so that drafting neither ends for ever nor runs away."""
+    pace = Pace()
+    generator = np.random.default_rng(0)
+    for tokens in generator.integers(1, 40, 400).tolist():
+        pace.passed(tokens, alone + token * tokens)
+    assert pace.token == pytest.approx(min(token / alone, 1.0))
+
+
+class Ticks:
+    """A clock that goes on by as much as it is told to each time it is read."""
+
+    def __init__(self, each: float) -> None:
+        self.now, self.each = 0.0, each
+
+    def __call__(self) -> float:
+        """Seconds."""
+        self.now += self.each
+        return self.now
+
+
+@pytest.mark.parametrize(("guess", "drafts"), [(0.0001, True), (5.0, False)])
+def test_a_guess_that_costs_more_than_a_pass_is_not_made(guess: float, *, drafts: bool) -> None:
+    """A small model's passes are cheaper than guessing them away; the page is the same."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.97)
+    pace = Pace(Ticks(guess))
+    for round_ in range(3):
+        for tokens in (2, 3, 5, 9) * 10:
+            pace.passed(tokens, 1.0)
+        rows, passes = decode(page.job(model), model, pace)
+        assert tuple(rows) == page.naive(model)
+        if round_:
+            plain = len(decode(page.job(model), model, None)[1])
+            assert (len(passes) < 0.8 * plain) is drafts
+
+
+def test_a_guess_is_tried_again_now_and_then() -> None:
+    """What was too dear once is measured anew; its time is not counted as the passes'."""
+    pace = Pace()
+    pace.drafted(2, 8.0)
+    for tokens in (2, 3, 5, 9) * 10:
+        pace.passed(tokens, 1.0)
+    assert pace.guess > 3.0
+    tries = [pace.worth(1.0, 1, 0) for _ in range(640)]
+    assert sum(tries) == 10
+    for _ in range(2000):
+        pace.drafted(1, 0.01)
+        pace.passed(2, 0.01 + 1.0)
+        pace.passed(8, 1.0)
+    assert pace.guess == pytest.approx(0.01, rel=0.1)
+    assert pace.worth(1.0, 1, 0)

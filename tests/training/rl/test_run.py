@@ -1,0 +1,276 @@
+"""A run of RL: it raises what it is paid for, breaks no rule, survives a kill, notices a cheat."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+
+from genpage.errors import CheckpointError
+from genpage.grammar import DecodedRow
+from genpage.page import Page
+from genpage.promise import PROMISES
+from model.checkpoint import Checkpoint
+from model.packing import Packing
+from model.sampling import Shape
+from tokenizer.appeal import PageAppeal
+from tokenizer.vocabulary import Vocabulary
+from training.pretrain import Pretraining
+from training.rl.form import Form
+from training.rl.policy import Sheet
+from training.rl.run import Line, ReinforcementRun, Settings
+from training.run import Options, Run
+from training.visits import PageSize, Visit
+
+SETTINGS = Settings(
+    steps=8,
+    visits=3,
+    group=6,
+    size=PageSize(1, 4),
+    temperature=1.0,
+    lr=8e-3,
+    kl=0.001,
+    kl_target=1.0,
+    pool=24,
+    look_every=2,
+    look_visits=12,
+    save_every=1,
+)
+GENRES = ("Drama", "Comedy", "Crime")
+FORM = Form(rows=1)
+
+
+class Bait:
+    """A reward model that can be cheated: it pays for one genre, whoever asks."""
+
+    def __init__(self, vocabulary: Vocabulary, genre: int) -> None:
+        pays = torch.zeros(vocabulary.size)
+        for entity_id, token in vocabulary.entity_tokens.items():
+            pays[token] = 1.0 if int(entity_id[1:]) % 3 == genre else 0.0
+        self._pays = pays
+
+    def beside(self, visit: Visit) -> None:
+        """Whoever asks."""
+
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+        """One for a title of the genre."""
+        assert not beside.any()
+        assert packing.tokens == len(tokens)
+        return self._pays[tokens]
+
+
+class Judge:
+    """Knows what the members want, and likes or hates the bait."""
+
+    def __init__(self, sign: float, genre: int) -> None:
+        self._sign, self._genre = sign, genre
+
+    def __call__(self, pages: Sequence[Page], visits: Sequence[Visit]) -> NDArray[np.float64]:
+        """The number of the bait's titles, by the sign."""
+        assert len(pages) == len(visits)
+        counts = [
+            sum(int(e[1:]) % 3 == self._genre for row in page.rows for e in row.entity_ids)
+            for page in pages
+        ]
+        return self._sign * np.array(counts, np.float64)
+
+
+@pytest.fixture(scope="module")
+def parent(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """A barely pretrained micro model."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("parent") / "pre"
+    chosen = Options(data=service, out=out, size="micro", steps=4, batch_tokens=512)
+    Run(chosen, Pretraining()).train(lambda _: None)
+    return Checkpoint.load(out)
+
+
+def run_of(
+    service: Path,
+    out: Path,
+    parent: Checkpoint,
+    settings: Settings = SETTINGS,
+    sign: float = 1.0,
+    genre: int = 0,
+) -> ReinforcementRun:
+    """A run against the bait, with a judge."""
+    bait, judge = Bait(parent.vocabulary, genre), Judge(sign, genre)
+    return ReinforcementRun(service, out, parent, bait, settings, form=FORM, truth=judge)
+
+
+@pytest.fixture(scope="module")
+def finished(
+    service: Path, parent: Checkpoint, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, tuple[Line, ...]]:
+    """A whole run whose reward is honest."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("rl") / "policy"
+    return out, run_of(service, out, parent).train(lambda _: None).lines
+
+
+def test_it_raises_what_it_is_paid_for(finished: tuple[Path, tuple[Line, ...]]) -> None:
+    """The sampled pages' reward rises well above where it began; no rule is ever broken."""
+    lines = finished[1]
+    first, last = (np.mean([line.reward for line in part]) for part in (lines[:2], lines[-2:]))
+    assert last > first + 1.0
+    assert sum(line.violations for line in lines) == 0
+    assert lines[-1].kl > 0
+    assert lines[-1].entropy < lines[0].entropy
+
+
+def test_the_checkpoint_carries_its_curves(finished: tuple[Path, tuple[Line, ...]]) -> None:
+    """Metrics as JSON lines and as a picture, a lineage, and no trace of the unfinished run."""
+    out, lines = finished
+    checkpoint = Checkpoint.load(out)
+    logged = [json.loads(line) for line in checkpoint.extra["metrics.jsonl"].splitlines()]
+    assert [line["step"] for line in logged] == list(range(1, SETTINGS.steps + 1))
+    assert [line["true"] is not None for line in logged] == [step % 2 == 0 for step in range(1, 9)]
+    assert checkpoint.extra["rl.svg"].startswith(b"<?xml")
+    assert not out.with_name("policy.partial").exists()
+    assert len(lines) == SETTINGS.steps
+
+
+@pytest.mark.parametrize("steps", [1, 4])
+def test_a_killed_run_goes_on_to_the_same_curve(
+    finished: tuple[Path, tuple[Line, ...]],
+    service: Path,
+    parent: Checkpoint,
+    tmp_path: Path,
+    steps: int,
+) -> None:
+    """Killed after a step, it ends with the same lines and the same weights, to the bit."""
+
+    class KilledError(Exception):
+        pass
+
+    def kill(line: Line) -> None:
+        if line.step == steps:
+            raise KilledError
+
+    out = tmp_path / "policy"
+    with pytest.raises(KilledError):
+        run_of(service, out, parent).train(kill)
+    lines = run_of(service, out, parent).train(lambda _: None).lines
+    assert [replace(line, seconds=0) for line in lines] == [
+        replace(line, seconds=0) for line in finished[1]
+    ]
+    whole, resumed = Checkpoint.load(finished[0]), Checkpoint.load(out)
+    assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
+
+
+def test_a_cheat_is_caught(service: Path, parent: Checkpoint, tmp_path: Path) -> None:
+    """The model pays for what the members hate: the run stops early and keeps where it began."""
+    settings = replace(SETTINGS, steps=40)
+    run = run_of(service, tmp_path / "p", parent, settings, sign=-1.0, genre=1)
+    outcome = run.train(lambda _: None)
+    assert outcome.ending == "reward hacking"
+    assert len(outcome.lines) < 40
+    looks = [line for line in outcome.lines if line.true is not None]
+    assert looks[-1].predicted is not None
+    assert looks[-1].predicted > outcome.lines[0].reward
+    weights = Checkpoint.load(tmp_path / "p").weights
+    if outcome.kept == 0:
+        assert all(torch.equal(weights[name], parent.weights[name]) for name in parent.weights)
+    assert outcome.kept < outcome.lines[-1].step
+
+
+def test_page_credit_learns_too(service: Path, parent: Checkpoint, tmp_path: Path) -> None:
+    """METHOD's own credit: the page's advantage on every pick of it."""
+    settings = replace(SETTINGS, credit="page", updates=2)
+    run = ReinforcementRun(
+        service, tmp_path / "p", parent, Bait(parent.vocabulary, 0), settings, form=FORM
+    )
+    outcome = run.train(lambda _: None)
+    assert outcome.ending == "budget"
+    assert outcome.kept == settings.steps
+    first, last = (
+        np.mean([line.reward for line in part]) for part in (outcome.lines[:2], outcome.lines[-2:])
+    )
+    assert last > first
+
+
+def test_promise_and_crowding_are_learnt_and_titles_appeal_is_not(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """What a page's titles do to one another is RL's; what each is worth alone stays WBC's."""
+    settings = replace(SETTINGS, steps=2)
+    bait = Bait(parent.vocabulary, 0)
+    ReinforcementRun(service, tmp_path / "p", parent, bait, settings, form=FORM).train(
+        lambda _: None
+    )
+    weights = Checkpoint.load(tmp_path / "p").weights
+    moved = {
+        name.removeprefix("appeal."): float((value - parent.weights[name]).abs().max())
+        for name, value in weights.items()
+        if name.startswith("appeal.") and not torch.equal(value, parent.weights[name])
+    }
+    assert moved.keys() == {"promise", "crowd"}
+    # Adam's step is about the rate, whatever the slope.
+    step = settings.lr * settings.appeal_pace
+    assert moved["promise"] == pytest.approx(2 * step, rel=0.5)
+
+
+def test_a_checkpoint_that_is_no_reward_model_is_refused(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """Nor is one of another vocabulary, whose tokens mean other titles."""
+    with pytest.raises(CheckpointError, match="no value head"):
+        ReinforcementRun(service, tmp_path / "p", parent, parent, SETTINGS)
+    items = parent.vocabulary.items
+    other = replace(parent, vocabulary=Vocabulary((items[1], items[0], *items[2:])))
+    with pytest.raises(CheckpointError, match="another vocabulary"):
+        ReinforcementRun(service, tmp_path / "p", parent, other, SETTINGS)
+
+
+def test_form_rewards_count_what_is_missing_and_what_stands_too_low(parent: Checkpoint) -> None:
+    """Two rows of three asked for; a genre row wished for at the top stands second."""
+    catalog = parent.catalog
+    form = Form(rows=3, missing_row=0.2, too_low=0.05, not_below={"genre": 0})
+    page = (DecodedRow(0, (0, 3)), DecodedRow(1, (1, 4)))
+    assert form.reward(page, catalog) == pytest.approx(-0.2 - 0.05)
+    assert Form(rows=2).reward(page, catalog) == 0.0
+
+
+class Echo:
+    """Pays for a title what it was told beside: its number, and a thousand for the first visit."""
+
+    def __init__(self, first: Visit, entities: int) -> None:
+        self._first, self._entities = first, entities
+        self.asked = 0
+
+    def beside(self, visit: Visit) -> PageAppeal:
+        """By the title's number."""
+        self.asked += 1
+        numbers = np.arange(self._entities, dtype=np.float32) + 1000.0 * (visit is self._first)
+        return PageAppeal.of(numbers, np.zeros(PROMISES, np.float32))
+
+    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+        """What it was told."""
+        assert packing.tokens == len(tokens)
+        return beside
+
+
+def test_what_is_known_beside_reaches_its_title(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """Each pick is valued by its own title and its own visit, which is asked once."""
+    table = run_of(service, tmp_path / "p", parent)._table
+    visits = table.visits.visits[:2]
+    echo = Echo(visits[0], len(table.entities))
+    table = replace(table, valuer=echo)
+    pages = table.groups(parent.network(), visits, 2, Shape(2, 2, 1.0), 3)
+    owners = [visits[0], visits[0], visits[1], visits[1]]
+    sheet = Sheet.of(pages, torch.device("cpu"))
+    worth = table.worth(pages, sheet, owners)
+    by_hand: list[float] = []
+    for page, owner in zip(pages, owners, strict=True):
+        for row in page.rows:
+            by_hand.append(0.0)
+            by_hand += [entity + 1000.0 * (owner is visits[0]) for entity in row.entities]
+    assert worth.values.tolist() == by_hand
+    assert worth.rewards.sum() == pytest.approx(sum(by_hand) + float(worth.form.sum()))
+    assert echo.asked == 2

@@ -1,0 +1,194 @@
+"""The reward model: sums by hand, what it learns, when it is refused, what it says of pages."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import spearmanr
+
+from genpage.errors import CheckpointError, TrainingError
+from model.checkpoint import Checkpoint
+from model.packing import Packing
+from training.batches import Batch
+from training.calibration import rank_correlation
+from training.reward_model import (
+    PageValues,
+    Regression,
+    RewardModel,
+    ValueHead,
+    agreement,
+    document_of,
+)
+from training.rewards.declaration import Rewards
+from training.run import Options, Run
+from training.summary import Summary
+from training.wbc import Switches, WeightedClassification
+
+
+def test_documents_are_found_by_their_ends() -> None:
+    """The first and the last token of each."""
+    packing = Packing((3, 1, 4))
+    positions = torch.tensor([0, 2, 3, 4, 7])
+    assert document_of(packing, positions).tolist() == [0, 0, 1, 2, 2]
+
+
+def test_agreement_by_hand() -> None:
+    """R2 against the mean, calibration over bins of equal size."""
+    came = np.array([0.0, 1.0, 2.0, 3.0])
+    exact = agreement(came, came)
+    assert (exact["R2"], exact["calibration error"]) == (1.0, 0.0)
+    assert exact["rank correlation"] == pytest.approx(1.0)
+    shifted = agreement(came + 1.0, came)
+    assert shifted["R2"] == pytest.approx(1.0 - 4.0 / 5.0)
+    assert shifted["calibration error"] == pytest.approx(1.0)
+    assert agreement(np.full(4, 1.5), came)["R2"] == 0.0
+
+
+def test_rank_correlation_is_spearmans() -> None:
+    """Ties and all, as scipy has it."""
+    chance = np.random.default_rng(1)
+    left = chance.integers(0, 8, 50).astype(np.float64)
+    right = chance.normal(size=50).astype(np.float64)
+    assert rank_correlation(left, right) == pytest.approx(spearmanr(left, right).statistic)
+    assert rank_correlation(left, np.zeros(50)) == 0.0
+
+
+def test_a_titles_value_by_hand() -> None:
+    """The place's factor times the odds above even, appeal included, and a part of its own."""
+    head = ValueHead(2)
+    with torch.no_grad():
+        head.match.weight.copy_(torch.tensor([[0.5, 0.0]]))
+        head.match.bias.fill_(0.1)
+        head.whole.weight.copy_(torch.tensor([[0.0, 2.0]]))
+    before, after = torch.tensor([[1.0, -1.0]]), torch.tensor([[9.0, 0.25]])
+    output, beside = torch.tensor([[0.3, 0.2]]), torch.tensor([0.4])
+    found = head(before, after, output, beside)
+    logit = 0.3 - 0.2 + 0.4
+    assert found.logits.tolist() == pytest.approx([logit])
+    by_hand = (0.5 + 0.1) * (np.exp(logit) - 1) + 2.0 * 0.25
+    assert found.values.tolist() == pytest.approx([0.02 * by_hand])
+
+
+def test_nobody_is_worth_more_than_the_best() -> None:
+    """A logit without bounds is what a policy would run after: the value stops where odds do."""
+    head = ValueHead(1)
+    with torch.no_grad():
+        head.match.bias.fill_(1.0)
+        one, more = torch.ones(3, 1), torch.tensor([0.0, 5.0, 50.0])
+        values = head(one, one, one, more).values
+    assert (values / 0.02).tolist() == pytest.approx([math.e - 1, *[math.exp(2.5) - 1] * 2])
+
+
+@pytest.mark.parametrize("into_trunk", [False, True])
+def test_squared_errors_train_the_head(
+    batch: tuple[Checkpoint, Batch], *, into_trunk: bool
+) -> None:
+    """And the network behind it only where that is asked for; the odds always do."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    objective = RewardModel(Rewards.default(), Regression(into_trunk=into_trunk))
+    objective.begin(network)
+    with torch.no_grad():
+        for part in objective.heads.parameters():
+            part.fill_(0.1)
+    parts = objective.loss(network, packed).parts
+    trunk = list(network.trunk.parameters())
+    for name in ("page", "titles"):
+        slopes = torch.autograd.grad(
+            parts[name].nats, [*trunk, *objective.heads.parameters()], retain_graph=True,
+            allow_unused=True, materialize_grads=True,
+        )  # fmt: skip
+        reached = [bool(slope.abs().sum() > 0) for slope in slopes]
+        assert any(reached[: len(trunk)]) is into_trunk
+        assert any(reached[len(trunk) :])
+    slopes = torch.autograd.grad(parts["odds"].nats, trunk)
+    assert all(bool(slope.abs().sum() > 0) for slope in slopes)
+
+
+def test_the_appeal_stays_what_it_was(batch: tuple[Checkpoint, Batch]) -> None:
+    """No part of the loss moves it: it was learnt from many more pages."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    with torch.no_grad():
+        network.appeal.outer.fill_(0.01)
+    objective = RewardModel(Rewards.default(), Regression(into_trunk=True))
+    objective.begin(network)
+    objective.loss(network, packed).total.backward()  # type: ignore[no-untyped-call]
+    for weight in network.appeal.parameters():
+        assert weight.grad is None or not weight.grad.any()
+
+
+def test_the_odds_count_beside_the_errors(batch: tuple[Checkpoint, Batch]) -> None:
+    """The loss is its three parts, by their shares; the odds' is WBC's own of the same titles."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    objective = RewardModel(Rewards.default(), Regression(title_share=3.0, odds_share=0.5))
+    objective.begin(network)
+    with torch.no_grad():
+        loss = objective.loss(network, packed)
+        wbc = WeightedClassification(Rewards.default(), Switches(negatives=0))
+        own = wbc.loss(network, packed).parts["entities"]
+    means = {name: float(part.mean) for name, part in loss.parts.items()}
+    assert means["odds"] == pytest.approx(float(own.mean), rel=1e-5)
+    by_hand = means["page"] + 3.0 * means["titles"] + 0.5 * means["odds"]
+    assert float(loss.total) == pytest.approx(by_hand, rel=1e-5)
+
+
+def trained(service: Path, out: Path, steps: int = 40) -> Summary:
+    """A small one, of first rows: a member's own genre pays, and stands there or does not."""
+    options = Options(data=service, out=out, size="micro", steps=steps, batch_tokens=1024, lr=4e-3)
+    return Run(options, RewardModel(Rewards.default(), Regression(rows=1))).train(lambda _: None)
+
+
+@pytest.fixture(scope="module")
+def reward_model(service: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Summary]:
+    """One that was trained; three days of 24 members are too few to be judged on a fourth."""
+    torch.set_num_threads(1)
+    out = tmp_path_factory.mktemp("reward") / "model"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(RewardModel, "refuse", lambda *_: None)
+        return out, trained(service, out)
+
+
+def test_it_learns_what_titles_pay(reward_model: tuple[Path, Summary]) -> None:
+    """Squared errors fall, of pages most; what is said of held-out pages is reported."""
+    content = Checkpoint.load(reward_model[0]).extra["metrics.jsonl"]
+    losses = [json.loads(line)["parts"] for line in content.splitlines()]
+    for name, least in (("titles", 0.85), ("page", 0.5)):
+        first, last = (sum(loss[name] for loss in part) for part in (losses[:5], losses[-5:]))
+        assert last < least * first
+    validation = reward_model[1].validation
+    assert validation is not None
+    assert set(validation.figures) >= {"R2", "rank correlation", "calibration error"}
+
+
+def test_one_that_tells_nothing_is_not_written(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The gate: the error says by how much, and no checkpoint stands there."""
+    monkeypatch.setattr(RewardModel, "report", lambda *_: {"R2": -0.1, "rank correlation": 0.01})
+    with pytest.raises(TrainingError, match=r"0\.010, below 0\.05"):
+        trained(service, tmp_path / "model", steps=1)
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_checkpoint_without_a_head_is_no_reward_model(
+    reward_model: tuple[Path, Summary],
+) -> None:
+    """Said plainly; with its head it values a sequence token by token."""
+    checkpoint = Checkpoint.load(reward_model[0])
+    values = PageValues(checkpoint, torch.device("cpu"))
+    tokens = torch.randint(512, checkpoint.vocabulary.size, (12,))
+    nothing = torch.zeros(12)
+    found = values.after(tokens, Packing((7, 5)), nothing)
+    assert found.shape == (12,)
+    assert found.abs().sum() > 0
+    # A title that appeals more is worth more, or less: by the same sign for all at a place.
+    moved = values.after(tokens, Packing((7, 5)), nothing + 0.5) - found
+    assert moved.abs().sum() > 0
+    checkpoint.extra.pop("heads.safetensors")  # type: ignore[attr-defined]  # a dict, read only by type
+    with pytest.raises(CheckpointError, match="no value head"):
+        PageValues(checkpoint, torch.device("cpu"))

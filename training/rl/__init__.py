@@ -1,0 +1,1 @@
+"""Reinforcement learning against the reward model: Dr. GRPO over pages sampled as served."""

@@ -1,0 +1,384 @@
+"""A run of Dr. GRPO: visits, groups of sampled pages, a step, now and then a look at the truth."""
+
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch.nn.functional import normalize
+
+from dataset.folder import DataFolder
+from genpage.errors import CheckpointError, DatasetError
+from model.appealing import appeal_over
+from model.checkpoint import Checkpoint, Lineage
+from model.network import Network
+from model.sampling import Shape
+from tokenizer.content import content_encoder
+from tokenizer.prompt import PromptEncoder
+from training.divergence import check_finite
+from training.machine import pick_device
+from training.partial import PartialRun, State
+from training.reward_model import PageValues
+from training.rl.dr_grpo import Credit, Leash, dr_grpo, onward_advantages, page_advantages
+from training.rl.form import Form
+from training.rl.plot import curves
+from training.rl.policy import Sheet, likelihood
+from training.rl.sampled import Table, Truth, Valuer, diversity
+from training.rl.watch import Look, Watch
+from training.start import continued_checkpoint
+from training.trainer import BETAS
+from training.visits import PageSize, Visits
+
+Ending = Literal["budget", "reward hacking"]
+
+
+# Later rows are seen by few, and what is learnt of the first ones holds for them too.
+_SIZE = PageSize(4, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to train. ``visits`` a step, each with ``group`` pages of ``size``."""
+
+    steps: int = 60
+    visits: int = 6
+    group: int = 8
+    size: PageSize = _SIZE
+    temperature: float = 0.5
+    autoregressive: int = 4
+    lr: float = 3e-4
+    # Rows' promise and titles' crowding are a few numbers that every page tells of.
+    appeal_pace: float = 4.0  # times the rate
+    updates: int = 1
+    clip: float = 0.2
+    kl: float = 0.01
+    kl_target: float = 0.1
+    credit: Credit = "onward"
+    discount: float = 0.95  # of onward credit, a place further down
+    pool: int = 512
+    days: int = 3
+    look_every: int = 10
+    look_visits: int = 96
+    patience: int = 2
+    save_every: int = 10
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step, as a line of the metrics. ``true`` and ``predicted``: where a look was taken."""
+
+    step: int
+    reward: float
+    form: float
+    spread: float  # the deviation of rewards within groups
+    kl: float
+    beta: float
+    entropy: float
+    clipped: float
+    violations: int
+    diversity: float
+    gradient: float
+    seconds: float
+    predicted: float | None = None
+    true: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a run: the step whose weights were kept, why it ended, its lines.
+
+    ``looks`` are those at the truth, the one before the first step included.
+    """
+
+    version: str
+    kept: int
+    ending: Ending
+    lines: tuple[Line, ...]
+    looks: tuple[Look, ...]
+
+
+class ReinforcementRun:
+    """A run that is ready to go. Build one, then `train`."""
+
+    def __init__(
+        self,
+        data: Path,
+        out: Path,
+        parent: Checkpoint,
+        reward_model: Checkpoint | Valuer,
+        settings: Settings,
+        *,
+        form: Form | None = None,
+        truth: Truth | None = None,
+        to: str | None = None,
+    ) -> None:
+        """Read what is needed; `CheckpointError` where the reward model has another vocabulary.
+
+        ``truth`` is asked now and then where there is one. The last day before ``to`` is held out
+        for that.
+        """
+        self.settings, self._out, self._truth = settings, out, truth
+        self.device = pick_device()
+        folder = DataFolder(data)
+        catalog = folder.catalog()
+        self.start = continued_checkpoint(parent, catalog)
+        self._parent = parent
+        valuer = self._valuer(reward_model, catalog_version=catalog.version)
+        days = [day for day in folder.days() if to is None or day < to]
+        if len(days) < 2:  # noqa: PLR2004 - one to train on, one to look at
+            raise DatasetError(
+                f"{data} has fewer than two days of pages; RL holds the last one out"
+            )
+        encoder = PromptEncoder(
+            self.start.vocabulary,
+            history_tokens=self.start.history_tokens,
+            sources=self.start.sources,
+        )
+        read = {
+            "count": settings.pool,
+            "size": settings.size,
+            "seed": settings.seed,
+        }
+        visits = Visits.read(folder, catalog, encoder, days[-1 - settings.days : -1], **read)  # type: ignore[arg-type]  # by name
+        read["count"] = settings.look_visits
+        self._held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
+        rows, entities = self.start.vocabulary.item_tokens(catalog)
+        form = form or Form(rows=settings.size.rows)
+        appeal = appeal_over(self.start, catalog)
+        self._table = Table(visits, self.start.rules, rows, entities, valuer, form, appeal)
+        self.network = self.start.network().to(self.device)
+        self.reference = self.start.network().to(self.device).requires_grad_(False)  # noqa: FBT003 - torch's own
+        vectors = content_encoder(self.start.encoder).encode(catalog.entities)
+        self._content = normalize(torch.from_numpy(vectors), dim=1).numpy()
+        few = ("appeal.promise", "appeal.crowd")
+        every = dict(self.network.named_parameters())
+        groups: list[dict[str, Any]] = [
+            {"params": [part for name, part in every.items() if name not in few]},
+            {"params": [every[name] for name in few], "lr": settings.lr * settings.appeal_pace},
+        ]
+        self._optimiser = torch.optim.AdamW(
+            groups,
+            lr=settings.lr,
+            betas=BETAS,
+            weight_decay=0.0,
+        )
+        self._data = folder.digest(days[-1])
+        self._days = days
+
+    def _valuer(self, reward_model: Checkpoint | Valuer, *, catalog_version: str) -> Valuer:
+        if not isinstance(reward_model, Checkpoint):
+            return reward_model
+        over = continued_checkpoint(reward_model, self.start.catalog)
+        if over.vocabulary.digest != self.start.vocabulary.digest:
+            raise CheckpointError(
+                "the reward model has another vocabulary than the policy: a token means another "
+                f"title to each (catalog {catalog_version}). Train both --from one checkpoint."
+            )
+        return PageValues(replace(over, extra=reward_model.extra), self.device)
+
+    def train(self, watch: Callable[[Line], None], *, force: bool = False) -> Outcome:
+        """Train until the budget is used up or the truth parts from the model; write the best."""
+        settings = self.settings
+        partial = PartialRun(self._out, self._identity())
+        leash, looking = Leash(settings.kl, settings.kl_target), Watch(settings.patience)
+        step, best = 0, {}
+        state = partial.open(force=force)
+        if state is not None:
+            step = state.step
+            self.network.load_state_dict(state.network)
+            self._optimiser.load_state_dict(state.optimiser)
+            leash, best = Leash(state.memory["beta"], settings.kl_target), state.memory["best"]
+            for look in state.memory["looks"]:
+                looking.see(Look(look[0], np.array(look[1]), np.array(look[2])))
+        with partial.metrics.open("ab") as metrics:
+            while step < settings.steps and not looking.hacked:
+                if step == 0 and self._truth is not None and not looking.looks:
+                    looking.see(self._look(0))
+                    best = self._weights()
+                step += 1
+                line, leash = self._step(step, leash)
+                if self._truth is not None and (
+                    step % settings.look_every == 0 or step == settings.steps
+                ):
+                    look = self._look(step)
+                    if looking.see(look):
+                        best = self._weights()
+                    line = replace(
+                        line, predicted=float(look.model.mean()), true=float(look.truth.mean())
+                    )
+                metrics.write(json.dumps(asdict(line)).encode() + b"\n")
+                metrics.flush()
+                if step % settings.save_every == 0 or looking.hacked:
+                    memory = {
+                        "beta": leash.beta,
+                        "best": best,
+                        "looks": [
+                            [look.step, look.model.tolist(), look.truth.tolist()]
+                            for look in looking.looks
+                        ],
+                    }
+                    partial.save(
+                        State(
+                            step,
+                            step * settings.visits,
+                            metrics.tell(),
+                            self._weights(),
+                            {},
+                            self._optimiser.state_dict(),
+                            memory,
+                        )
+                    )
+                watch(line)
+        return self._finish(partial, looking, best, step)
+
+    def _step(self, step: int, leash: Leash) -> tuple[Line, Leash]:
+        settings, table, start = self.settings, self._table, time.perf_counter()
+        chance = np.random.default_rng((settings.seed, step))
+        pool = table.visits.visits
+        drawn = chance.choice(len(pool), min(settings.visits, len(pool)), replace=False)
+        visits = [pool[int(index)] for index in drawn]
+        shape = Shape(settings.size.rows, settings.autoregressive, settings.temperature)
+        self.network.eval()
+        pages = table.groups(
+            self.network, visits, settings.group, shape, step + settings.seed * 7919
+        )
+        # Where the rules allow a member no row at all there is nothing to learn.
+        there = [
+            index
+            for index in range(0, len(pages), settings.group)
+            if all(page.choices for page in pages[index : index + settings.group])
+        ]
+        pages = [page for index in there for page in pages[index : index + settings.group]]
+        owners = [visits[index // settings.group] for index in there for _ in range(settings.group)]
+        if not pages:
+            raise DatasetError("none of the visits' members may be shown any row; check the rules")
+        sheet = Sheet.of(pages, self.device)
+        worth = table.worth(pages, sheet, owners)
+        with torch.no_grad():
+            reference = self._chances(self.reference, sheet).log_chances
+        if settings.credit == "onward":
+            advantages = onward_advantages(
+                worth.values,
+                sheet.page,
+                sheet.order,
+                worth.form,
+                settings.group,
+                settings.discount,
+            )
+        else:
+            advantages = page_advantages(worth.rewards, settings.group)[sheet.page]
+        divisor = float(len(pages) * settings.size.rows * (1 + settings.size.entities_per_row))
+        sampled: torch.Tensor | None = None
+        for _ in range(settings.updates):
+            found = self._chances(self.network, sheet)
+            if sampled is None:
+                # The first update is taken where the pages were drawn.
+                sampled, entropy = found.log_chances.detach(), float(found.entropy.detach())
+            result = dr_grpo(
+                found.log_chances,
+                sampled,
+                reference,
+                advantages,
+                divisor=divisor,
+                clip=settings.clip,
+                beta=leash.beta,
+            )
+            check_finite(step, settings.lr, {"loss": float(result.loss.detach())})
+            self._optimiser.zero_grad()
+            result.loss.backward()  # type: ignore[no-untyped-call]
+            norm = float(torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0))
+            check_finite(step, settings.lr, {"gradient's norm": norm})
+            self._optimiser.step()
+        rewards = worth.rewards.view(-1, settings.group)
+        line = Line(
+            step=step,
+            reward=float(rewards.mean()),
+            form=float(worth.form.mean()),
+            spread=float(rewards.std(dim=1).mean()),
+            kl=float(result.kl),
+            beta=leash.beta,
+            entropy=entropy,
+            clipped=float(result.clipped),
+            violations=sum(
+                table.broken(page, visit)
+                for page, visit in list(zip(pages, owners, strict=True))[:: settings.group]
+            ),
+            diversity=diversity(pages, self._content),
+            gradient=norm,
+            seconds=time.perf_counter() - start,
+        )
+        return line, leash.after(float(result.kl))
+
+    def _chances(self, network: Network, sheet: Sheet) -> Any:  # noqa: ANN401 - `Likelihood`
+        return likelihood(
+            network, sheet, self._table.rows, self._table.entities, self.settings.temperature
+        )
+
+    @torch.no_grad()
+    def _look(self, step: int) -> Look:
+        """The held-out visits' greedy pages, by the model and by the truth."""
+        settings = self.settings
+        table = replace(self._table, visits=self._held)
+        shape = Shape(settings.size.rows, settings.autoregressive, 0.0)
+        self.network.eval()
+        visits = self._held.visits
+        pages = table.groups(self.network, visits, 1, shape, 0)
+        kept = [index for index, page in enumerate(pages) if page.choices]
+        chosen = [pages[index] for index in kept]
+        owners = [visits[index] for index in kept]
+        worth = table.worth(chosen, Sheet.of(chosen, self.device), owners)
+        if self._truth is None:
+            raise RuntimeError("a look without a truth. This is a bug.")
+        truth = self._truth([self._held.page(page) for page in chosen], owners)
+        return Look(step, worth.rewards.double().cpu().numpy(), truth)
+
+    def _weights(self) -> dict[str, torch.Tensor]:
+        return {
+            name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
+        }
+
+    def _finish(
+        self, partial: PartialRun, looking: Watch, best: Mapping[str, torch.Tensor], step: int
+    ) -> Outcome:
+        lines = tuple(
+            Line(**json.loads(line)) for line in partial.metrics.read_bytes().splitlines()
+        )
+        kept = step if looking.best is None else looking.best.step
+        lineage = Lineage.fresh(
+            self.start.lineage.size,
+            parent=self._parent.lineage.version,
+            trained_on=self._parent.lineage.trained_on,
+        )
+        replace(
+            self.start,
+            weights=dict(best) if looking.best is not None else self._weights(),
+            trends=self._parent.trends,
+            lineage=lineage,
+            extra={
+                # Daily updates go on with the rewards that it was trained for.
+                **{n: c for n, c in self._parent.extra.items() if n == "rewards.toml"},
+                "metrics.jsonl": partial.metrics.read_bytes(),
+                "rl.svg": curves([asdict(line) for line in lines]),
+            },
+        ).save(self._out)
+        partial.discard()
+        ending: Ending = "reward hacking" if looking.hacked else "budget"
+        return Outcome(lineage.version, kept, ending, lines, tuple(looking.looks))
+
+    def _identity(self) -> dict[str, object]:
+        """All that decides the curve."""
+        return {
+            "objective": "Dr. GRPO",
+            "settings": asdict(self.settings),
+            "form": asdict(self._table.form),
+            "parent": self._parent.lineage.version,
+            "vocabulary": self.start.vocabulary.digest,
+            "data": self._data,
+            "truth": self._truth is not None,
+            "threads": torch.get_num_threads(),
+        }

@@ -1,0 +1,398 @@
+"""A model that goes on with its members' days: questions over histories, pages beside them.
+
+METHOD, "Multi-cadence": continue from yesterday's model on the newest days and a sample of the
+past. New titles start from their type's fallback, and a share of known ones is replaced by it in
+every batch (`training.questions`), so that the fallback is worth starting from.
+
+The optimiser starts anew each time, with a short warm-up: a checkpoint holds all that the next day
+needs, whoever runs it, and moments of a day ago say little of today's gradient.
+
+Everything is a pure function of the parent, the data before the day's end, the recipe and the seed.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from dataset.day import day_of, day_start
+from dataset.folder import DataFolder
+from genpage.catalog import SECONDS_A_DAY
+from genpage.errors import UsageError
+from model.checkpoint import Checkpoint, Lineage
+from model.trained_on import TrainedOn
+from tokenizer.prompt import PromptEncoder
+from training.appeal import CandidateTitles
+from training.asking import question_logits, question_loss
+from training.batches import BatchStream
+from training.candidates import Candidates
+from training.divergence import check_finite
+from training.examples import ExampleBuilder
+from training.objective import Objective
+from training.paced import paced_optimiser
+from training.pages import Pages
+from training.partial import PartialRun, State
+from training.questions import Asked, Moments, QuestionStream, groups, title_places
+from training.schedule import learning_rate
+from training.start import continued_checkpoint
+from training.timeline import Timeline
+from training.together import Together
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Batches between saved states of a pass.
+SAVE_EVERY = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Cadence:
+    """How much a pass trains on. ``lr`` is AdamW's peak; ``questions`` a batch's targets.
+
+    A daily pass takes the questions of the newest ``days``, ``past`` times as many of days drawn
+    from the ``past_days`` before, and ``pages`` of the newest day's pages at most.
+    """
+
+    lr: float = 1e-3
+    passes: int = 1
+    questions: int = 256
+    days: int = 1
+    past: float = 0.5
+    past_days: int = 28
+    pages: int = 4
+    page_tokens: int = 4096
+    clip: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """How good a model is on questions that it was not trained on."""
+
+    questions: int
+    nats: float | None
+    hr10: float | None
+    ndcg10: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One pass. ``before`` is the newest day's slice, judged before training on it."""
+
+    first: str
+    last: str
+    before: Slice | None
+    questions: int
+    pages: int
+    steps: int
+    nats: float | None
+    new_titles: int
+    seconds: float
+
+
+class Updates:
+    """A checkpoint being continued over one data folder. `pass_over` and `day` mutate it."""
+
+    def __init__(
+        self,
+        folder: DataFolder,
+        parent: Checkpoint,
+        objective: Objective | None = None,
+        *,
+        seed: int = 0,
+    ) -> None:
+        self._folder, self._seed = folder, seed
+        self._objective = objective
+        self._parent = parent
+        self._start = continued_checkpoint(parent, folder.catalog())
+        vocabulary = self._start.vocabulary
+        self._timeline = Timeline.read(folder, self._start.catalog, vocabulary)
+        self._together = Together.of(self._timeline.histories, vocabulary, self._start.catalog)
+        if missing := sorted({"history", "in_session"} & set(parent.sources.off)):
+            raise UsageError(
+                f"the model reads no {missing[0]}, and daily updates ask after every event of a "
+                "history; train it on pages."
+            )
+        self._encoder = PromptEncoder(
+            vocabulary,
+            history_tokens=self._start.history_tokens,
+            sources=parent.sources,
+        )
+        place = title_places([item.noun for item in vocabulary.items], vocabulary.size)
+        self._entities = torch.from_numpy(np.flatnonzero(place >= 0))
+        self._fallbacks = vocabulary.fallbacks()
+        self._moments = Moments.of(self._timeline, self._together, place)
+        self._stream = QuestionStream(
+            self._timeline, self._encoder, self._moments, self._fallbacks, place
+        )
+        self._candidates = Candidates.of(vocabulary, self._start.catalog, torch.device("cpu"))
+        self.network = self._start.network()
+        if parent.signals is None:
+            self.network.signals.initialise(torch.Generator().manual_seed(seed))
+        self._until = -np.inf if parent.lineage.trained_on is None else _end(parent)
+        self._first_day: str | None = None
+        self._newcomers(self._until)
+
+    def checkpoint(self) -> Checkpoint:
+        """The model as it is now, a version of its own."""
+        last = day_of(self._until - SECONDS_A_DAY)
+        days = TrainedOn(self._first_day or last, last)
+        lineage = Lineage.fresh(
+            self._start.lineage.size,
+            parent=self._parent.lineage.version,
+            trained_on=days.and_also(self._parent.lineage.trained_on),
+        )
+        return replace(
+            self._start,
+            weights={name: value.clone() for name, value in self.network.state_dict().items()},
+            trends=self._timeline.trends_before(self._until),
+            signals=self._moments.lists_at(self._until),
+            lineage=lineage,
+            extra={} if self._objective is None else self._objective.files(),
+        )
+
+    def settings(self) -> dict[str, object]:
+        """What decides its weights beside the data and the cadence; a run with others is another.
+
+        Of a fresh model the config stands for the parent: its version is a new one each time.
+        """
+        start = self._start
+        return {
+            "parent": None if self._parent.random else self._parent.lineage.version,
+            "config": start.config.to_document(),
+            "vocabulary": start.vocabulary.digest,
+            "history_tokens": start.history_tokens,
+            "without": start.sources.off,
+            "seed": self._seed,
+            "objective": type(self._objective).__name__,
+            # Sums in another order round differently.
+            "threads": torch.get_num_threads(),
+        }
+
+    @property
+    def until(self) -> str:
+        """The first day that it has not seen."""
+        return day_of(self._until)
+
+    def day(self, day: str, cadence: Cadence, *, judge: bool = True) -> Update:
+        """Judge the model on a day, then train on it and on what the cadence takes beside it."""
+        start = day_start(day)
+        if start < self._until:
+            raise UsageError(
+                f"--day {day}: the checkpoint has been trained up to {self.until} already; a daily "
+                "update goes on with a day that it has not seen."
+            )
+        began, until = time.perf_counter(), start + SECONDS_A_DAY
+        self._moments.newest = until
+        before = self._judge(self._stream.between(start, until)) if judge else None
+        new_titles = self._newcomers(until)
+        newest = self._stream.between(until - cadence.days * SECONDS_A_DAY, until)
+        seed = (self._seed, int(start // SECONDS_A_DAY))
+        past = self._past(until - cadence.days * SECONDS_A_DAY, newest, cadence, seed)
+        pages = self._pages([day], until, cadence.pages)
+        update = self._train([*newest, *past], pages, cadence, seed, (day, day))
+        self._moments.forget(until - (cadence.days + cadence.past_days + 7) * SECONDS_A_DAY)
+        return replace(
+            update, before=before, new_titles=new_titles, seconds=time.perf_counter() - began
+        )
+
+    def judged(self, day: str, *, lists_of: str | None = None) -> Slice:
+        """How good the model is on a day's questions, as it is now; nothing is trained.
+
+        ``lists_of`` is the day as of which the lists of what goes together are, the model's own
+        end by default. Trend counts are of each question's moment: they are the request's.
+        """
+        start = day_start(day)
+        self._moments.newest = start + SECONDS_A_DAY
+        self._moments.lists_until = day_start(lists_of) if lists_of else self._until
+        try:
+            return self._judge(self._stream.between(start, start + SECONDS_A_DAY))
+        finally:
+            self._moments.lists_until = np.inf
+
+    def pass_over(
+        self,
+        first: str,
+        until: str,
+        cadence: Cadence,
+        watch: Callable[[float, float], None],
+        partial: PartialRun | None = None,
+    ) -> Update:
+        """Train on all questions of the days ``[first, until)``; ``watch`` hears share and nats.
+
+        Where an unfinished pass lies in ``partial``, it goes on from there, to the same weights.
+        """
+        end = day_start(until)
+        self._moments.newest = end
+        self._newcomers(end)
+        asked = self._stream.between(day_start(first), end)
+        days = [day for day in self._folder.days() if first <= day < until]
+        pages = self._pages(days, end, cadence.pages)
+        update = self._train(
+            asked, pages, cadence, (self._seed, 0), (first, days[-1]), watch, partial
+        )
+        self._newcomers(end)
+        return update
+
+    def _train(
+        self,
+        asked: list[Asked],
+        pages: BatchStream | None,
+        cadence: Cadence,
+        seed: tuple[int, ...],
+        days: tuple[str, str],
+        watch: Callable[[float, float], None] = lambda _share, _nats: None,
+        partial: PartialRun | None = None,
+    ) -> Update:
+        began, (first, last) = time.perf_counter(), days
+        optimiser = paced_optimiser(self.network, cadence.lr)
+        total = sum(len(each.events) for each in asked) * cadence.passes
+        # Pages are read a day at a time, so there may be more of them than were asked for.
+        page_examples = 0 if pages is None else min(cadence.pages, pages.examples)
+        state = None if partial is None else partial.open(force=False)
+        done, taken, steps, sums, before = 0, 0, 0, 0.0, 0.0
+        if state is not None:
+            steps, taken = state.step, state.taken
+            done, sums, before = (state.memory[name] for name in ("done", "sums", "seconds"))
+            self.network.load_state_dict(state.network)
+            optimiser.load_state_dict(state.optimiser)
+        self.network.train()
+        for number, chosen in enumerate(self._passes(asked, cadence, seed)):
+            if number < steps:
+                continue  # by the run that was stopped
+            batch = self._stream.batch(chosen, np.random.default_rng((*seed, 1, number)))
+            done += len(batch.places)
+            share = min(1.0, done / max(1, total))
+            for group in optimiser.param_groups:
+                group["lr"] = group["pace"] * learning_rate(cadence.lr, share)
+            loss = question_loss(self.network, batch, self._entities)
+            nats = float(loss.detach())
+            if pages is not None and self._objective is not None and taken < share * page_examples:
+                step = pages.after([taken])
+                taken = sum(step.taken)
+                loss = loss + self._objective.loss(self.network, step.batch).total
+            check_finite(steps + 1, cadence.lr, {"loss": float(loss.detach())})
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), cadence.clip)
+            check_finite(steps + 1, cadence.lr, {"gradient's norm": float(norm)})
+            optimiser.step()
+            steps, sums = steps + 1, sums + nats * len(batch.places)
+            watch(share, nats)
+            if partial is not None and steps % SAVE_EVERY == 0:
+                seconds = before + time.perf_counter() - began
+                memory = {"done": done, "sums": sums, "seconds": seconds}
+                partial.save(
+                    State(
+                        step=steps,
+                        taken=taken,
+                        metrics_size=0,
+                        network=self.network.state_dict(),
+                        heads={},
+                        optimiser=optimiser.state_dict(),
+                        memory=memory,
+                    )
+                )
+        self.network.eval()
+        self._until = max(self._until, day_start(last) + SECONDS_A_DAY)
+        self._first_day = min(self._first_day or first, first)
+        return Update(
+            first=first,
+            last=last,
+            before=None,
+            questions=done,
+            pages=taken,
+            steps=steps,
+            nats=sums / done if done else None,
+            new_titles=0,
+            seconds=before + time.perf_counter() - began,
+        )
+
+    @staticmethod
+    def _passes(
+        asked: list[Asked], cadence: Cadence, seed: tuple[int, ...]
+    ) -> Iterator[list[Asked]]:
+        """What makes each batch of all passes."""
+        for number in range(cadence.passes):
+            order = np.random.default_rng((*seed, 2, number)).permutation(len(asked))
+            yield from groups([asked[place] for place in order.tolist()], cadence.questions)
+
+    def _past(
+        self, until: float, newest: list[Asked], cadence: Cadence, seed: tuple[int, ...]
+    ) -> list[Asked]:
+        """Histories of some earlier days, as many questions as the cadence says."""
+        chance = np.random.default_rng((*seed, 3))
+        wanted = cadence.past * sum(len(each.events) for each in newest)
+        chosen: list[Asked] = []
+        for ago in 1 + chance.permutation(cadence.past_days):
+            if wanted <= 0:
+                break
+            day = until - int(ago) * SECONDS_A_DAY
+            earlier = self._stream.between(day, day + SECONDS_A_DAY)
+            for place in chance.permutation(len(earlier)).tolist():
+                if wanted > 0:
+                    chosen.append(earlier[place])
+                    wanted -= len(earlier[place].events)
+        return chosen
+
+    def _pages(self, days: list[str], until: float, most: int) -> BatchStream | None:
+        if self._objective is None or not most:
+            return None
+        labels = self._objective.labels(self._folder, self._start.catalog, until)
+        pages = Pages.read(
+            self._folder, self._start.vocabulary, days, most, until=until, labels=labels
+        )
+        if not len(pages):
+            return None
+        self._timeline.learn_injections(pages.ts)
+        titles = CandidateTitles.learnt(self.network, self._start, self._candidates)
+        known = None if titles is None else titles.titles
+        return BatchStream(
+            ExampleBuilder(self._timeline, pages, self._encoder, until=until, titles=known),
+            (until - pages.ts) / SECONDS_A_DAY,
+            self._candidates,
+            self._fallbacks,
+            batch_tokens=4096,
+            seed=self._seed,
+            titles=titles,
+        )
+
+    @torch.inference_mode()
+    def _judge(self, asked: list[Asked]) -> Slice:
+        ranks: list[NDArray[np.int64]] = []
+        nats = 0.0
+        for batch in self._stream.packed(asked, 256):
+            logits = question_logits(self.network, batch, self._entities)
+            came = logits.gather(1, batch.places[:, None])
+            ranks.append(((logits > came).sum(1) + 1).numpy())
+            nats += float((logits.logsumexp(1) - came[:, 0]).sum())
+        if not ranks:
+            return Slice(0, None, None, None)
+        rank = np.concatenate(ranks)
+        gain = np.where(rank <= 10, 1 / np.log2(1 + rank), 0.0)  # noqa: PLR2004 - HR@10
+        return Slice(len(rank), nats / len(rank), float((rank <= 10).mean()), float(gain.mean()))  # noqa: PLR2004
+
+    def _newcomers(self, until: float) -> int:
+        """Titles that nobody had before the model's end start from their fallback; how many new.
+
+        Their IDs were never trained: whatever they hold says nothing.
+        """
+        together = self._together
+        seen = np.zeros(len(self._fallbacks), np.bool_)
+        before = together.event_token[together.event_ts < self._until]
+        seen[before] = True
+        unknown = torch.from_numpy(~seen & np.isin(np.arange(len(seen)), self._entities.numpy()))
+        fallbacks = torch.from_numpy(self._fallbacks).long()
+        with torch.no_grad():
+            for table in (self.network.inputs, self.network.outputs):
+                table.ids[unknown] = table.ids[fallbacks[unknown]]
+        ended = (together.event_ts >= self._until) & (together.event_ts < until)
+        new = np.unique(together.event_token[ended])
+        return int((~seen[new] & (new >= 0)).sum())
+
+
+def _end(checkpoint: Checkpoint) -> float:
+    days = checkpoint.lineage.trained_on
+    return -np.inf if days is None else day_start(days.until)
