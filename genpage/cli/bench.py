@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from genpage.cli.command import Command
+from genpage.cli.command import Command, Switch
 from genpage.errors import UnavailableError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class ServedBenchmark(Benchmark):
     autoregressive: int = Field(
         default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
     )
-    speculation: bool = Field(default=True, description="guess tokens where that pays")
+    speculation: Switch = Field(default="on", description="guess tokens where that pays")
 
     def settings(self) -> "Settings":
         """Of the composition root."""
@@ -54,7 +54,7 @@ class ServedBenchmark(Benchmark):
             bundle=self.bundle,
             data=self.data,
             threads=self.threads,
-            limits=Limits(speculation=self.speculation),
+            limits=Limits(speculation=self.speculation == "on"),
             options=Options(autoregressive=self.autoregressive),
         )
 
