@@ -1,7 +1,7 @@
 """The model's page against the pipeline's: latency behind the same routes, in one run.
 
     genpage bench multistage --bundle BUNDLE --data DIR [--members 30] [--threads 1]
-        [--autoregressive 4] [--no-speculation] [--json]
+        [--autoregressive 4] [--speculation on|off] [--json]
 
 Both serve ``POST /v1/pages`` with the same catalog, rules, contexts and counts, in this process, as
 an ASGI application; members ask both in turn, so that a busy machine is busy for both. ``page_ms``

@@ -1,7 +1,7 @@
 """How long a page of 10 rows with 20 entities takes, from the request to its first and last row.
 
     genpage bench page --bundle BUNDLE --data DIR [--members 30] [--threads N]
-        [--autoregressive 4] [--no-speculation] [--json]
+        [--autoregressive 4] [--speculation on|off] [--json]
 
 The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
 after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of

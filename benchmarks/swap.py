@@ -45,13 +45,13 @@ MEMBERS: Final = 40
 # Of what the server could make one after the other.
 LOAD: Final = 0.4
 BEFORE_S: Final = 30.0
-# Between a swap and the next: what the old bundle held is free by then.
+# After a swap, until what the old bundle held is free, and again after the benchmark's own tidying.
 SETTLE_S: Final = 1.0
 # A swap takes seconds; one that takes longer than this never ends.
 MOST_S: Final = 120.0
 # The swap from which on memory is to be flat.
 THIRD: Final = 3
-_POLL_S: Final = 0.02
+_POLL_S: Final = 0.05
 _CUT_SHORT: Final = {"cancelled", "draining"}
 
 
@@ -226,6 +226,7 @@ async def _swap(
 ) -> _Swap:
     copy, version, digest = await asyncio.to_thread(_version_of, bundle, folder, number)
     announcement = Announcement(copy.as_uri(), time.time(), digest, version)
+    await asyncio.sleep(SETTLE_S)  # the pages that the tidying delayed are over
     begun = time.monotonic()
     await board.announce(announcement.document())
     status = await activated(load.http, version, digest)

@@ -73,8 +73,11 @@ def difference_of(one: Values, other: Values, units: Units, *, seed: int = 0) ->
 
 
 def uplift_of(one: Values, other: Values, units: Units, *, seed: int = 0) -> Estimate:
-    """By what share the mean of ``one`` is above that of ``other``, over the same pages."""
-    return ratio_of(one - other, np.abs(other.mean()) * np.ones_like(other), units, seed=seed)
+    """By what share the mean of ``one`` is above that of ``other``, over the same pages.
+
+    Both are drawn anew, so that the interval is that of the ratio.
+    """
+    return ratio_of(one - other, other * np.sign(other.sum()), units, seed=seed)
 
 
 def statistic_of(
@@ -82,10 +85,10 @@ def statistic_of(
 ) -> Estimate:
     """Any ``statistic`` of the weights (n,) that drawing the units gives the values."""
     names, index = np.unique(units, return_inverse=True)
-    drawn = resampled(np.eye(len(names)), seed=seed, draws=draws)  # (B, U) how often each
-    return estimated(
-        statistic(np.ones(len(units))), np.array([statistic(line[index]) for line in drawn])
-    )
+    chance, chances = np.random.default_rng(seed), np.full(len(names), 1 / len(names))
+    drawn = (chance.multinomial(len(names), chances) for _ in range(draws))  # (U,) how often each
+    told = [statistic(line[index].astype(np.float64)) for line in drawn]
+    return estimated(statistic(np.ones(len(units))), np.array(told))
 
 
 def estimated(value: float, spread: Values) -> Estimate:

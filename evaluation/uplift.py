@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.intervals import Estimate, ratio_of
+from evaluation.intervals import Estimate, uplift_of
 from evaluation.log import Numbers
 from evaluation.metrics import NAMES, Values, gains
 
@@ -53,7 +53,7 @@ class Uplift:
 
 
 def _above(one: Values, other: Values, users: Numbers, *, seed: int) -> Estimate | None:
-    return ratio_of(one - other, other, users, seed=seed) if other.sum() else None
+    return uplift_of(one, other, users, seed=seed) if other.sum() else None
 
 
 def _named(shares: Shares) -> dict[str, object]:

@@ -5,9 +5,8 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 from structlog.typing import FilteringBoundLogger
 
@@ -30,6 +29,7 @@ from runtime.model import LoadedModel, LoadSettings
 # A bundle that seems too slow is timed again, with a pause in between.
 LATENCY_TURNS: Final = 5
 LATENCY_PAUSE_S: Final = 0.5
+P = ParamSpec("P")
 T = TypeVar("T")
 # Takes a freshly loaded model into the registry, fitted to what is live.
 Adopt = Callable[[LoadedModel], Awaitable[LoadedModel]]
@@ -109,6 +109,7 @@ class Bringer:
             return held
         await _unless_given_up(attempt, asyncio.sleep(self._delay(announced)))
         now("fetching")
+        await self._prober.lull()
         # On a thread of its own: one that a source holds up is left behind, and holds up nobody.
         fetching = Aside()
         found = await _unless_given_up(
@@ -128,13 +129,12 @@ class Bringer:
             fetching.run_calmly(self.fetcher.fetch, found, lambda: attempt.wanted),
         )
         now("loading")
+        await self._prober.lull()
         model, cases = await _unless_given_up(
             attempt, self._aside.run(self._read, fetched, attempt)
         )
         now("judging")
-        model = await _unless_given_up(
-            attempt, self._aside.run_calmly(self._try_out, model, cases, attempt)
-        )
+        model = await _unless_given_up(attempt, self._try_out(model, cases, attempt))
         await _unless_given_up(attempt, self._judge(model, cases, attempt))
         require(attempt)
         try:
@@ -167,44 +167,31 @@ class Bringer:
             raise RefusedError("version", f"version {version} is another bundle's here")
         memory.check(found.manifest, self._settings.loading.slots, self._settings.available)
 
-    # Run on a thread of its own.
-
-    def _read(
-        self, fetched: Fetched, attempt: Attempt
-    ) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
-        try:
-            # One at a time, those left behind too: memory is for one more bundle.
-            with self._reading, _refusing():
-                require(attempt)
-                return LoadedModel.read(
-                    fetched.folder, self._settings.loading, digest=fetched.digest
-                )
-        except RefusedError as error:
-            # Our own copy went bad: that is not the bundle's fault.
-            problem = damage(fetched)
-            if problem is None:
-                raise
-            raise RefusedError("damaged", f"the copy here is broken: {problem}") from error
-
-    def _try_out(
+    async def _try_out(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt
     ) -> LoadedModel:
+        """What may serve. A page at a time, between members' pages where there is a moment."""
         active, settings = self._standing.active, self._settings
         if active is not None and not attempt.announcement.rollout.new_lineage:
             gates.check_lineage(model.vocabulary, active.vocabulary, active.manifest.vocabulary)
         with _refusing():
-            model.try_out(cases[:1])
-        for case in cases[1:]:  # one by one: each takes as long as a page
-            require(attempt)
-            with _refusing():
-                model.try_out((case,))
+            for case in cases:
+                await self._quietly(attempt, model.try_out, (case,))
         try:
             if settings.rules is not None:
                 model = model.with_rules(settings.rules)
-            gates.check_rules(model, cases, between=partial(require, attempt))
+            for case in cases[: gates.RULE_PAGES]:
+                await self._quietly(attempt, gates.check_rules, model, case)
         except RulesError as error:
             raise RefusedError("rules", str(error)) from error
         return model if active is None else model.sharing(active)
+
+    async def _quietly(
+        self, attempt: Attempt, work: Callable[P, None], *args: P.args, **kwargs: P.kwargs
+    ) -> None:
+        require(attempt)
+        await self._prober.lull()
+        await self._aside.run_calmly(work, *args, **kwargs)
 
     async def _judge(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt
@@ -227,6 +214,25 @@ class Bringer:
                 await asyncio.sleep(LATENCY_PAUSE_S)
             else:
                 return
+
+    # Run on a thread of its own.
+
+    def _read(
+        self, fetched: Fetched, attempt: Attempt
+    ) -> tuple[LoadedModel, tuple[GoldenCase, ...]]:
+        try:
+            # One at a time, those left behind too: memory is for one more bundle.
+            with self._reading, _refusing():
+                require(attempt)
+                return LoadedModel.read(
+                    fetched.folder, self._settings.loading, digest=fetched.digest
+                )
+        except RefusedError as error:
+            # Our own copy went bad: that is not the bundle's fault.
+            problem = damage(fetched)
+            if problem is None:
+                raise
+            raise RefusedError("damaged", f"the copy here is broken: {problem}") from error
 
 
 @contextmanager

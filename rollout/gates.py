@@ -4,9 +4,7 @@ Its files, shapes and golden pages were judged as it was loaded (`runtime.model`
 beside what is active, and by the rules.
 """
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 from genpage.audit import violations
@@ -47,28 +45,21 @@ def check_lineage(candidate: Vocabulary, active: Vocabulary, active_digest: str)
         )
 
 
-def check_rules(
-    model: PageModel, cases: Sequence[GoldenCase], *, between: Callable[[], None] = lambda: None
-) -> None:
-    """Pages of the golden members, under the rules and over the catalog that will serve.
-
-    ``between`` is called before each, and may raise.
-    """
-    members = [case.member for case in islice(cases, RULE_PAGES)]
-    for member in members:
-        between()
-        (page,) = generate(model, [member])
-        broken = violations(
-            page, model.catalog, model.rules, member.context, member.request, model.trends
+def check_rules(model: PageModel, case: GoldenCase) -> None:
+    """The page of a golden member, under the rules and over the catalog that will serve."""
+    member = case.member
+    (page,) = generate(model, [member])
+    broken = violations(
+        page, model.catalog, model.rules, member.context, member.request, model.trends
+    )
+    if broken:
+        raise RefusedError(
+            "rules",
+            f"the page of golden member {member.name} breaks {broken[0].rule} in row "
+            f"{broken[0].row}: {broken[0].detail}",
         )
-        if broken:
-            raise RefusedError(
-                "rules",
-                f"the page of golden member {member.name} breaks {broken[0].rule} in row "
-                f"{broken[0].row}: {broken[0].detail}",
-            )
-        if not page.rows:
-            raise RefusedError("rules", f"the page of golden member {member.name} is empty")
+    if not page.rows:
+        raise RefusedError("rules", f"the page of golden member {member.name} is empty")
 
 
 def check_latency(timed: Timed, ratio: float) -> None:

@@ -1,6 +1,7 @@
 """Pages made by the serving engine that nobody asked for: to time a bundle, or to compare it."""
 
 import asyncio
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import replace
@@ -22,6 +23,10 @@ PAGES: Final = 3
 ROWS: Final = 2
 _AGAIN_S: Final = 0.1
 _LOOK_S: Final = 0.05
+# How long a piece of a bundle's trial waits for a moment without pages, and how often it looks.
+# A trial has some twenty pieces: under steady pages they delay a bundle by seconds.
+_LULL_S: Final = 0.25
+_LULL_LOOK_S: Final = 0.005
 _TRIES: Final = 50
 
 
@@ -36,16 +41,23 @@ class Prober:
         while self._worker.open > self._worker.limits.batch // 2:  # noqa: ASYNC110 - it tells nobody
             await asyncio.sleep(_LOOK_S)
 
+    async def lull(self) -> None:
+        """Return once no page is being made, after a while where there is always one."""
+        until = time.monotonic() + _LULL_S
+        while self._worker.open and time.monotonic() < until:  # noqa: ASYNC110 - it tells nobody
+            await asyncio.sleep(_LULL_LOOK_S)
+
     async def time(
         self, candidate: PageModel, active: PageModel, cases: Sequence[GoldenCase]
     ) -> Timed:
-        """The same pages on both, one after the other in turn."""
+        """The same pages on both, one after the other in turn, each at a quiet moment."""
         own: list[float] = []
         other: list[float] = []
         for case in [*cases, *cases, *cases][:PAGES]:
             for model, took in ((candidate, own), (active, other)):
                 job = job_of(model, case.member)
                 rows = min(ROWS, case.member.request.rows)
+                await self.lull()
                 ended = await self._made(replace(job, rows=rows))
                 if ended is not None:
                     took.append(ended.timing.prefill_ms + ended.timing.decode_ms)

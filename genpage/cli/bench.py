@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
-from genpage.cli.command import Command
+from genpage.cli.command import Command, Switch
+from genpage.errors import UnavailableError
 
 if TYPE_CHECKING:
     from api.compose import Settings
@@ -17,8 +18,13 @@ class Benchmark(Command):
     """A benchmark: a table for people, with ``--json`` a document for programs."""
 
     def run(self) -> None:
-        """Measure and print."""
-        report = self.report()
+        """Measure and print; `UnavailableError` where a server that it needs does not start."""
+        from deploy.services import ServiceError
+
+        try:
+            report = self.report()
+        except ServiceError as error:
+            raise UnavailableError(str(error)) from error
         self.emit(report.document, report.table)
 
     def report(self) -> "Report":
@@ -36,7 +42,7 @@ class ServedBenchmark(Benchmark):
     autoregressive: int = Field(
         default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
     )
-    speculation: bool = Field(default=True, description="guess tokens where that pays")
+    speculation: Switch = Field(default="on", description="guess tokens where that pays")
 
     def settings(self) -> "Settings":
         """Of the composition root."""
@@ -48,7 +54,7 @@ class ServedBenchmark(Benchmark):
             bundle=self.bundle,
             data=self.data,
             threads=self.threads,
-            limits=Limits(speculation=self.speculation),
+            limits=Limits(speculation=self.speculation == "on"),
             options=Options(autoregressive=self.autoregressive),
         )
 

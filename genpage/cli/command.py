@@ -10,7 +10,7 @@ import sys
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import orjson
 from pydantic import Field
@@ -26,6 +26,8 @@ from rich.console import Console, RenderableType
 from genpage.errors import UsageError
 
 CONFIG_FILE = "genpage.toml"
+# A part that is there or not.
+Switch = Literal["on", "off"]
 # Read by tests and the importer, not flags of a command; and what Kubernetes sets by itself for a
 # service that is called "genpage".
 _FOREIGN = re.compile(r"^GENPAGE_(REAL_DATA|SERVICE_.*|PORT_\d+_.*)$")

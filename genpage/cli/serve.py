@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 from rich.text import Text
 
+from genpage.cli.command import Switch
 from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from api.auth import Keys
     from api.compose import Settings
     from streaming.broker import Broker
-
-Switch = Literal["on", "off"]
 
 
 class Serve(KafkaCommand):
@@ -63,8 +62,8 @@ class Serve(KafkaCommand):
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
     prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
-    speculation: bool = Field(
-        default=True,
+    speculation: Switch = Field(
+        default="on",
         description="guess tokens and verify them in the pass that they save, where that pays; "
         "pages are the same",
     )
@@ -154,7 +153,7 @@ class Serve(KafkaCommand):
                 batch=self.max_batch,
                 queue=self.queue,
                 prefix_cache=self.prefix_cache == "on",
-                speculation=self.speculation,
+                speculation=self.speculation == "on",
             ),
             options=Options(
                 keys=keys,

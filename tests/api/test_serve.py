@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from pydantic_settings import CliApp
 
 from api.auth import Keys
 from api.compose import Settings, compose
@@ -26,8 +27,16 @@ def test_the_defaults_serve_loopback_without_keys() -> None:
     assert settings.options.console is True
     assert settings.limits.prefix_cache is True
     assert settings.limits.speculation is True
-    assert Serve(speculation=False).settings().limits.speculation is False
     assert (settings.limits.batch, settings.limits.queue) == (8, 64)
+
+
+@pytest.mark.parametrize("part", ["prefix_cache", "speculation"])
+def test_parts_are_switched_on_and_off_by_word(part: str) -> None:
+    """As the protocol has it; through the command line, where a bool would be another flag."""
+    for word, meant in (("off", False), ("on", True)):
+        flag = f"--{part.replace('_', '-')}"
+        serve = CliApp.run(Serve, cli_args=[flag, word], cli_cmd_method_name="settings")
+        assert getattr(serve.settings().limits, part) is meant
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,10 @@ import pytest
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
+from benchmarks import swap
 from benchmarks.swap import activated
+from deploy.services import ServiceError
+from genpage.cli import run
 from genpage.errors import UnavailableError
 
 
@@ -40,3 +43,14 @@ async def test_a_server_that_says_nothing_is_given_up_too() -> None:
     async with saying() as http:
         with pytest.raises(UnavailableError, match=r"swap-7 does not serve .* last: nothing$"):
             await activated(http, "swap-7", "d7", 0.0)
+
+
+def test_a_server_that_does_not_start_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an error of ours, which the command shows without a traceback."""
+
+    def report(*_: object, **__: object) -> None:
+        raise ServiceError("genpage does not answer; its last words:\nit is no bundle")
+
+    monkeypatch.setattr(swap, "report", report)
+    with pytest.raises(UnavailableError, match="its last words:\nit is no bundle"):
+        run(["bench", "swap"])
