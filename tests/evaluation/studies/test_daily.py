@@ -51,12 +51,12 @@ def found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Findings:
 
 def test_both_curves_are_in_the_table_and_the_plot(found: Findings, tmp_path: Path) -> None:
     """A model of 1 to 14 days ago, and each older day before the first update and after each."""
-    curves = {
+    curves: dict[str, list[object]] = {
         series: [(row.x, row.value) for row in found.rows if row.series == series]
         for series in ("not updated", "updated every day", "learnt 7 days before")
     }
     assert curves["not updated"] == [(float(age), 0.3) for age in range(1, 15)]
-    assert curves["updated every day"][-1] == (14.0, pytest.approx(0.44))
+    assert curves["updated every day"][-1:] == [(14.0, pytest.approx(0.44))]
     assert curves["learnt 7 days before"] == [
         (float(updates), pytest.approx(0.4 - 0.02 * updates)) for updates in range(15)
     ]
