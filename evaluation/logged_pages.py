@@ -1,4 +1,4 @@
-"""Logged pages under a model's eyes: the score of every place, and the chance of showing just that.
+"""Logged pages under a model's eyes: the score of every place, and what its policy would show.
 
 A page is scored in one pass behind its member's prompt: each row and title by its logit at its own
 position, with all before it on the page as it was logged.
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from dataset.folder import DataFolder
 from evaluation.off_policy import Logged
+from evaluation.page_chances import Chances, page_chances
 from evaluation.page_metrics import Places
 from evaluation.variety import numbered
 from genpage.catalog import Catalog
@@ -53,7 +54,8 @@ class Scored:
 
     ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
     those whose propensities cannot be used. The reward model is a plain one: a title's mean reward
-    where it was seen, times how often its place is (`title_worth`).
+    where it was seen (`title_worth`), a row's the mean of its titles' (`page_chances`), times how
+    often the place is seen.
     """
 
     entities: Places
@@ -145,7 +147,7 @@ def score_pages(
     logged = _logged(chances)
     predicted = expected = np.zeros((0, 0))
     if logged is not None:
-        predicted, expected = _modelled(chances, logged, worth)
+        predicted, expected = _modelled(chances, logged)
     entities, rows = judged.places()
     return Scored(entities, rows, logged, predicted, expected, dropped)
 
@@ -243,59 +245,6 @@ def title_worth(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chances:
-    """Each title's chance given all before it (K,); the mean worth of what could stand there."""
-
-    chance: Values
-    expected: Values
-
-
-def page_chances(
-    grammar: PageGrammar,
-    rows: Sequence[DecodedRow],
-    scores: NDArray[np.float32],
-    temperature: float,
-    worth: Values,
-) -> Chances | None:
-    """The chance of each title; a row's is its first title's too.
-
-    ``scores`` (page tokens, R + E) stand before each token of the page. None where the rules would
-    not let the page be. Mutates the grammar.
-    """
-    catalog_rows = len(grammar.catalog.rows)
-    found: list[float] = []
-    expected: list[float] = []
-    place = 0
-    for row in rows:
-        allowed = grammar.allowed_rows()
-        if row.row not in allowed:
-            return None
-        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
-        opening = float(odds[int(np.searchsorted(allowed, row.row))])
-        grammar.open_row(row.row)
-        place += 1
-        for entity in row.entities:
-            allowed = grammar.allowed_entities()
-            if entity not in allowed:
-                return None
-            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
-            found.append(float(odds[int(np.searchsorted(allowed, entity))]) * opening)
-            expected.append(float(odds @ worth[allowed]))
-            opening = 1.0
-            grammar.add(entity)
-            place += 1
-        if grammar.room:
-            return None  # a shorter row than the rules would make
-    return Chances(np.array(found), np.array(expected))
-
-
-def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
-    logits = scores[allowed].astype(np.float64) / temperature
-    odds = np.exp(logits - logits.max())
-    return np.asarray(odds / odds.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Here:
     """(score, reward) of the judged titles and rows of one page."""
 
@@ -372,7 +321,7 @@ def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged | None:
 
 
 def _modelled(
-    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged, worth: Values
+    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged
 ) -> tuple[Values, Values]:
     """(n, K) the reward model of what was shown, and of what would be.
 
@@ -381,8 +330,7 @@ def _modelled(
     shown, average, seen = np.zeros((3, *logged.there.shape))
     for line, (page, found) in enumerate(chances):
         own = slice(0, len(found.chance))
-        titles = [entity for row in page.rows for entity in row.entities]
-        shown[line, own], average[line, own] = worth[titles], found.expected
+        shown[line, own], average[line, own] = found.predicted, found.expected
         seen[line, own] = page.examined
     often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
     return shown * often, average * often
