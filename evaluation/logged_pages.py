@@ -9,6 +9,7 @@ catalog entities.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import polars as pl
@@ -49,6 +50,29 @@ class LoggedPage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LoggedPages(Sequence[LoggedPage]):
+    """Logged pages, and how many more were chosen that nobody can score any longer.
+
+    ``gone``: a title or a row of theirs left the catalog.
+    """
+
+    pages: tuple[LoggedPage, ...]
+    gone: int
+
+    def __len__(self) -> int:
+        """Those that can be scored."""
+        return len(self.pages)
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedPage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LoggedPage, ...]: ...
+    def __getitem__(self, index: int | slice) -> LoggedPage | tuple[LoggedPage, ...]:
+        """In the order of their time."""
+        return self.pages[index]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """What a model says of logged pages.
 
@@ -74,7 +98,7 @@ def read_pages(
     count: int,
     rewards: Rewards | None = None,
     seed: int = 0,
-) -> list[LoggedPage]:
+) -> LoggedPages:
     """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
@@ -87,17 +111,18 @@ def read_pages(
     depth = int(lines["row_pos"].max() or 0) + 1  # type: ignore[arg-type]
     size = PageSize(depth, width)
     visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
-    wanted = {(v.request.user_id, v.request.at): v for v in visits.visits}
-    pages = []
+    wanted = {visit.page_id: visit for visit in visits.visits}
+    pages, gone = [], 0
     for page in lines.partition_by("page_id", maintain_order=True):
-        user_id, at, page_id = page.select("user_id", "ts", "page_id").row(0)
-        visit = wanted.get((user_id, at))
+        page_id = page["page_id"][0]
+        visit = wanted.get(page_id)
         if visit is None:
             continue
         entity = [catalog.entity_index(name) for name in page["entity_id"]]
         row = [catalog.row_index(name) for name in page["row_id"]]
         if None in entity or None in row:
-            continue  # a title left the catalog: the page can no longer be scored
+            gone += 1
+            continue
         rows = [
             DecodedRow(int(lines_of["row"][0]), tuple(lines_of["entity"].to_list()))
             for lines_of in page.select(
@@ -115,8 +140,11 @@ def read_pages(
             )
         )
     if not pages:
-        raise DatasetError(f"there are no pages on {days[0]} to {days[-1]} that can be scored")
-    return pages
+        raise DatasetError(
+            f"there are no pages on {days[0]} to {days[-1]} that can be scored; of {gone} a title "
+            "or a row left the catalog"
+        )
+    return LoggedPages(tuple(pages), gone)
 
 
 def score_pages(
