@@ -33,6 +33,7 @@ from training.rl.watch import Look, Watch
 from training.start import continued_checkpoint
 from training.trainer import BETAS
 from training.visits import PageSize, Visits
+from training.wbc import REWARDS, STANDING
 
 Ending = Literal["budget", "reward hacking"]
 
@@ -373,8 +374,8 @@ class ReinforcementRun:
             trends=self._parent.trends,
             lineage=lineage,
             extra={
-                # Daily updates go on with the rewards that it was trained for.
-                **{n: c for n, c in self._parent.extra.items() if n == "rewards.toml"},
+                # Daily updates go on with the rewards of its parent, as those were learnt.
+                **{n: c for n, c in self._parent.extra.items() if n in {REWARDS, STANDING}},
                 "metrics.jsonl": partial.metrics.read_bytes(),
                 "rl.svg": curves([asdict(line) for line in lines]),
             },
