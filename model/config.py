@@ -7,8 +7,8 @@ from types import MappingProxyType
 from typing import Literal, Self
 
 from genpage.errors import CheckpointError
-from model.signals import extra_parameters
 from tokenizer.appeal import appeal_parameters
+from tokenizer.signals import signal_parameters
 
 Size = Literal["micro", "tiny", "small", "120m", "200m", "450m", "900m"]
 
@@ -116,7 +116,7 @@ class ModelConfig:
         """Parameters of the whole network: trunk, untied embeddings, fusion, signals, appeal."""
         fusion = (content_dim + 1) * self.width + 1
         tables = 2 * (vocab_size * self.width + fusion)
-        beside = extra_parameters(self.width) + appeal_parameters(self.width, content_dim)
+        beside = signal_parameters(self.width) + appeal_parameters(self.width, content_dim)
         return self.trunk_parameters() + tables + beside
 
 

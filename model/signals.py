@@ -86,12 +86,6 @@ class Asks(nn.Module):
         return hidden * (1.0 + self.scale[since]) + self.shift[since]
 
 
-def extra_parameters(width: int) -> int:
-    """Parameters of all."""
-    heat = PACES * HEAT_WIDTH + HEAT_WIDTH + HEAT_WIDTH * HEATS
-    return SIGNALS * (width + 1 + len(SINCE_NAMES)) + heat + 2 * len(SINCE_NAMES) * width
-
-
 def missing_weights(weights: dict[str, torch.Tensor], content_dim: int) -> dict[str, torch.Tensor]:
     """What a checkpoint from before them lacks: zeros, which compute what it computed."""
     width = weights["trunk.norm.weight"].shape[0]

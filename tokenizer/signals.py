@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from genpage.errors import CheckpointError
 from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
-from tokenizer.buckets import AGES, GAP_EDGES
+from tokenizer.buckets import AGES, GAP_EDGES, SINCE_NAMES
 from tokenizer.neighbours import Neighbours
 from tokenizer.prompt import DURATION_START, TIME_START
 from tokenizer.symbols import ITEM_START, SYMBOL_IDS
@@ -55,6 +55,12 @@ FADE: Mapping[Kind, float] = {"sit": 0.8, "lift": 0.8, "any": 0.95, "text": 0.8}
 STRETCH = np.float32(30.0)
 _HISTORY, _NEW = SYMBOL_IDS["<history>"], SYMBOL_IDS["<new>"]
 _SAME_SITTING = len(GAP_EDGES)  # gap buckets below it
+
+
+def signal_parameters(width: int) -> int:
+    """How many numbers weigh them and what sessions say, beside hidden states (width,)."""
+    heat = PACES * HEAT_WIDTH + HEAT_WIDTH + HEAT_WIDTH * HEATS
+    return SIGNALS * (width + 1 + len(SINCE_NAMES)) + heat + 2 * len(SINCE_NAMES) * width
 
 
 def heard_of(sources: Sources) -> FloatArray:

@@ -40,4 +40,5 @@ async def test_the_page_benchmark_tells_cold_from_returning() -> None:
     for visit in visits:
         assert visit.page_ms.n == 2
         assert 0 < visit.first_row_ms.p50 <= visit.page_ms.p50 <= visit.page_ms.p95
-        assert visit.forward_passes == 49
+        # How far drafts pay is measured as it goes: token by token a page takes 49 passes.
+        assert 0 < visit.forward_passes <= 49
