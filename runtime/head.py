@@ -1,135 +1,125 @@
-"""The output head of one catalog snapshot: hidden states to scores, as a small graph.
+"""The output head of one catalog snapshot: hidden states to scores, out of packed vectors.
 
-It is built when a snapshot arrives, off any request's path, with the weights as constants:
-onnxruntime packs those once, which makes a step's scores about five times cheaper than with the
-weights as an input. fp32 is one matrix product; int8 rounds each hidden state by its own scale and
-each output vector by its own, as the trunk does (`runtime.weights`).
+A snapshot that follows another takes its packs over and packs only what is new: a token keeps its
+output vector for as long as there is a lexicon that has it (`runtime.lexicon`), and an item's
+score does not depend on what it is packed with (`runtime.pack`). Once the packs in use hold much
+that the catalog has no longer, or newcomers in many small ones, all is packed anew.
+
+Shape legend: n hidden states, C items of the head in its order, m items of a pack.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
-import onnx
-from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
 
 from genpage.errors import BundleError
-from runtime.arrays import FloatArray
+from runtime.arrays import FloatArray, IntArray
 from runtime.manifest import Precision
-from runtime.sessions import Binding, Session, SessionSettings
-from runtime.weights import TINY, integer_weights
+from runtime.pack import MOST_BYTES, Pack, itemsize
+from runtime.sessions import SessionSettings
 
-_OPSET = 23
-_IR_VERSION = 10
-# As in `runtime.trunk`: a single row is multiplied by a kernel that rounds differently.
-_LEAST_ROWS = 2
-# Of a few pages' passes, or of one page's with a draft. A row's scores take a catalog's room.
-_KEPT_ROWS = 8
+# Tokens (k,) -> their output vectors (k, width).
+Vectors = Callable[[IntArray], FloatArray]
+# So much of what the packs hold may be of no use, and so much of it in packs of newcomers.
+MOST_WASTE: Final = 0.25
+# Each pack is a call.
+MOST_DELTAS: Final = 8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
-    """The memory of one call, bound: ``hidden`` (n, width) and ``scores`` (n, R + E)."""
+class Part:
+    """Some tokens' packed vectors. ``delta``: of what came after a head was packed in full."""
 
-    binding: Binding
-    hidden: FloatArray
-    scores: FloatArray
+    tokens: IntArray  # (m,)
+    pack: Pack
+    delta: bool = False
 
 
 class CatalogHead:
-    """`runtime.backend.Head` over the output vectors of a snapshot."""
+    """`runtime.backend.Head` over the output vectors of a list of tokens. One thread calls it.
+
+    Several may share packs, where the same thread calls them.
+    """
 
     def __init__(
-        self, vectors: FloatArray, precision: Precision, settings: SessionSettings
+        self,
+        tokens: IntArray,
+        vectors: Vectors,
+        precision: Precision,
+        settings: SessionSettings,
+        *,
+        before: "CatalogHead | None" = None,
     ) -> None:
-        """``vectors`` are (R + E, width), rows first, in catalog order."""
-        if not len(vectors):
+        """Scores come in the order of ``tokens`` (C,).
+
+        ``before`` is another of the same precision and settings, and of the same lexicon or one
+        that this one's grew out of.
+        """
+        if not len(tokens):
             raise BundleError("the catalog is empty: there is nothing to score.")
-        self._items, self._width = vectors.shape
-        self._session = Session(head_graph(vectors, precision).SerializeToString(), settings)
-        self._frames: dict[int, _Frame] = {}
+        parts = () if before is None else _carried(before, tokens)
+        missing = tokens if not parts else np.setdiff1d(tokens, _tokens(parts))
+        delta = bool(parts)
+        if delta and not _worthwhile(parts, tokens, missing):
+            parts, missing, delta = (), tokens, False
+        self.parts: tuple[Part, ...] = (
+            *parts,
+            *(
+                Part(some, Pack(vectors(some), precision, settings), delta)
+                for some in _portions(missing, vectors, precision)
+            ),
+        )
+        self._order = _order(_tokens(self.parts), tokens)
+        self.items = len(tokens)
+
+    @property
+    def nbytes(self) -> int:
+        """Of the packed vectors."""
+        return sum(part.pack.nbytes for part in self.parts)
 
     def scores(self, hidden: FloatArray) -> FloatArray:
-        """Scores (n, R + E) of hidden states (n, width), the caller's own."""
-        count = len(hidden)
-        # A single row is scored twice.
-        frame = self._frame(max(count, _LEAST_ROWS))
-        frame.hidden[:] = hidden
-        frame.binding.run()
-        return frame.scores[:count].copy()
-
-    def _frame(self, rows: int) -> "_Frame":
-        """What is read and written for so many states; of few it is kept, and bound once."""
-        frame = self._frames.get(rows)
-        if frame is None:
-            hidden = np.empty((rows, self._width), np.float32)
-            scores = np.empty((rows, self._items), np.float32)
-            frame = _Frame(self._session.bind(), hidden, scores)
-            frame.binding.input("hidden", hidden)
-            frame.binding.output("scores", scores)
-            if rows <= _KEPT_ROWS:
-                self._frames[rows] = frame
-        return frame
+        """Scores (n, C) of hidden states (n, width), the caller's own."""
+        found = [part.pack.scores(hidden) for part in self.parts]
+        joined = found[0] if len(found) == 1 else np.concatenate(found, axis=1)
+        if self._order is None:
+            return joined
+        ordered: FloatArray = joined.take(self._order, axis=1)
+        return ordered
 
 
-def head_graph(vectors: FloatArray, precision: Precision) -> onnx.ModelProto:
-    """``hidden (n, width) -> scores (n, R + E)`` with the output vectors as constants."""
-    items, width = vectors.shape
-    product = _plain(vectors) if precision == "fp32" else _integer(vectors)
-    graph = helper.make_graph(
-        product.nodes,
-        "head",
-        [helper.make_tensor_value_info("hidden", TensorProto.FLOAT, ["n", width])],
-        [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", items])],
-        product.constants,
-    )
-    opsets = [helper.make_opsetid("", _OPSET)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+def _carried(head: CatalogHead, tokens: IntArray) -> tuple[Part, ...]:
+    """Those of its packs that have any of the tokens."""
+    return tuple(part for part in head.parts if np.isin(part.tokens, tokens).any())
 
 
-class _Product:
-    """Nodes and constants being collected."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[TensorProto] = []
-
-    def constant(self, name: str, value: NDArray[np.generic] | np.generic) -> str:
-        self.constants.append(numpy_helper.from_array(np.asarray(value), name))
-        return name
-
-    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
-        node = helper.make_node(op_type, inputs, [output])
-        node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
-        self.nodes.append(node)
-        return output
+def _worthwhile(parts: tuple[Part, ...], tokens: IntArray, missing: IntArray) -> bool:
+    """Whether to go on with packs of before and one more, instead of packing all anew."""
+    held = sum(len(part.tokens) for part in parts) + len(missing)
+    deltas = sum(part.delta for part in parts) + (len(missing) > 0)
+    late = len(missing) + sum(len(part.tokens) for part in parts if part.delta)
+    waste = held - len(tokens)
+    return max(waste, late) <= MOST_WASTE * len(tokens) and deltas <= MOST_DELTAS
 
 
-def _plain(vectors: FloatArray) -> _Product:
-    product = _Product()
-    weights = product.constant("weights", np.ascontiguousarray(vectors.T))
-    product.add("MatMul", ["hidden", weights], "scores")
-    return product
+def _portions(tokens: IntArray, vectors: Vectors, precision: Precision) -> list[IntArray]:
+    """In their order, as many together as one pack takes."""
+    if not len(tokens):
+        return []
+    width = vectors(tokens[:1]).shape[1]
+    most = max(1, MOST_BYTES // (width * itemsize(precision)))
+    return [tokens[first : first + most] for first in range(0, len(tokens), most)]
 
 
-def _integer(vectors: FloatArray) -> _Product:
-    """One activation scale a hidden state: the operators of ``export.quantise``."""
-    integers = integer_weights(vectors, axis=0)
-    product = _Product()
-    add, constant = product.add, product.constant
-    magnitude = add("Abs", ["hidden"], "magnitude")
-    last = constant("last_axis", np.array([-1], np.int64))
-    largest = add("ReduceMax", [magnitude, last], "largest", keepdims=1)
-    bounded = add("Max", [largest, constant("tiny", TINY)], "bounded")
-    scale = add("Div", [bounded, constant("limit", np.float32(127))], "scale")
-    whole = add("Round", [add("Div", ["hidden", scale], "quotient")], "whole")
-    shifted = add("Add", [whole, constant("shift", np.float32(128))], "shifted")
-    rounded = add("Cast", [shifted], "rounded", to=TensorProto.UINT8)
-    values = constant("values", np.ascontiguousarray(integers.values.T))
-    zero = constant("zero_point", np.uint8(128))
-    sums = add("MatMulInteger", [rounded, values, zero], "sums")
-    real = add("Cast", [sums], "real", to=TensorProto.FLOAT)
-    scaled = add("Mul", [real, scale], "scaled")
-    add("Mul", [scaled, constant("scales", integers.scales)], "scores")
-    return product
+def _tokens(parts: tuple[Part, ...]) -> IntArray:
+    return np.concatenate([part.tokens for part in parts])
+
+
+def _order(held: IntArray, wanted: IntArray) -> IntArray | None:
+    """(C,) where each of the ``wanted`` stands in ``held``; None where they are the same."""
+    if np.array_equal(held, wanted):
+        return None
+    sorting = np.argsort(held, kind="stable")
+    order: IntArray = sorting[np.searchsorted(held, wanted, sorter=sorting)].astype(np.int32)
+    return order

@@ -215,6 +215,7 @@ class LoadedModel:
             self.settings.session,
             None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
             self.manifest.sources,
+            self.snapshot,
         )
         self.backend.use(snapshot.lexicon.inputs)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)

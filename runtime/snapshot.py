@@ -34,18 +34,30 @@ class Snapshot:
         settings: SessionSettings,
         appeal: AppealWeights | None = None,
         sources: Sources = EVERYTHING,
+        before: "Snapshot | None" = None,
     ) -> "Snapshot":
-        """Build the head; takes a second for a large catalog, so never on a request's path."""
+        """Build the head; takes a second for a large catalog, so never on a request's path.
+
+        ``before`` is the snapshot that this one follows, of the ``lexicon`` given.
+        """
         lexicon = lexicon.covering(catalog)
         rows, entities = lexicon.vocabulary.item_tokens(catalog)
-        vectors = lexicon.output_vectors(np.concatenate([rows, entities]))
+        head = CatalogHead(
+            np.concatenate([rows, entities]),
+            lexicon.output_vectors,
+            precision,
+            settings,
+            before=None if before is None else before.head,
+        )
         return cls(
             catalog,
             lexicon,
-            CatalogHead(vectors, precision, settings),
+            head,
             rows,
             entities,
             None
             if appeal is None
-            else Appeal.over(appeal, catalog, lexicon.encoder, vectors[len(rows) :], sources),
+            else Appeal.over(
+                appeal, catalog, lexicon.encoder, lexicon.output_vectors(entities), sources
+            ),
         )
