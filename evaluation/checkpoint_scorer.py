@@ -15,7 +15,6 @@ from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.heat import heat_of
 from model.packing import Packing
-from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import places_of
 
 
@@ -25,9 +24,7 @@ class CheckpointScorer:
     def __init__(self, checkpoint: Checkpoint, catalog: Catalog) -> None:
         over = covering(checkpoint, catalog)
         self.catalog = catalog
-        self.encoder = PromptEncoder(
-            over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-        )
+        self.encoder = over.prompts
         self._network = over.network()
         self._signals = over.signals
         self._heat = heat_of(self._network)

@@ -29,7 +29,6 @@ from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.packing import Packing
 from tokenizer.appeal import PageAppeal
-from tokenizer.prompt import PromptEncoder
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
 from training.visits import PageSize, Visit, Visits
@@ -102,9 +101,7 @@ def read_pages(
     """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(
-        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-    )
+    encoder = over.prompts
     labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
     lines = pl.concat([labels.valued(folder.impressions(day, day)) for day in days])
     width = int(lines["col_pos"].max() or 0) + 1  # type: ignore[arg-type]

@@ -25,7 +25,6 @@ from model.checkpoint import Checkpoint
 from model.covering import covering
 from model.sampling import PageSampler, Shape
 from simulation.judge import Judge, Showing
-from tokenizer.prompt import PromptEncoder
 from training.visits import PageSize, Visits
 
 _BATCH = 32
@@ -86,9 +85,7 @@ def _visits(
     folder = DataFolder(data)
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(
-        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-    )
+    encoder = over.prompts
     return over, Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
 
 

@@ -44,6 +44,7 @@ from model.manifest import MANIFEST, SCHEMA, Manifest
 from model.network import Network
 from model.signals import missing_weights
 from model.trained_on import TrainedOn
+from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import PACES, Signals
 from tokenizer.vocabulary import Vocabulary
 
@@ -89,7 +90,8 @@ class Checkpoint:
 
     ``weights`` are `Network.state_dict`'s, ``content`` (V, C) the content vectors by token.
     ``encoder`` holds the content encoder's arrays (`tokenizer.content`), ``history_tokens`` the
-    prompt's bound that the weights were trained with, ``sources`` what of the context they read.
+    prompt's bound that the weights were trained with, ``sources`` what of the context they read,
+    ``serialised`` how many entities of a row are in a sequence (`tokenizer.page`).
     """
 
     config: ModelConfig
@@ -104,6 +106,7 @@ class Checkpoint:
     history_tokens: int = 512
     signals: Signals | None = None
     sources: Sources = EVERYTHING
+    serialised: int | None = None
     extra: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
@@ -115,6 +118,16 @@ class Checkpoint:
     def parameters(self) -> int:
         """Number of trained weights."""
         return self.config.parameters(self.vocabulary.size, self.content.shape[1])
+
+    @property
+    def prompts(self) -> PromptEncoder:
+        """Encodes prompts as the weights were trained with."""
+        return PromptEncoder(
+            self.vocabulary,
+            history_tokens=self.history_tokens,
+            sources=self.sources,
+            serialised=self.serialised,
+        )
 
     def network(self) -> Network:
         """A network with these weights, for inference; it owns copies of them."""
@@ -164,6 +177,7 @@ class Checkpoint:
             parameters=self.parameters,
             files=dict(digests),
             sources=self.sources,
+            serialised=self.serialised,
         )
 
     @classmethod
@@ -207,6 +221,7 @@ class Checkpoint:
             ),
             history_tokens=manifest.history_tokens,
             sources=manifest.sources,
+            serialised=manifest.serialised,
             extra={
                 name: (folder / name).read_bytes()
                 for name in manifest.files

@@ -41,6 +41,7 @@ class Manifest:
     parameters: Count
     files: dict[FileName, Digest]
     sources: Sources = EVERYTHING
+    serialised: Count | None = None
 
     @property
     def days(self) -> TrainedOn | None:

@@ -1,4 +1,9 @@
-"""A page as tokens and back: each row one token, each entity one, row by row."""
+"""A page as tokens and back: each row one token, each entity one, row by row.
+
+With *short rows* only the first ``serialised`` entities of a row are tokens of the sequence; the
+others, the row's tail, are decided by what is known behind the last of those, and are never fed.
+How many is a property of the trained model; None are all of them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,24 +15,39 @@ from genpage.page import Page, PageRow
 from tokenizer.vocabulary import IntArray, Vocabulary
 
 
-def row_tokens(vocabulary: Vocabulary, rows: Sequence[PageRow]) -> list[int]:
+def entities_before_fill(autoregressive: int, serialised: int | None) -> int:
+    """How many of a row's entities are decided alone, before one set of scores gives the rest.
+
+    The last of the ``autoregressive`` ones comes with the fill. Where these reach the serialised
+    ones, all of those are alone, and the tail is filled behind them: there it was trained, and the
+    next row is decided by the same pass.
+    """
+    if serialised is None or autoregressive < serialised:
+        return autoregressive - 1
+    return serialised
+
+
+def row_tokens(
+    vocabulary: Vocabulary, rows: Sequence[PageRow], serialised: int | None = None
+) -> list[int]:
     """``<row> entities..`` for each row; unknown ids stand by their fallback."""
     tokens: list[int] = []
     for row in rows:
         tokens.append(vocabulary.row(row.row_id))
-        tokens += [vocabulary.entity(entity_id) for entity_id in row.entity_ids]
+        tokens += [vocabulary.entity(entity_id) for entity_id in row.entity_ids[:serialised]]
     return tokens
 
 
 @dataclass(frozen=True, slots=True)
 class PageCodec:
-    """Encodes and decodes pages over one vocabulary."""
+    """Encodes and decodes pages over one vocabulary; of short rows what is serialised."""
 
     vocabulary: Vocabulary
+    serialised: int | None = None
 
     def encode(self, page: Page) -> IntArray:
         """(n,) the page's tokens, left to right, then top to bottom."""
-        return np.array(row_tokens(self.vocabulary, page.rows), np.int32)
+        return np.array(row_tokens(self.vocabulary, page.rows, self.serialised), np.int32)
 
     def decode(self, tokens: Sequence[int] | IntArray) -> Page:
         """The page of those tokens; anything that is not a list of rows is an `InputError`."""

@@ -123,7 +123,8 @@ class PromptEncoder:
     """Encodes prompts over one vocabulary. Immutable and free of caches.
 
     ``base`` is the bundle's vocabulary, where ``vocabulary`` grew out of it as titles arrived.
-    Of ``sources`` that are off, the segments stay and are empty.
+    Of ``sources`` that are off, the segments stay and are empty. Rows that stand in a prompt are
+    told by their first ``serialised`` entities, all where None (`tokenizer.page`).
     """
 
     vocabulary: Vocabulary
@@ -132,6 +133,7 @@ class PromptEncoder:
     summary_entities: int = 16
     base: Vocabulary | None = None
     sources: Sources = EVERYTHING
+    serialised: int | None = None
     window: Window = field(init=False)
     # The titles newer than the bundle, with their tokens.
     _newer: Mapping[str, int] = field(init=False, repr=False, compare=False)
@@ -262,7 +264,7 @@ class PromptEncoder:
         if not self.sources.in_session:
             seen = []
         acted = self._events(seen, None)
-        shown = row_tokens(self.vocabulary, rows)
+        shown = row_tokens(self.vocabulary, rows, self.serialised)
         return np.array([*shown, SYMBOL_IDS["<acted>"], *acted, SYMBOL_IDS["<page>"]], np.int32)
 
     def _split(self, context: Context, at: float) -> tuple[Events, Events, float | None]:

@@ -53,18 +53,12 @@ class Added:
 def _crowds(targets: BatchTargets, content: torch.Tensor) -> torch.Tensor:
     """(K, F) around the titles that are targets; ``content`` (E, C) of the candidates.
 
-    A title that has no target of its own (an unknown one) crowds nobody. Titles of one row stand at
-    positions one after the other, and a row's own token before them.
+    A title that has no target of its own (an unknown one) crowds nobody.
     """
-    position = targets.positions
-    number = torch.arange(len(position), device=position.device)
-    opens = torch.ones_like(position, dtype=torch.bool)
-    opens[1:] = (position[1:] != position[:-1] + 1) | (targets.page[1:] != targets.page[:-1])
-    column = number - torch.where(opens, number, 0).cummax(0).values
     found = []
     for page in torch.unique_consecutive(targets.page):
         here = targets.page == page
         mine = content[targets.places[here]]
-        near = (mine @ mine.T).clamp_min(0.0).tril(-1) * (column[here] < NOTICED)
+        near = (mine @ mine.T).clamp_min(0.0).tril(-1) * (targets.columns[here] < NOTICED)
         found.append(torch.stack([near.pow(power).sum(1) for power in POWERS], dim=1))
     return torch.cat(found) if found else content.new_zeros(0, len(POWERS))

@@ -198,6 +198,8 @@ class BatchStream:
             np.concatenate([t.weights for t in targets]),
             days,
             rows,
+            np.concatenate([t.columns for t in targets]).astype(np.int64),
+            np.concatenate([t.told for t in targets]),
             np.stack([later, places[earlier]]).astype(np.int64),
             np.repeat(np.arange(len(targets)), sizes),
         )

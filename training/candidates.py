@@ -25,7 +25,7 @@ class BatchTargets:
 
     ``days`` is each one's time, counted as `Candidates` count; ``rows`` the row that is open there,
     as a position among the known rows, R where that is none of them. ``used`` are pairs (target,
-    candidate): what the page has already.
+    candidate): what the page has already. ``columns`` and ``told`` as in `training.examples`.
     """
 
     positions: torch.Tensor  # (K,) in the batch's tokens
@@ -33,6 +33,8 @@ class BatchTargets:
     weights: torch.Tensor  # (K,)
     days: torch.Tensor  # (K,)
     rows: torch.Tensor  # (K,)
+    columns: torch.Tensor  # (K,)
+    told: torch.Tensor  # (K,)
     used: torch.Tensor  # (2, U)
     page: torch.Tensor  # (K,) whose example it is, of the batch's
 

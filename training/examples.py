@@ -6,6 +6,15 @@
                                  |        |                  |      |     |   | | |
     predicts:                next title  next title     next title ROW    E   E E ROW
 
+Of short rows (`tokenizer.page`, here of 2) only the first entities are in the sequence. The titles
+of the tail are all predicted where the last of those stands, and so is the next row::
+
+    .. <page> ROW E E ROW E E
+          |    |  | |  |  | |
+         ROW   E  E E  E  E E
+                    E       E
+                    ROW
+
 A page is sometimes split as pagination splits it: some rows, ``<acted>`` with what the member did
 on them, ``<page>``, the further rows.
 
@@ -42,6 +51,7 @@ SHOWN = DEPTHS[-1]
 SPLIT_SHARE = 0.15
 
 Weights = NDArray[np.float32]
+Marks = NDArray[np.bool_]
 # An action's token -> its place in `ACTIONS`.
 _ACTIONS = np.zeros(max(ACTION_TOKENS.values()) + 1, np.int64)
 _ACTIONS[[ACTION_TOKENS[action] for action in ACTIONS]] = np.arange(len(ACTIONS))
@@ -52,13 +62,16 @@ class Targets:
     """After token ``positions[k]`` comes ``tokens[k]``, with a weight in the loss.
 
     ``rows`` are the tokens of the rows that are open there, 0 where none is. ``on_page``: they
-    stand on one page in this order, and none may come twice.
+    stand on one page in this order, and none may come twice; ``columns`` are their places in their
+    rows, from 0. ``told``: the target is itself in the sequence, right behind its position.
     """
 
     positions: IntArray  # (K,)
     tokens: IntArray  # (K,)
     weights: Weights  # (K,)
     rows: IntArray  # (K,)
+    columns: IntArray  # (K,)
+    told: Marks  # (K,)
     on_page: bool
 
 
@@ -124,27 +137,38 @@ class ExampleBuilder:
         shown = pages.tokens_of(page)
         tokens, weights, is_row = pages.tokens[shown], pages.weights[shown], pages.is_row[shown]
         opens = np.flatnonzero(is_row)
-        places = len(prompt.tokens) + np.arange(len(tokens), dtype=np.int32)
-        parts = [prompt.tokens, tokens]
+        open_row = np.cumsum(is_row) - 1  # which row each token is of
+        number = np.arange(len(tokens))
+        columns = (number - opens[open_row] - 1).astype(np.int32)
+        most = self._encoder.serialised
+        told = np.ones_like(is_row) if most is None else columns < most
+        # Where in the sequence each stands; of a tail, the last title before it.
+        places = (len(prompt.tokens) + np.cumsum(told) - 1).astype(np.int32)
+        parts = [prompt.tokens, tokens[told]]
         if len(opens) > 1 and chance.random() < split:
             row = int(chance.integers(1, len(opens)))
             acted = self._acted(pages.page_ids[page], row)
-            parts = [prompt.tokens, tokens[: opens[row]], acted, tokens[opens[row] :]]
-            places[opens[row] :] += len(acted)
-        before = places - 1
-        open_rows = tokens[opens][np.cumsum(is_row) - 1]
+            later = number >= opens[row]
+            parts = [prompt.tokens, tokens[told & ~later], acted, tokens[told & later]]
+            places[later] += len(acted)
+        before = places - told
+        open_rows = tokens[opens][open_row]
         known = tokens >= ITEM_START
         rows, entities = is_row & known, ~is_row & known
-        no_row = np.zeros(int(rows.sum()), np.int32)
+        none = np.zeros(int(rows.sum()), np.int32)
         return Example(
             tokens=np.concatenate(parts),
             at=at,
-            rows=Targets(before[rows], tokens[rows], weights[rows], no_row, on_page=True),
+            rows=Targets(
+                before[rows], tokens[rows], weights[rows], none, none, told[rows], on_page=True
+            ),
             entities=Targets(
                 before[entities],
                 tokens[entities],
                 weights[entities],
                 open_rows[entities],
+                columns[entities],
+                told[entities],
                 on_page=True,
             ),
             titles=self._titles(prompt, events, cut),
@@ -194,11 +218,14 @@ class ExampleBuilder:
         tokens = histories.entity[following]
         kept = (tokens >= ITEM_START) & (histories.ts[following] < self._until)
         weights = np.where(self._timeline.first_time[following], 1.0, REPEATED)
+        none = np.zeros(int(kept.sum()), np.int32)
         return Targets(
             positions[kept].astype(np.int32),
             tokens[kept],
             weights[kept].astype(np.float32),
-            np.zeros(int(kept.sum()), np.int32),
+            none,
+            none,
+            none.astype(np.bool_),
             on_page=False,
         )
 

@@ -229,8 +229,10 @@ class RewardModel(Objective):
     def _worths(self, network: Network, batch: Batch) -> Worths:
         hidden = network.hidden(batch.tokens, batch.packing, batch.identity)
         targets = batch.entities
-        # A title's target stands at the position that predicts it; its own is the next.
-        before, after = hidden[targets.positions], hidden[targets.positions + 1]
+        # A title's target stands at the position that predicts it; its own, where it has one, is
+        # the next.
+        before = hidden[targets.positions]
+        after = hidden[targets.positions + targets.told.long()]
         entities = network.outputs.rows(batch.candidates.entities, network.content, batch.identity)
         beside = Added.of(network, batch, entities, settled=True).of_targets(targets)
         worths: Worths = self._heads["value"](

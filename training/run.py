@@ -19,7 +19,6 @@ from model.checkpoint import Checkpoint, Lineage
 from model.config import Size
 from model.trained_on import TrainedOn
 from tokenizer.content import content_encoder
-from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import places_of
 from training.appeal import CandidateTitles
 from training.batches import BatchStream
@@ -40,6 +39,7 @@ from training.start import (
     bounded_history,
     check_content,
     check_history,
+    check_serialised,
     check_size,
     check_sources,
     continued_checkpoint,
@@ -74,6 +74,7 @@ class Options:
     seed: int = 0
     history_tokens: int | None = None
     sources: Sources | None = None
+    serialised: int | None = None
     content: Content | None = None
     save_every: int = 50
     rules: Path | None = None
@@ -117,11 +118,7 @@ class Run:
         self._until = day_start(self.days[-1]) + SECONDS_A_DAY
         self._vocabulary = self.start.vocabulary
         self._timeline = Timeline.read(folder, self.catalog, self._vocabulary)
-        self._encoder = PromptEncoder(
-            self._vocabulary,
-            history_tokens=self.start.history_tokens,
-            sources=self.start.sources,
-        )
+        self._encoder = self.start.prompts
         self._candidates = Candidates.of(self._vocabulary, self.catalog, self.device)
         self._titles = CandidateTitles.of(
             self.catalog,
@@ -280,6 +277,7 @@ class Run:
                 seed=options.seed,
                 history_tokens=bounded_history(options.history_tokens),
                 sources=options.sources or EVERYTHING,
+                serialised=options.serialised,
                 content_by=options.content,
             )
         else:
@@ -287,6 +285,7 @@ class Run:
             check_size(parent, options.size)
             check_history(parent, options.history_tokens)
             check_sources(parent, options.sources)
+            check_serialised(parent, options.serialised)
             check_content(options.content)
             start = continued_checkpoint(parent, catalog)
             if rules is not None:
@@ -322,6 +321,7 @@ class Run:
             "history_tokens": self.start.history_tokens,
             **({"content": kind} if (kind := self._options.content) else {}),
             **({"without": off} if (off := self.start.sources.off) else {}),
+            **({} if (most := self.start.serialised) is None else {"serialised": most}),
             "config": self.start.config.to_document(),
             "parent": None if self._options.parent is None else self.start.lineage.version,
             "vocabulary": self._vocabulary.digest,

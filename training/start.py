@@ -34,6 +34,7 @@ def fresh_checkpoint(
     seed: int,
     history_tokens: int = HISTORY_TOKENS,
     sources: Sources = EVERYTHING,
+    serialised: int | None = None,
     content_by: Content | None = None,
 ) -> Checkpoint:
     """Random weights over a catalog, its content encoder fitted to it."""
@@ -55,6 +56,7 @@ def fresh_checkpoint(
         lineage=Lineage.fresh(size, random=True),
         history_tokens=history_tokens,
         sources=sources,
+        serialised=serialised,
     )
 
 
@@ -148,6 +150,16 @@ def check_sources(parent: Checkpoint, asked: Sources | None) -> None:
         raise UsageError(
             f"--without {','.join(asked.off)} differs from the checkpoint that --from names, which "
             f"is without {','.join(parent.sources.off) or 'none'}; leave the flag out."
+        )
+
+
+def check_serialised(parent: Checkpoint, asked: int | None) -> None:
+    """Refuse a ``--serialised`` that the parent was not trained with."""
+    if asked is not None and asked != parent.serialised:
+        raise UsageError(
+            f"--serialised {asked} differs from the checkpoint that --from names, which has "
+            f"{'all' if parent.serialised is None else parent.serialised} entities of a row in its "
+            "sequence; leave the flag out."
         )
 
 

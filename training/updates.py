@@ -24,7 +24,6 @@ from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
-from tokenizer.prompt import PromptEncoder
 from training.appeal import CandidateTitles
 from training.asking import question_logits, question_loss
 from training.batches import BatchStream
@@ -117,11 +116,7 @@ class Updates:
                 f"the model reads no {missing[0]}, and daily updates ask after every event of a "
                 "history; train it on pages."
             )
-        self._encoder = PromptEncoder(
-            vocabulary,
-            history_tokens=self._start.history_tokens,
-            sources=parent.sources,
-        )
+        self._encoder = self._start.prompts
         place = title_places([item.noun for item in vocabulary.items], vocabulary.size)
         self._entities = torch.from_numpy(np.flatnonzero(place >= 0))
         self._fallbacks = vocabulary.fallbacks()
@@ -167,6 +162,7 @@ class Updates:
             "vocabulary": start.vocabulary.digest,
             "history_tokens": start.history_tokens,
             "without": start.sources.off,
+            **({} if start.serialised is None else {"serialised": start.serialised}),
             "seed": self._seed,
             "objective": type(self._objective).__name__,
             **({} if self._objective is None else self._objective.settings()),

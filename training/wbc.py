@@ -269,6 +269,8 @@ def select(targets: BatchTargets, kept: torch.Tensor) -> BatchTargets:
         weights=targets.weights[kept],
         days=targets.days[kept],
         rows=targets.rows[kept],
+        columns=targets.columns[kept],
+        told=targets.told[kept],
         used=torch.stack([number[used[0]], used[1]]),
         page=targets.page[kept],
     )

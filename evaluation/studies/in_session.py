@@ -22,7 +22,6 @@ from genpage.page import Page
 from model.checkpoint import Checkpoint
 from model.covering import covering
 from tokenizer.content import content_encoder
-from tokenizer.prompt import PromptEncoder
 from training.visits import Visit, Visits
 
 # Hours between the play and the page.
@@ -119,9 +118,7 @@ def with_play(
 def _pages(checkpoint: Checkpoint, catalog: Catalog, visits: Sequence[Visit]) -> list[Page]:
     """Greedy pages, of prompts that are encoded anew."""
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(
-        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-    )
+    encoder = over.prompts
     encoded = tuple(
         replace(
             visit,

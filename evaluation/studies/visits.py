@@ -21,7 +21,6 @@ from genpage.rules import Rules
 from model.checkpoint import Checkpoint
 from model.covering import covering
 from simulation.judge import Judge, Showing
-from tokenizer.prompt import PromptEncoder
 from training.visits import PageSize, Visit, Visits
 
 Values = NDArray[np.float64]
@@ -71,9 +70,7 @@ class JudgedVisits:
 def visits_of(workshop: Workshop, catalog: Catalog, checkpoint: Checkpoint) -> Visits:
     """The sample with the checkpoint's prompts."""
     over = covering(checkpoint, catalog)
-    encoder = PromptEncoder(
-        over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-    )
+    encoder = over.prompts
     scale = workshop.scale
     return Visits.read(
         workshop.data(),

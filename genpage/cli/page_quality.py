@@ -50,7 +50,6 @@ class PageQuality(Command):
         from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
         from model.covering import covering
-        from tokenizer.prompt import PromptEncoder
         from training.visits import PageSize, Visits
 
         folder = DataFolder(self.data)
@@ -74,9 +73,7 @@ class PageQuality(Command):
                 folder, checkpoint, logged, worth, temperature=self.temperature, seed=self.seed
             )
             over = covering(checkpoint, catalog)
-            encoder = PromptEncoder(
-                over.vocabulary, history_tokens=over.history_tokens, sources=over.sources
-            )
+            encoder = over.prompts
             visits = Visits.read(
                 folder, catalog, encoder, days, count=self.visits, size=size, seed=self.seed
             )

@@ -50,6 +50,12 @@ class Training(Command):
         default=None,
         description="sources of context that a fresh model does not read; trending,new",
     )
+    serialised: int | None = Field(
+        default=None,
+        ge=1,
+        le=100,
+        description="entities of a row that a fresh model has in its sequence; all by default",
+    )
     content: Literal["text", "sentences", "vectors"] | None = Field(
         default=None, description="what a fresh model knows titles by; vectors where most have one"
     )
@@ -111,6 +117,7 @@ class Training(Command):
             seed=self.seed,
             history_tokens=self.history_tokens,
             sources=None if self.without is None else Sources.without(self.without.split(",")),
+            serialised=self.serialised,
             content=self.content,
             save_every=self.save_every,
             rules=self.rules,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from genpage.errors import InputError
 from genpage.page import Page, PageRow
-from tokenizer.page import PageCodec
+from tokenizer.page import PageCodec, entities_before_fill
 from tokenizer.vocabulary import Item, Vocabulary
 
 VOCABULARY = Vocabulary(
@@ -37,6 +37,25 @@ def test_round_trip(page: Page) -> None:
     assert CODEC.decode(tokens) == page
     assert len(tokens) == sum(1 + len(row.entity_ids) for row in page.rows)
     assert tokens.dtype == np.int32
+
+
+@given(pages, st.integers(1, 21))
+def test_short_rows_keep_their_first_entities(page: Page, serialised: int) -> None:
+    """A row's tail is in no sequence; all else is."""
+    short = Page(tuple(PageRow(row.row_id, row.entity_ids[:serialised]) for row in page.rows))
+    codec = PageCodec(VOCABULARY, serialised)
+    assert codec.decode(codec.encode(page)) == short
+
+
+@pytest.mark.parametrize(
+    ("autoregressive", "serialised", "before"),
+    [(4, None, 3), (1, None, 0), (4, 8, 3), (4, 5, 3), (4, 4, 4), (4, 2, 2), (20, 4, 4), (1, 1, 1)],
+)
+def test_the_fill_comes_behind_what_is_decided_alone(
+    autoregressive: int, serialised: int | None, before: int
+) -> None:
+    """With the last autoregressive entity, but never before all else that is in the sequence."""
+    assert entities_before_fill(autoregressive, serialised) == before
 
 
 def test_unknown_items_encode_by_fallback_and_do_not_decode() -> None:

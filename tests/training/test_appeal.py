@@ -163,6 +163,34 @@ def test_titles_above_crowd_a_target(batch: Batch, start: Checkpoint) -> None:
     assert bool(slope.abs().sum() > 0)
 
 
+def test_titles_crowd_alike_in_short_rows(
+    timeline: Timeline, pages: Pages, titles: CandidateTitles, start: Checkpoint
+) -> None:
+    """What those above take from a title is a matter of the page, whatever is in a sequence."""
+    timeline.learn_injections(pages.ts)
+    network, found = start.network(), []
+    with torch.no_grad():
+        network.appeal.crowd.copy_(torch.tensor([-0.3, 0.1]))
+    for serialised in (None, 1, 3):
+        encoder = PromptEncoder(timeline.vocabulary, serialised=serialised)
+        stream = BatchStream(
+            ExampleBuilder(timeline, pages, encoder, until=float("inf"), titles=titles.titles),
+            np.zeros(len(pages)),
+            Candidates.of(timeline.vocabulary, timeline.catalog, torch.device("cpu")),
+            timeline.vocabulary.fallbacks(),
+            batch_tokens=900,
+            seed=0,
+            titles=titles,
+        )
+        chance = np.random.default_rng(0)
+        batch = stream.batch([stream.builder.build(n, chance, split=0.0) for n in range(3)], None)
+        entities = network.outputs.rows(batch.candidates.entities, network.content)
+        found.append(Added.of(network, batch, entities).of_targets(batch.entities))
+    assert found[0].min() < -0.1
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+
+
 def test_what_is_added_to_a_target_is_its_title_s(batch: Batch, start: Checkpoint) -> None:
     """A page's title gets the same wherever it stands, and other pages' other numbers."""
     network = start.network()

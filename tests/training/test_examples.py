@@ -105,6 +105,31 @@ def test_page_targets_are_the_next_tokens(
     assert timeline.vocabulary.word(int(example.tokens[first])) == "<page>"
 
 
+@pytest.mark.parametrize("split", [0.0, 1.0])
+@pytest.mark.parametrize("most", [1, 2, 3, 4, 9])
+def test_tails_of_short_rows_are_targets_behind_the_last_told(
+    timeline: Timeline, pages: Pages, encoder: PromptEncoder, most: int, split: float
+) -> None:
+    """The sequence lacks the tails alone; each is predicted behind its row's last title there."""
+    held = replace(encoder, serialised=most)
+    for page in range(0, len(pages), 7):
+        whole = built(builder(timeline, pages, encoder), page, split)
+        short = built(builder(timeline, pages, held), page, split)
+        kept = np.ones(len(whole.tokens), np.bool_)
+        kept[(whole.entities.positions + 1)[whole.entities.columns >= most]] = False
+        assert np.array_equal(short.tokens, whole.tokens[kept])
+        assert np.array_equal(short.entities.tokens, whole.entities.tokens)
+        assert np.array_equal(short.entities.weights, whole.entities.weights)
+        assert np.array_equal(short.entities.columns, np.tile(range(4), 3))
+        assert np.array_equal(short.entities.told, short.entities.columns < most)
+        # Where a token of the whole sequence stands in the short one: with what is told up to it.
+        place = np.cumsum(kept) - 1
+        for targets, full in ((short.rows, whole.rows), (short.entities, whole.entities)):
+            assert np.array_equal(targets.positions, place[full.positions])
+            told = targets.positions[targets.told] + 1
+            assert np.array_equal(short.tokens[told], targets.tokens[targets.told])
+
+
 def test_title_targets_are_the_members_next_events(
     timeline: Timeline, pages: Pages, encoder: PromptEncoder
 ) -> None:

@@ -102,6 +102,19 @@ def test_sources_are_the_models_own(service: Path, tmp_path: Path) -> None:
         Updates(DataFolder(service), checkpoint)
 
 
+def test_short_rows_are_the_models_own(service: Path, tmp_path: Path) -> None:
+    """How much of a row is in the sequence is told by the checkpoint and by those from there."""
+    out = tmp_path / "c"
+    trained(replace(options(service, out), steps=2, serialised=2))
+    assert Checkpoint.load(out).serialised == 2
+    after = replace(options(service, tmp_path / "d"), parent=out, size=None, steps=1)
+    trained(after)
+    checkpoint = Checkpoint.load(tmp_path / "d")
+    assert checkpoint.serialised == checkpoint.prompts.serialised == 2
+    with pytest.raises(UsageError, match="has 2 entities of a row"):
+        trained(replace(after, serialised=3))
+
+
 def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
     """Throughput stands beside the machine's peak, losses beside a uniform guess."""
     _, summary = finished

@@ -19,7 +19,6 @@ from model.network import Network
 from model.sampling import Shape
 from model.trained_on import TrainedOn
 from tokenizer.content import content_encoder
-from tokenizer.prompt import PromptEncoder
 from training.divergence import check_finite
 from training.machine import pick_device
 from training.partial import PartialRun, State
@@ -136,11 +135,7 @@ class ReinforcementRun:
             raise DatasetError(
                 f"{data} has fewer than two days of pages; RL holds the last one out"
             )
-        encoder = PromptEncoder(
-            self.start.vocabulary,
-            history_tokens=self.start.history_tokens,
-            sources=self.start.sources,
-        )
+        encoder = self.start.prompts
         read = {
             "count": settings.pool,
             "size": settings.size,
