@@ -16,6 +16,7 @@ from genpage.errors import BundleError, UsageError
 from runtime.signature import Port
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 _QUIET = 4  # fatal only: an error is raised as well, and is told where it is caught
 
 
@@ -40,10 +41,13 @@ class SessionSettings:
 class Session:
     """A graph ready to run. One thread calls it."""
 
-    def __init__(self, source: Path | bytes, settings: SessionSettings) -> None:
+    def __init__(
+        self, source: Path | bytes, settings: SessionSettings, *, weights: Path | None = None
+    ) -> None:
         """Load a graph from a file (with its external data beside it) or from memory.
 
-        Raises `BundleError` where onnxruntime refuses it.
+        ``weights`` is the folder with the external data of one from memory. Raises `BundleError`
+        where onnxruntime refuses it.
         """
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = settings.threads
@@ -51,6 +55,8 @@ class Session:
         options.log_severity_level = _QUIET
         spinning = "1" if settings.spinning else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        if weights is not None:
+            options.add_session_config_entry(_WEIGHTS_FOLDER, str(weights))
         try:
             self._session = onnxruntime.InferenceSession(
                 source if isinstance(source, bytes) else str(source),

@@ -1,0 +1,135 @@
+"""A trunk's graph for N sequences a pass, bound to the memory that it reads and writes."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from runtime.arrays import FloatArray, IntArray
+from runtime.chunk import Chunk
+from runtime.lanes import LENGTHS, lane_name
+from runtime.pool import KVPool
+from runtime.sessions import Binding, Session
+from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# onnxruntime multiplies a single row by another kernel, which rounds differently. A chunk of one
+# token gets a second one: it attends to the first and not the other way round, and what it leaves
+# in the cache is overwritten by the next chunk. A lane without tokens is refused besides.
+LEAST_TOKENS = 2
+# Some rows with their fills, and drafts behind them; prompts come in longer chunks.
+_KEPT_TOKENS = 192
+# Who shares a pass changes as pages come and go; so many sets of slots stay bound.
+_KEPT_BINDINGS = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Frame:
+    """What a pass of T tokens reads and writes, (1, T, width) each."""
+
+    embedded: FloatArray
+    hidden: FloatArray
+
+
+@dataclass(slots=True, eq=False)
+class _Bound:
+    """The caches of some slots, bound, and the frame that is bound beside them."""
+
+    binding: Binding
+    frame: _Frame | None = None
+
+
+class LanedTrunk:
+    """Runs up to ``lanes`` chunks in one pass. One thread calls it.
+
+    The last slot of ``pool`` is nobody's: a lane without a chunk writes there.
+    """
+
+    def __init__(self, session: Session, pool: KVPool, lanes: int, width: int) -> None:
+        self._session, self._pool, self._lanes, self._width = session, pool, lanes, width
+        # Bound once, written before each run.
+        self._lengths: NDArray[np.int64] = np.zeros(lanes, np.int64)
+        self._seqlens: list[IntArray] = [np.zeros(1, np.int32) for _ in range(lanes)]
+        self._totals: list[IntArray] = [np.zeros((), np.int32) for _ in range(lanes)]
+        self._bound: OrderedDict[tuple[int, ...], _Bound] = OrderedDict()
+        self._frames: dict[int, _Frame] = {}
+
+    def run(self, chunks: Sequence[Chunk], embedded: Sequence[FloatArray]) -> list[FloatArray]:
+        """Per chunk its hidden states (scored, width), of their own memory.
+
+        ``embedded`` are the chunks' tokens (n, width) each.
+        """
+        lengths = [max(LEAST_TOKENS, len(part)) for part in embedded]
+        slots = [chunk.slot for chunk in chunks]
+        for lane, (chunk, length) in enumerate(zip(chunks, lengths, strict=True)):
+            self._reaches(lane, chunk.start, length)
+        for lane in range(len(chunks), self._lanes):
+            lengths.append(LEAST_TOKENS)
+            slots.append(self._pool.slots - 1)
+            self._reaches(lane, 0, LEAST_TOKENS)
+        frame = self._frame(sum(lengths))
+        firsts = np.cumsum([0, *lengths]).tolist()
+        for first, length, part in zip(firsts, lengths, embedded, strict=False):
+            # A single token stands twice.
+            frame.embedded[0, first : first + length] = part
+        frame.embedded[0, firsts[len(chunks)] :] = 0.0
+        self._binding(tuple(slots), frame).run()
+        states = []
+        for chunk, first, part in zip(chunks, firsts, embedded, strict=False):
+            end = first + len(part)
+            states.append(frame.hidden[0, end - chunk.scored : end].copy())
+        return states
+
+    def _reaches(self, lane: int, start: int, length: int) -> None:
+        self._lengths[lane] = length
+        self._seqlens[lane][0] = start + length - 1
+        self._totals[lane][...] = start + length
+
+    def _frame(self, tokens: int) -> _Frame:
+        frame = self._frames.get(tokens)
+        if frame is None:
+            shape = (1, tokens, self._width)
+            frame = _Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))
+            if tokens <= _KEPT_TOKENS:
+                self._frames[tokens] = frame
+        return frame
+
+    def _binding(self, slots: tuple[int, ...], frame: _Frame) -> Binding:
+        """What these slots and this frame are bound by.
+
+        Binding all memory anew costs as much as a small trunk's pass.
+        """
+        bound = self._bound.get(slots)
+        if bound is None:
+            bound = self._bound[slots] = _Bound(self._bind(slots))
+            if len(self._bound) > _KEPT_BINDINGS:
+                self._bound.popitem(last=False)
+        self._bound.move_to_end(slots)
+        if bound.frame is not frame:
+            bound.binding.input(EMBEDDINGS, frame.embedded)
+            bound.binding.output(HIDDEN, frame.hidden)
+            bound.frame = frame
+        return bound.binding
+
+    def _bind(self, slots: tuple[int, ...]) -> Binding:
+        binding = self._session.bind()
+        alone = self._lanes == 1
+        if not alone:
+            binding.input(LENGTHS, self._lengths)
+        for lane, slot in enumerate(slots):
+            caches = self._pool.slot(slot)
+            layers = len(caches) // 2
+            inputs: list[tuple[str, NDArray[np.generic]]] = [
+                (SEQLENS, self._seqlens[lane]),
+                (TOTAL, self._totals[lane]),
+                *zip(past_names(layers), caches, strict=True),
+            ]
+            for name, array in inputs:
+                binding.input(name if alone else lane_name(name, lane), array)
+            for name, cache in zip(present_names(layers), caches, strict=True):
+                binding.output(name if alone else lane_name(name, lane), cache)
+        return binding
