@@ -100,6 +100,17 @@ class Catalog:
         return _times(entity.live_from for entity in self.entities)
 
     @cached_property
+    def moments(self) -> FloatArray:
+        """Sorted times at which an entity comes or goes."""
+        times = np.concatenate([self.released_at, self.opens, self.closes])
+        return np.unique(times[np.isfinite(times)])
+
+    @cached_property
+    def live_moments(self) -> FloatArray:
+        """Sorted times at which live events start."""
+        return np.unique(self.live_from[np.isfinite(self.live_from)])
+
+    @cached_property
     def everywhere(self) -> BoolArray:
         """(E,) entities without country limits."""
         return np.array([not entity.countries for entity in self.entities], np.bool_)
@@ -159,11 +170,18 @@ class Catalog:
             if row.where is not None and row.where.released_within_days is not None
         )
 
-    def rows_at(self, at: float) -> BoolArray:
-        """(R, E) membership for a request at time ``at``; a copy that the caller may change."""
-        matrix = self.membership.copy()
+    def rows_at(self, at: float, entities: NDArray[np.int32] | None = None) -> BoolArray:
+        """(R, E) membership for a request at time ``at``; a copy that the caller may change.
+
+        (R, k) of some entities (k,), where they are given.
+        """
+        released = self.released_at
+        if entities is None:
+            matrix = self.membership.copy()
+        else:
+            matrix, released = self.membership.take(entities, axis=1), released[entities]
         for row, window in self.timed_rows:
-            matrix[row] &= (self.released_at <= at) & (self.released_at >= at - window)
+            matrix[row] &= (released <= at) & (released >= at - window)
         return matrix
 
     def _members(self, row: Row) -> BoolArray:

@@ -4,7 +4,10 @@ A page is a list of rows, a row a list of entities. `PageGrammar` is the state o
 written. All rules intersect into one set of allowed catalog indices; decoders, samplers and
 evaluations choose inside that set and report the choice back. It knows no tokens and no model.
 
-Shape legend: R catalog rows, E catalog entities.
+Inside, entities stand by their *places* in the page's audience (`genpage.audience`), so that what
+a step costs follows the number of those eligible; outside, all are catalog indices.
+
+Shape legend: R catalog rows, E catalog entities, C columns of the audience.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,9 +16,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from genpage.audience import Audience, Audiences
 from genpage.catalog import BoolArray, Catalog
 from genpage.context import Context
-from genpage.eligibility import eligible
+from genpage.eligibility import Viewer, barred
 from genpage.member_rows import member_row
 from genpage.request import PageRequest
 from genpage.row import MEMBER_ROW_KINDS
@@ -45,9 +49,16 @@ class PageGrammar:
         rules: Rules,
         members: BoolArray,
         entities_per_row: int,
+        audience: Audience | None = None,
     ) -> None:
-        """``members`` is (R, E): who may stand in which row for this member and request."""
+        """``members`` is (R, C): who may stand in which row for this member and request.
+
+        The columns are the ``audience``'s; all entities where there is none.
+        """
         self.catalog = catalog
+        self.audience = audience
+        self._entities = None if audience is None else audience.entities
+        self._places = None if audience is None else audience.places
         self._rules = rules
         self._unique = rules.page.unique_entities
         self.entities_per_row = self._per_row = entities_per_row
@@ -77,19 +88,31 @@ class PageGrammar:
         context: Context,
         request: PageRequest,
         trends: Trends,
+        audiences: Audiences | None = None,
     ) -> "PageGrammar":
-        """An empty page for this member and request, under all the rules."""
+        """An empty page for this member and request, under all the rules.
+
+        ``audiences`` are the catalog's under these rules, where they are kept.
+        """
         visible = context.before(request.at)
-        members = catalog.rows_at(request.at)
+        viewer = Viewer.of(catalog, rules, visible, request)
+        if audiences is None:
+            audience = Audience.of(catalog, rules, viewer, request.at)
+        else:
+            audience = audiences.at(viewer, request.at)
+        members = audience.members.copy()
         for index, row in enumerate(catalog.rows):
             if row.entity_ids is None and row.kind in MEMBER_ROW_KINDS:
-                members[index, list(member_row(row.kind, catalog, visible, trends))] = True
-        members &= eligible(catalog, rules, visible, request)
-        return cls(catalog, rules, members, request.entities_per_row)
+                own = _at(audience.places, member_row(row.kind, catalog, visible, trends))
+                members[index, own] = audience.offered[own]
+        members[:, _at(audience.places, barred(catalog, rules, visible, request))] = False
+        return cls(catalog, rules, members, request.entities_per_row, audience)
 
     def fork(self) -> "PageGrammar":
-        """A copy that goes on without this one's noticing; it takes (R,) and (E,), not (R, E)."""
+        """A copy that goes on without this one's noticing; it takes (R,) and (C,), not (R, C)."""
         copy = object.__new__(PageGrammar)
+        copy.audience = self.audience
+        copy._entities, copy._places = self._entities, self._places
         copy.catalog, copy._rules, copy._unique = self.catalog, self._rules, self._unique
         copy._per_row, copy._enough_pinned = self._per_row, self._enough_pinned
         copy._pins, copy._unpinned = self._pins, self._unpinned
@@ -146,13 +169,15 @@ class PageGrammar:
         if self._unique or row == self._open:
             there = there > self._used  # and not used
         left: IntArray = there.nonzero()[0].astype(np.int32)
-        return left
+        return left if self._entities is None else self._entities[left]
 
     def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
         """Which of these entities these rows could still show, open or not.
 
         Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
         """
+        if self._places is not None:
+            entities = self._places[entities]
         shown: BoolArray = self._members[rows, entities]
         if self._unique:
             shown &= ~self._used[entities]
@@ -162,6 +187,8 @@ class PageGrammar:
 
     def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
         """(k, n) the same of each of n entities in each of k rows; faster where they are many."""
+        if self._places is not None:
+            entities = self._places[entities]
         shown: BoolArray = self._members[rows].take(entities, axis=1)
         if self._unique:
             shown &= ~self._used.take(entities)
@@ -195,7 +222,7 @@ class PageGrammar:
         if not entities:
             return
         row = self._open
-        chosen = np.array(entities, np.intp)
+        chosen = _at(self._places, entities)
         if (
             row is None
             or len(chosen) > self._room
@@ -210,7 +237,7 @@ class PageGrammar:
         if self._room == 0:
             if not self._unique:
                 # Once in a row, but the row may come again with them.
-                self._used[self._placed] = False
+                self._used[_at(self._places, self._placed)] = False
             self._close(row)
 
     def replay(self, rows: Iterable[DecodedRow]) -> None:
@@ -221,7 +248,7 @@ class PageGrammar:
         """
         for shown in rows:
             if self._unique:
-                entities = np.unique(np.array(shown.entities, np.intp))
+                entities = np.unique(_at(self._places, shown.entities))
                 self._use(entities[~self._used[entities]])
             self._placed = list(shown.entities)
             self._close(shown.row)
@@ -248,3 +275,9 @@ class PageGrammar:
                 if other.kind == kind:
                     self._spent[index] = True
         self._open, self._placed, self._room = None, [], 0
+
+
+def _at(places: IntArray | None, entities: Sequence[int]) -> NDArray[np.intp]:
+    """Where entities stand among an audience's columns."""
+    chosen = np.array(entities, np.intp)
+    return chosen if places is None else places[chosen].astype(np.intp)
