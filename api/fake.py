@@ -129,6 +129,11 @@ class FakeServed:
         )
 
     @property
+    def serialised(self) -> int | None:
+        """As its prompts have it."""
+        return self.encoder.serialised
+
+    @property
     def bundled(self) -> Catalog:
         """The catalog that it was made with."""
         return self._bundled or self.catalog

@@ -35,6 +35,11 @@ class PastModel:
         """Gone."""
         raise RuntimeError("a page that is over is decoded. This is a bug.")
 
+    @property
+    def serialised(self) -> int | None:
+        """As its prompts have it."""
+        return self.encoder.serialised
+
     head = row_tokens = entity_tokens = backend
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> NoReturn:

@@ -23,7 +23,10 @@ def _most(model: Served, tokens: int, request: PageRequest) -> int:
     """The most tokens that the page can come to, by what the rules let stand on it once only."""
     catalog, rules = model.catalog, model.rules.page
     rows = min(request.rows, len(catalog.rows)) if rules.unique_rows else request.rows
-    entities = rows * request.entities_per_row
+    told = request.entities_per_row
+    if model.serialised is not None:
+        told = min(told, model.serialised)
+    entities = rows * told
     if rules.unique_entities:
         entities = min(entities, len(catalog.entities))
     return tokens + rows + entities

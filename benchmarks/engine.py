@@ -93,6 +93,7 @@ class InstantModel:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
+    serialised: int | None = None
     """Milliseconds a page: every step's best round summed, and the median of whole rounds."""
 
     best: float

@@ -248,6 +248,7 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
         entities=len(checkpoint.catalog.entities),
         history_tokens=checkpoint.history_tokens,
         sources=checkpoint.sources,
+        serialised=checkpoint.serialised,
         gate=Gate(0.0, 0.0),
         parity=Parity(0, 0.0, 0.0, 0.0, 0.0, 0.0, 0, 0, 0, 0.0),
         made_with={

@@ -75,6 +75,7 @@ class Reference:
             entity_tokens=model.entity_tokens,
             rows=member.request.rows,
             autoregressive=member.autoregressive,
+            serialised=model.serialised,
             appeal=self._of(model, member),
         )
         return Page(tuple(_ids(row, model.catalog) for row in rows))
@@ -82,12 +83,16 @@ class Reference:
     def gap(self, model: LoadedModel, member: Member, expected: Page, given: Page) -> float | None:
         """How far apart PyTorch holds the first two choices that differ; None for equal pages."""
         parted = first_difference(
-            expected, given, model.catalog, autoregressive=member.autoregressive
+            expected,
+            given,
+            model.catalog,
+            autoregressive=member.autoregressive,
+            serialised=model.serialised,
         )
         if parted is None:
             return None
         prompt = prompt_of(model, member.context, member.request).tokens
-        codec = PageCodec(model.vocabulary)
+        codec = PageCodec(model.vocabulary, model.serialised)
         added = added_to(model, member, self._of(model, member))
         return gap(parted, expected, prompt, codec.encode, self.twin.scores, added)
 
@@ -131,7 +136,7 @@ def _compare(
     done: Callable[[float], None],
 ) -> "tuple[_Logits, Agreement]":
     logits, pages = _Logits(), Agreement()
-    codec = PageCodec(model.vocabulary)
+    codec = PageCodec(model.vocabulary, model.serialised)
     given_pages = generate(model, members)
     for number, (member, given) in enumerate(zip(members, given_pages, strict=True)):
         # Decoding without a cache takes minutes for a large model: only pages that mean something.

@@ -1,8 +1,9 @@
 """Greedy hybrid decoding, written plainly: the page that every faster decoder must give.
 
 In each row the first entities are generated one by one; the last of them and all that fill the
-row come from one set of scores (METHOD, "Hybrid row decoding"). Every step recomputes the whole
-sequence through the twin.
+row come from one set of scores (METHOD, "Hybrid row decoding"). Of short rows (`tokenizer.page`)
+the first ``serialised`` entities are in the sequence, and the tail is filled behind them. Every
+step recomputes the whole sequence through the twin.
 """
 
 from typing import Protocol
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from genpage.grammar import DecodedRow, PageGrammar
 from tokenizer.appeal import PageAppeal
+from tokenizer.page import entities_before_fill
 
 IntArray = NDArray[np.int32]
 FloatArray = NDArray[np.float32]
@@ -34,6 +36,7 @@ def decode_page(
     entity_tokens: IntArray,
     rows: int,
     autoregressive: int = 4,
+    serialised: int | None = None,
     appeal: PageAppeal | None = None,
 ) -> tuple[DecodedRow, ...]:
     """Write ``rows`` rows (fewer where the grammar is exhausted); ``grammar`` is mutated.
@@ -54,15 +57,18 @@ def decode_page(
         row = best(scores, allowed, 1)[0]
         grammar.open_row(row)
         sequence.append(int(row_tokens[row]))
-        alone = min(autoregressive, grammar.room)
-        for step in range(1, alone + 1):
+        before_fill = entities_before_fill(autoregressive, serialised)
+        placed: list[int] = []
+        while grammar.room:
             scores = scorer.scores(np.array(sequence, np.int32))[first_entity:]
             if appeal is not None:
                 scores = scores + appeal.fresh().titles(grammar)
-            wanted = 1 if step < alone else grammar.room
+            wanted = 1 if len(placed) < before_fill else grammar.room
             for entity in best(scores, grammar.allowed_entities(), wanted):
                 grammar.add(entity)
-                sequence.append(int(entity_tokens[entity]))
+                placed.append(entity)
+                if serialised is None or len(placed) <= serialised:
+                    sequence.append(int(entity_tokens[entity]))
     return grammar.rows
 
 

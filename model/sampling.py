@@ -1,11 +1,11 @@
 """Many pages at once through the serving grammar: sampled, or greedy as served.
 
 The decoder's structure is serving's (`model.decode`, METHOD "Hybrid row decoding"): a row's token,
-its first entities one by one, then the last of them and the fill from one set of scores. What may
-come is `genpage.grammar.PageGrammar`'s to say, the object that serving asks, so that no page can
-break a rule. With noise the fill is drawn without replacement (Plackett-Luce, by Gumbel top-k: Kool
-et al. 2019), so that a page has a probability and the policy that is trained is the one that
-serves.
+its first entities one by one, then the last of them and the fill from one set of scores; of short
+rows (`tokenizer.page`) the tail behind the last entity that is in the sequence. What may come is
+`genpage.grammar.PageGrammar`'s to say, the object that serving asks, so that no page can break a
+rule. With noise the fill is drawn without replacement (Plackett-Luce, by Gumbel top-k: Kool et al.
+2019), so that a page has a probability and the policy that is trained is the one that serves.
 
 Legend: B pages, R rows and E entities of the catalog, S choices of a page, N most picks of one.
 """
@@ -23,6 +23,7 @@ from model.cached import CachedNetwork
 from model.decode import best
 from model.network import Network
 from tokenizer.appeal import PageAppeal
+from tokenizer.page import entities_before_fill
 
 IntArray = NDArray[np.int32]
 BoolArray = NDArray[np.bool_]
@@ -59,11 +60,20 @@ class SampledPage:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How pages are decoded. ``temperature`` 0 is greedy; scores are divided by it."""
+    """How pages are decoded. ``temperature`` 0 is greedy; scores are divided by it.
+
+    ``serialised`` is the checkpoint's.
+    """
 
     rows: int = 10
     autoregressive: int = 4
     temperature: float = 1.0
+    serialised: int | None = None
+
+    @property
+    def choices(self) -> int:
+        """The sets of scores that a row's entities come from, at most."""
+        return entities_before_fill(self.autoregressive, self.serialised) + 1
 
 
 @dataclass(slots=True)
@@ -76,7 +86,7 @@ class _Live:
     fed: int
     appeal: PageAppeal | None = None
     choices: list[Choice] = field(default_factory=list)
-    alone: int = 0
+    alone: int = 0  # choices of the row that is open
     done: bool = False
 
     @property
@@ -142,7 +152,7 @@ class PageSampler:
             added = self._promised(lives)  # (B, R)
             scores = self._scores(hidden, output[: len(self._rows)], added, generator)
             self._open_rows(lives, scores, added, to_learn=to_learn)
-            for step in range(1, self._shape.autoregressive + 1):
+            for step in range(1, self._shape.choices + 1):
                 if not any(live.alone >= step for live in lives):
                     break
                 hidden = self._fed(cache, lives, hidden)
@@ -244,7 +254,7 @@ class PageSampler:
             live.choices.append(choice)
             live.grammar.open_row(row)
             live.tokens.append(int(self._rows[row]))
-            live.alone = min(self._shape.autoregressive, live.grammar.room)
+            live.alone = min(self._shape.choices, live.grammar.room)
 
     def _add_entities(
         self,
@@ -272,8 +282,10 @@ class PageSampler:
                 features = live.appeal.crowd.features(grammar).T
                 choice = replace(choice, added=live.appeal.entities, features=features)
             live.choices.append(choice)
+            placed = step - 1
+            told = None if (most := self._shape.serialised) is None else max(0, most - placed)
             grammar.extend(picks)
-            live.tokens += [int(token) for token in self._entities[picks]]
+            live.tokens += [int(token) for token in self._entities[picks[:told]]]
 
 
 def _fresh(appeal: PageAppeal | None) -> PageAppeal | None:

@@ -7,11 +7,17 @@ bottom. `runtime.writer` decides; in passes, for rows of 20 and N = 4 autoregres
     e4 ... e20           decided by the scores after e3, fed as one chunk; the scores after its
                          last token decide the next row. Behind the last row nothing is fed.
 
-That is N passes a row and one between rows: 49 for 10 rows, 209 with N = 20. With a `Drafter`
-a pass carries tokens behind those decided that will probably come next, and is scored at each of
-them. What the scores decide is compared with the draft token by token: as far as they agree, the
-next decision's scores are there already. Where they part, the sequence goes on from the token that
-was decided, as it would have without the draft, so that the page is the same bit for bit.
+That is N passes a row and one between rows: 49 for 10 rows, 209 with N = 20. Of short rows
+(`tokenizer.page`, here of 4) a tail is never fed, and the scores that decide it open the next row::
+
+    row, e1, e2, e3      each fed alone, the scores after each deciding the next
+    e4                   fed alone; the scores after it decide e5 ... e20 and the next row
+
+With a `Drafter` a pass carries tokens behind those decided that will probably come next, and is
+scored at each of them. What the scores decide is compared with the draft token by token: as far as
+they agree, the next decision's scores are there already. Where they part, the sequence goes on from
+the token that was decided, as it would have without the draft, so that the page is the same bit for
+bit.
 """
 
 from collections.abc import Sequence
@@ -119,8 +125,10 @@ class Decoder:
     ) -> None:
         """Tell the pace what the draft came to; keep what was scored behind its first mistake."""
         for number, step in enumerate(steps):
+            begun = steps[number - 1].end if number else 0
             hit = step.end <= accepted
-            if hit or number == 0 or steps[number - 1].end <= accepted:
+            # A tail in no sequence gives nothing to verify.
+            if begun <= accepted and begun < step.end:
                 drafter.pace.tried(step.source, hit=hit)
             if not hit and number + 1 < len(steps):
                 drafter.keep(steps[number + 1].place, scores[step.end])
@@ -129,5 +137,8 @@ class Decoder:
 def _serialised(job: PageJob, row: DecodedRow) -> IntArray:
     model = job.model
     return np.concatenate(
-        (model.row_tokens[row.row : row.row + 1], model.entity_tokens[list(row.entities)])
+        (
+            model.row_tokens[row.row : row.row + 1],
+            model.entity_tokens[list(row.entities[: model.serialised])],
+        )
     )

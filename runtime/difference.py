@@ -13,6 +13,7 @@ import numpy as np
 from genpage.catalog import Catalog
 from genpage.page import Page, PageRow
 from runtime.arrays import FloatArray, IntArray
+from tokenizer.page import entities_before_fill
 
 # Scores (R + E,) after the last of some tokens (n,).
 Scorer = Callable[[IntArray], FloatArray]
@@ -37,7 +38,12 @@ class Difference:
 
 
 def first_difference(
-    expected: Page, given: Page, catalog: Catalog, *, autoregressive: int
+    expected: Page,
+    given: Page,
+    catalog: Catalog,
+    *,
+    autoregressive: int,
+    serialised: int | None = None,
 ) -> Difference | None:
     """Where ``given`` parts from ``expected``; None where they are the same."""
     for number, row in enumerate(expected.rows):
@@ -52,7 +58,8 @@ def first_difference(
                 catalog.row_index(row.row_id),
                 None if other is None else catalog.row_index(other.row_id),
             )
-        return _within(number, row, other, catalog, autoregressive)
+        before_fill = entities_before_fill(autoregressive, serialised)
+        return _within(number, row, other, catalog, before_fill)
     if len(given.rows) == len(expected.rows):
         return None
     extra = given.rows[len(expected.rows)]
@@ -60,7 +67,7 @@ def first_difference(
 
 
 def _within(
-    number: int, row: PageRow, other: PageRow, catalog: Catalog, autoregressive: int
+    number: int, row: PageRow, other: PageRow, catalog: Catalog, before_fill: int
 ) -> Difference:
     pairs = zip(row.entity_ids, other.entity_ids, strict=False)
     common = min(len(row.entity_ids), len(other.entity_ids))
@@ -68,8 +75,8 @@ def _within(
     return Difference(
         number,
         row,
-        # The last entity decoded alone and the whole fill come from one set of scores.
-        min(place, autoregressive - 1),
+        # The whole fill comes from one set of scores.
+        min(place, before_fill),
         _entity(catalog, row, place),
         _entity(catalog, other, place),
     )

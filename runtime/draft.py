@@ -105,16 +105,17 @@ class Drafter:
             if found is None or count + takes > room:
                 break
             source, scores = found
-            chance *= self.pace.chance(source)
-            if not self.pace.worth(chance, takes, count):
-                break
+            if takes:
+                chance *= self.pace.chance(source)
+                if not self.pace.worth(chance, takes, count):
+                    break
             if ahead is None:
                 ahead = writer.fork()
             guessed, _ = ahead.decide(scores)
             count += len(guessed)
             tokens.append(guessed)
             steps.append(Step(place, source, count))
-        return Draft(np.concatenate(tokens), tuple(steps)) if steps else NO_DRAFT
+        return Draft(np.concatenate(tokens), tuple(steps)) if count else NO_DRAFT
 
     def _scores(self, place: Place, takes: int) -> tuple[Source, FloatArray] | None:
         kept = self._kept.get(place)

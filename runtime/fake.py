@@ -137,6 +137,7 @@ class FakeModel:
         slots: int = 4,
         capacity: int = 2048,
         first_token: int = 512,
+    serialised: int | None = None
         seed: int = 0,
         levels: int | None = None,
         steady: float = 0.0,
@@ -145,4 +146,6 @@ class FakeModel:
         rows, entities = len(catalog.rows), len(catalog.entities)
         tokens = np.arange(first_token, first_token + rows + entities, dtype=np.int32)
         head = FakeHead(rows, entities, seed=seed, levels=levels, steady=steady)
-        return cls(FakeBackend(slots, capacity), head, tokens[:rows], tokens[rows:])
+        backend = FakeBackend(slots, capacity)
+        return cls(backend, head, tokens[:rows], tokens[rows:], serialised=serialised)
+        serialised: int | None = None,

@@ -102,7 +102,11 @@ def _check_scores(model: PageModel, case: GoldenCase, gate: Gate) -> None:
 
 def _check_page(model: PageModel, case: GoldenCase, page: Page, margin: float) -> None:
     difference = first_difference(
-        case.page, page, model.catalog, autoregressive=case.member.autoregressive
+        case.page,
+        page,
+        model.catalog,
+        autoregressive=case.member.autoregressive,
+        serialised=model.serialised,
     )
     if difference is None:
         return
@@ -110,7 +114,7 @@ def _check_page(model: PageModel, case: GoldenCase, page: Page, margin: float) -
         difference,
         case.page,
         np.array(case.prompt, np.int32),
-        PageCodec(model.encoder.vocabulary).encode,
+        PageCodec(model.encoder.vocabulary, model.serialised).encode,
         lambda tokens: scores_after(model, tokens),
         added_to(
             model,

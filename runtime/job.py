@@ -42,6 +42,11 @@ class ServedModel(Protocol):
         """The token of each catalog entity, (E,) int32."""
         ...
 
+    @property
+    def serialised(self) -> int | None:
+        """How many entities of a row are in the sequence; None: all (`tokenizer.page`)."""
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PageJob:
@@ -53,7 +58,8 @@ class PageJob:
     again after a disconnect). ``rows`` counts all rows of the page, those included.
 
     ``prompt`` is (n,) int32, n >= 1. ``autoregressive`` is how many entities of a row are decoded
-    one by one, the last of them together with the fill. ``temperature`` 0 is greedy; above it
+    one by one, the last of them together with the fill, or all that are in the sequence of a model
+    with short rows (`tokenizer.page.entities_before_fill`). ``temperature`` 0 is greedy; above it
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
 

@@ -114,7 +114,8 @@ class Manifest:
 
     ``random`` weights were never trained: their pages mean nothing, so gates judge their scores
     alone. ``size`` is the model's name where it has one. ``made_with`` are versions and the CPU.
-    ``sources`` are what of the context its prompts tell.
+    ``sources`` are what of the context its prompts tell, ``serialised`` how many entities of a row
+    are in a sequence, all where None.
     """
 
     __pydantic_config__ = _STRICT
@@ -140,6 +141,7 @@ class Manifest:
     made_with: dict[str, str]
     files: dict[FileName, FileRecord]
     sources: Sources = EVERYTHING
+    serialised: Count | None = None
 
     def to_json(self) -> bytes:
         """The document, as written."""

@@ -116,7 +116,10 @@ class LoadedModel:
         )
         bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
         encoder = PromptEncoder(
-            bundled, history_tokens=manifest.history_tokens, sources=manifest.sources
+            bundled,
+            history_tokens=manifest.history_tokens,
+            sources=manifest.sources,
+            serialised=manifest.serialised,
         )
         if vocabulary is not bundled:
             encoder = encoder.over(vocabulary)
@@ -167,6 +170,11 @@ class LoadedModel:
     def entity_tokens(self) -> IntArray:
         """(E,) the token of each entity, in catalog order."""
         return self.snapshot.entity_tokens
+
+    @property
+    def serialised(self) -> int | None:
+        """How many entities of a row are in the sequence; None: all."""
+        return self.manifest.serialised
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
         """What the moment adds to this page's scores; None where the model learnt nothing of it."""

@@ -2,6 +2,8 @@
 
 Hybrid row decoding (Netflix Tech Blog, 2026-06-29): the first ``autoregressive`` entities of a row
 are decided one by one, and the scores that decide the last of them fill the rest of the row too.
+Of short rows (`tokenizer.page`) the tail is decided behind the last entity that is in the sequence,
+and gives no tokens, so that the same scores decide the next row.
 With `genpage.exploration` some decisions are drawn, by the page's id and the place alone.
 Pure: it knows neither KV nor chunks, so a copy can write on with scores that are only a guess.
 """
@@ -19,6 +21,7 @@ from runtime.choice import RowChoice
 from runtime.job import PageJob
 from runtime.noise import gumbel
 from runtime.selection import top
+from tokenizer.page import entities_before_fill
 
 # Where on a page a decision stands: (number of the row on the page, 0) is the opening of a row,
 # (catalog index of the row, n) the n-th entity in it, n >= 1, with all that fills the row after it.
@@ -49,6 +52,8 @@ class PageWriter:
     def __init__(self, job: PageJob) -> None:
         self._job = job
         self._grammar, self._appeal = job.grammar, job.appeal
+        serialised = job.model.serialised
+        self._before_fill = entities_before_fill(job.autoregressive, serialised)
         rows = job.grammar.rows
         # Tokens on the page so far: the address of the next decision's noise.
         self._position = sum(1 + len(row.entities) for row in rows)
@@ -68,7 +73,7 @@ class PageWriter:
     def fork(self) -> "PageWriter":
         """A copy that writes on without this one's noticing."""
         copy = object.__new__(PageWriter)
-        copy._job = self._job
+        copy._job, copy._before_fill = self._job, self._before_fill
         copy._grammar = self._grammar.fork()
         copy._appeal = None if self._appeal is None else self._appeal.fork()
         copy._position, copy._finished = self._position, self._finished
@@ -93,13 +98,22 @@ class PageWriter:
         return not self._grammar.may_open_later(row)
 
     @property
+    def fills(self) -> bool:
+        """Whether the next decision is of all that is left of a row."""
+        return self._grammar.room > 0 and self._placed >= self._before_fill
+
+    @property
     def takes(self) -> int:
-        """How many tokens the next decision gives."""
-        room = self._grammar.room
-        return room if room and self._placed + 1 >= self._job.autoregressive else 1
+        """How many tokens the next decision gives; none where a tail is in no sequence."""
+        return self._serialised(self._grammar.room) if self.fills else 1
+
+    def _serialised(self, count: int) -> int:
+        """How many of the row's next ``count`` entities are in the sequence."""
+        serialised = self._job.model.serialised
+        return count if serialised is None else min(count, max(0, serialised - self._placed))
 
     def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        """Decide by the scores (R + E,): the tokens (n,) chosen, and the row that this finished.
+        """Decide by the scores (R + E,): the tokens (n,) to feed, and the row that this finished.
 
         Raises `ArtefactError` where a score is not a number.
         """
@@ -128,12 +142,14 @@ class PageWriter:
         if appeal is not None:
             scores = scores + appeal.titles(grammar)
         allowed = grammar.allowed_entities()
-        entities, chances = self._choose(scores, allowed, self.takes)
+        count = grammar.room if self.fills else 1
+        told = self._serialised(count)
+        entities, chances = self._choose(scores, allowed, count)
         self._chances += chances
         grammar.extend(entities.tolist())
         self._placed += len(entities)
         self._position += len(entities)
-        tokens: IntArray = self._job.model.entity_tokens[entities]
+        tokens: IntArray = self._job.model.entity_tokens[entities[:told]]
         if grammar.room:
             return tokens, None
         self._finished += 1

@@ -34,6 +34,7 @@ class Served:
     rules: Rules
     trends: Trends
     digest: str = field(default="fake")
+    serialised: int | None = None
     asking: Asking | None = None
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> None:

@@ -46,6 +46,7 @@ def decode(
     grammar: PageGrammar,
     rows: int,
     alone: int,
+    serialised: int | None = None,
 ) -> tuple[DecodedRow, ...]:
     """Decode with the checkpoint's item tokens."""
     row_tokens, entity_tokens = checkpoint.vocabulary.item_tokens(checkpoint.catalog)
@@ -57,6 +58,7 @@ def decode(
         entity_tokens=entity_tokens,
         rows=rows,
         autoregressive=alone,
+        serialised=serialised,
     )
 
 
@@ -70,6 +72,21 @@ def test_a_row_takes_as_many_passes_as_it_has_autoregressive_entities(
     assert len(scorer.asked) == 2 * (1 + passes)
     assert scorer.asked[0] == PROMPT.tolist()
     assert len(scorer.asked[1 + passes]) == len(PROMPT) + 7
+
+
+@pytest.mark.parametrize(
+    ("alone", "serialised", "passes"), [(4, 2, 3), (2, 2, 3), (4, 3, 4), (1, 3, 1), (4, 6, 4)]
+)
+def test_a_short_row_is_filled_behind_what_is_in_the_sequence(
+    catalog: Catalog, checkpoint: Checkpoint, alone: int, serialised: int, passes: int
+) -> None:
+    """Each of those is decided alone; the row's tail stands on the page and in no sequence."""
+    scorer = Recorder(np.arange(4 + 60, dtype=np.float32))
+    rows = decode(scorer, checkpoint, start(catalog, 6), 2, alone, serialised)
+    assert [len(row.entities) for row in rows] == [6, 6]
+    assert len({entity for row in rows for entity in row.entities}) == 12
+    assert len(scorer.asked) == 2 * (1 + passes)
+    assert len(scorer.asked[1 + passes]) == len(PROMPT) + 1 + serialised
 
 
 def test_selection_is_by_score_then_by_index(catalog: Catalog, checkpoint: Checkpoint) -> None:

@@ -58,13 +58,14 @@ def test_ragged_chunks_through_the_cache_are_whole_sequences(checkpoint: Checkpo
                 assert torch.allclose(hidden[index], plain, atol=1e-5)
 
 
+@pytest.mark.parametrize("serialised", [None, 1, 3, 4])
 @pytest.mark.parametrize(("alone", "width"), [(1, 4), (3, 5), (9, 4)])
 def test_greedy_pages_are_the_plain_decoders(
-    catalog: Catalog, checkpoint: Checkpoint, alone: int, width: int
+    catalog: Catalog, checkpoint: Checkpoint, alone: int, width: int, serialised: int | None
 ) -> None:
     """Temperature 0, several prompts at once: page by page what the slow twin decodes."""
     rows, entities = checkpoint.vocabulary.item_tokens(catalog)
-    found = sampler(checkpoint, Shape(3, alone, 0.0)).pages(
+    found = sampler(checkpoint, Shape(3, alone, 0.0, serialised)).pages(
         PROMPTS, [start(catalog, width) for _ in PROMPTS]
     )
     for prompt, page in zip(PROMPTS, found, strict=True):
@@ -76,12 +77,13 @@ def test_greedy_pages_are_the_plain_decoders(
             entity_tokens=entities,
             rows=3,
             autoregressive=alone,
+            serialised=serialised,
         )
         assert page.rows == expected
         shown = [
             token
             for row in expected
-            for token in (rows[row.row], *(entities[entity] for entity in row.entities))
+            for token in (rows[row.row], *entities[list(row.entities[:serialised])])
         ]
         assert page.tokens.tolist() == [*prompt.tolist(), *shown]
 

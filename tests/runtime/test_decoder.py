@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from naive_decoder import scores_after
-from pages import library, plan, random_plan
+from pages import SERIALISED, library, plan, random_plan
 from strategies import World, worlds
 
 from genpage.errors import ArtefactError
@@ -60,6 +60,33 @@ def test_what_is_fed_is_the_prompt_and_the_page_without_its_last_tail() -> None:
     assert passes == [5, 1, 1, 1, 1, 3, 1, 1, 1, 1, 3, 1, 1, 1, 1]
 
 
+@pytest.mark.parametrize(
+    ("autoregressive", "serialised", "expected"),
+    [(4, 4, 50), (99, 4, 50), (4, 2, 30), (1, 1, 20), (4, 8, 49), (1, 8, 19), (20, 8, 90)],
+)
+def test_a_short_row_opens_the_next_with_the_pass_that_fills_it(
+    autoregressive: int, serialised: int, expected: int
+) -> None:
+    """N passes a row, or one more than it has in the sequence; its tail is fed nowhere."""
+    page = plan(library(), autoregressive=autoregressive)
+    model = FakeModel.of(page.catalog, serialised=serialised)
+    rows, fed, passes = decode(page.job(model), model)
+    assert tuple(rows) == page.naive(model)
+    assert [len(row.entities) for row in rows] == [20] * 10
+    assert len(passes) - 1 == expected
+    told = [
+        token
+        for row in rows
+        for token in (
+            int(model.row_tokens[row.row]),
+            *model.entity_tokens[list(row.entities[:serialised])].tolist(),
+        )
+    ]
+    # Where the fill comes with an entity of the sequence, the last row's are not fed any more.
+    unfed = serialised - autoregressive + 1 if autoregressive < serialised else 0
+    assert fed == [*page.prompt, *told[: len(told) - unfed]]
+
+
 @pytest.mark.parametrize(("pinned", "first_row"), [(1, [1]), (3, [1, 1, 1]), (5, [1, 1, 1, 1])])
 def test_a_pinned_row_that_holds_fewer_ends_early(pinned: int, first_row: list[int]) -> None:
     """The pinned row shows what it has and the page goes on behind it."""
@@ -99,7 +126,8 @@ def test_a_page_that_is_whole_already_is_complete() -> None:
 def test_the_page_is_the_naive_twins_and_breaks_no_rule(world: World) -> None:
     """Any page, greedy or sampled, also where scores tie everywhere."""
     page = random_plan(world.chance, world.catalog)
-    model = FakeModel.of(page.catalog, levels=world.chance.choice((None, 3)))
+    levels, serialised = world.chance.choice((None, 3)), world.chance.choice(SERIALISED)
+    model = FakeModel.of(page.catalog, levels=levels, serialised=serialised)
     rows, _, _ = decode(page.job(model), model)
     assert tuple(rows) == page.naive(model)
     assert not page.broken(rows)
@@ -109,13 +137,13 @@ def test_the_page_is_the_naive_twins_and_breaks_no_rule(world: World) -> None:
 def test_a_page_taken_up_again_goes_on_token_for_token(world: World) -> None:
     """Behind any number of rows, with those rows fed behind the prompt or standing in it."""
     page = random_plan(world.chance, world.catalog)
-    model = FakeModel.of(page.catalog)
+    model = FakeModel.of(page.catalog, serialised=world.chance.choice(SERIALISED))
     whole, fed, _ = decode(page.job(model), model)
     for count in range(len(whole)):
         rest, fed_again, _ = decode(page.job(model, shown=whole[:count]), model)
         assert rest == whole[count:]
         assert fed_again == fed
-        shown_tokens = sum(1 + len(row.entities) for row in whole[:count])
+        shown_tokens = sum(1 + len(row.entities[: model.serialised]) for row in whole[:count])
         prompt = np.array(fed[: len(page.prompt) + shown_tokens], np.int32)
         continued = page.job(model, shown=whole[:count], prompt=prompt, prompt_rows=count)
         assert decode(continued, model)[:2] == (rest, fed)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pages import FakeClock, Plan, finish_of, library, plan, random_plan, rows_of
+from pages import SERIALISED, FakeClock, Plan, finish_of, library, plan, random_plan, rows_of
 from strategies import World, worlds
 
 from genpage.catalog import Catalog
@@ -69,7 +69,12 @@ def test_nothing_around_a_page_changes_it(
     world: World, limits: Limits, slots: int, count: int
 ) -> None:
     """Arrival, batching, others' cancellation, prefix cache, chunk sizes and slots: no token."""
-    model = FakeModel.of(world.catalog, slots=slots, levels=world.chance.choice((None, 3)))
+    model = FakeModel.of(
+        world.catalog,
+        slots=slots,
+        levels=world.chance.choice((None, 3)),
+        serialised=world.chance.choice(SERIALISED),
+    )
     pages = visits(world.chance, world.catalog, count)
     engine = Engine(limits, clock=FakeClock())
     outputs = play(engine, model, pages)
@@ -97,7 +102,7 @@ def test_a_page_broken_off_anywhere_goes_on_token_for_token(
     """Cut after any number of steps and taken up again, beside another page of the member."""
     page = random_plan(world.chance, world.catalog)
     other = random_plan(world.chance, world.catalog)
-    model = FakeModel.of(world.catalog, slots=2)
+    model = FakeModel.of(world.catalog, slots=2, serialised=world.chance.choice(SERIALISED))
     engine = Engine(limits, clock=FakeClock())
     engine.submit(page.job(model))
     outputs: list[Output] = []

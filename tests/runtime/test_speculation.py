@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from naive_decoder import scores_after
-from pages import FakeClock, finish_of, library, plan, random_plan, rows_of
+from pages import SERIALISED, FakeClock, finish_of, library, plan, random_plan, rows_of
 from strategies import World, worlds
 
 from genpage.catalog import Catalog
@@ -58,7 +58,10 @@ def test_no_draft_changes_a_page(world: World) -> None:
     chance = world.chance
     page = random_plan(chance, world.catalog)
     model = FakeModel.of(
-        page.catalog, levels=chance.choice((None, 3)), steady=chance.choice((0.0, 0.7, 0.97))
+        page.catalog,
+        levels=chance.choice((None, 3)),
+        steady=chance.choice((0.0, 0.7, 0.97)),
+        serialised=chance.choice(SERIALISED),
     )
     rows, _ = decode(page.job(model), model, eager(chance.choice((0.3, 0.9, 1.0))))
     assert tuple(rows) == page.naive(model)
@@ -152,6 +155,18 @@ def test_where_scores_hardly_depend_on_the_prefix_a_row_takes_one_pass() -> None
     rows, passes = decode(page.job(model), model, eager(1.0))
     assert tuple(rows) == page.naive(model)
     assert len(passes) < 10
+
+
+@pytest.mark.parametrize("serialised", [1, 2, 4])
+def test_a_tail_that_was_foreseen_wrong_rejects_no_draft(serialised: int) -> None:
+    """Only what is in the sequence is verified, so that short rows take half the passes."""
+    page = plan(library(entities=400, rows=30))
+    whole = FakeModel.of(page.catalog, steady=0.999)
+    short = replace(whole, serialised=serialised)
+    rows, passes = decode(page.job(short), short, eager(0.9))
+    assert tuple(rows) == page.naive(short)
+    full = decode(page.job(whole), whole, eager(0.9))[1]
+    assert 2 * (len(passes) - 1) <= len(full) - 1
 
 
 def test_where_nothing_can_be_foreseen_drafting_ends() -> None:

@@ -28,6 +28,7 @@ def decode_naively(
     tokens = prompt.tolist()
     position = 0
     row_count = len(model.row_tokens)
+    most = 10_000 if model.serialised is None else model.serialised
 
     def ranked(allowed: list[int], first: int, size: int) -> list[int]:
         scores = scores_after(model, tokens)
@@ -47,11 +48,14 @@ def decode_naively(
         placed = 0
         while grammar.room:
             order = ranked(grammar.allowed_entities().tolist(), row_count, len(model.entity_tokens))
-            chosen = order[: grammar.room] if placed + 1 >= autoregressive else order[:1]
+            # Fill with the last autoregressive one, or behind the last one in the sequence.
+            filling = placed == most or (autoregressive < most and placed == autoregressive - 1)
+            chosen = order[: grammar.room] if filling else order[:1]
             for entity in chosen:
                 grammar.add(entity)
-                tokens.append(int(model.entity_tokens[entity]))
-            placed += len(chosen)
+                placed += 1
+                if placed <= most:
+                    tokens.append(int(model.entity_tokens[entity]))
             position += len(chosen)
     return grammar.rows
 

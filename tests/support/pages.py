@@ -125,6 +125,10 @@ def of_member(member: str, page: Plan) -> Plan:
     return replace(page, member=member)
 
 
+# How many entities of a row a model may have in its sequence; None: all.
+SERIALISED = (None, 1, 2, 3, 5)
+
+
 def random_plan(chance: random.Random, catalog: Catalog) -> Plan:
     """Any page: few members, whose prompts share prefixes, under every kind of request."""
     member = f"m{chance.randrange(3)}"
