@@ -13,6 +13,7 @@ from structlog.typing import EventDict, FilteringBoundLogger
 
 from api.live_catalog import LiveCatalog
 from api.server import Options, Server, Stores
+from genpage.audience import Audience, Audiences
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.entity import Entity
@@ -132,6 +133,15 @@ class FakeServed:
     def serialised(self) -> int | None:
         """As its prompts have it."""
         return self.encoder.serialised
+
+    @property
+    def audiences(self) -> Audiences:
+        """None are kept."""
+        return Audiences(self.catalog, self.rules)
+
+    def scope(self, audience: Audience | None) -> None:
+        """All titles are scored."""
+        del audience
 
     @property
     def bundled(self) -> Catalog:

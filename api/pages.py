@@ -226,6 +226,7 @@ class Pages:
             prompt_rows=len(plan.earlier),
             exploration=self._exploration,
             appeal=None if plan.appeal is None else plan.appeal.fresh(),
+            scope=plan.model.scope(grammar.audience),
             context=plan.context,
             request=request,
         )

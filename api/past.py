@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from api.served import Served
+from genpage.audience import Audience
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.request import PageRequest
@@ -40,7 +41,7 @@ class PastModel:
         """As its prompts have it."""
         return self.encoder.serialised
 
-    head = row_tokens = entity_tokens = backend
+    head = row_tokens = entity_tokens = audiences = backend
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> NoReturn:
         """Gone."""
@@ -48,3 +49,8 @@ class PastModel:
         raise RuntimeError("a page that is over is decoded. This is a bug.")
 
     grounds = appeal
+
+    def scope(self, audience: Audience | None) -> NoReturn:
+        """Gone."""
+        del audience
+        raise RuntimeError("a page that is over is decoded. This is a bug.")

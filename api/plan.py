@@ -89,7 +89,12 @@ class Plan:
         """The page's grammar behind the ``earlier`` rows and ``rows``; a new one each time."""
         model = self.model
         grammar = PageGrammar.start(
-            model.catalog, model.rules, self.context, self.request, self.trends
+            model.catalog,
+            model.rules,
+            self.context,
+            self.request,
+            self.trends,
+            model.audiences,
         )
         grammar.replay((*self.earlier, *rows))
         return grammar

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
+from genpage.audience import Audience, Audiences
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime.job import ServedModel
+from runtime.scope import Scope
 from tokenizer.appeal import FloatArray, PageAppeal
 from tokenizer.grounds import Ground
 from tokenizer.prompt import PromptEncoder
@@ -40,6 +42,15 @@ class Served(ServedModel, Protocol):
     @property
     def encoder(self) -> PromptEncoder:
         """The encoder of prompts as the model was trained on."""
+        ...
+
+    @property
+    def audiences(self) -> Audiences:
+        """Eligible sets of the catalog under the rules."""
+        ...
+
+    def scope(self, audience: Audience | None) -> Scope | None:
+        """What a page of this audience is scored by; None: by all of the catalog."""
         ...
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:

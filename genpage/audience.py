@@ -39,6 +39,7 @@ class Audience:
     ``offered`` (C,) is who may stand anywhere.
     """
 
+    viewer: Viewer
     members: BoolArray
     offered: BoolArray
     entities: IntArray | None = None
@@ -55,7 +56,7 @@ class Audience:
         if 2 * len(entities) >= len(mask):
             members = catalog.rows_at(at)
             members &= mask
-            return cls(members, mask, begins=begins, ends=ends)
+            return cls(viewer, members, mask, begins=begins, ends=ends)
         count = len(entities)
         places = np.full(len(mask), count, np.int32)
         places[entities] = np.arange(count, dtype=np.int32)
@@ -63,7 +64,7 @@ class Audience:
         members[:, :count] = catalog.rows_at(at, entities)
         here = np.ones(count + 1, np.bool_)
         here[count] = False
-        return cls(members, here, entities, places, begins, ends)
+        return cls(viewer, members, here, entities, places, begins, ends)
 
     def holds_at(self, at: float) -> bool:
         """Whether the same set would be made at another time."""

@@ -172,8 +172,8 @@ class Engine:
 
     def _postprocess(self, scored: list[_Scored]) -> None:
         """Score, one call for all pages that share a head, and let each page decide."""
-        for share in _grouped(scored, lambda item: item.page.job.model.head):
-            head = share[0].page.job.model.head
+        for share in _grouped(scored, lambda item: item.page.job.head):
+            head = share[0].page.job.head
             try:
                 scores = head.scores(_stacked([item.hidden for item in share]))
             except Exception as error:  # noqa: BLE001 - a head may raise anything

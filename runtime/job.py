@@ -11,6 +11,7 @@ from genpage.request import PageRequest
 from runtime.arrays import IntArray
 from runtime.backend import Backend, Head
 from runtime.prefix import PrefixKey
+from runtime.scope import Scope
 from tokenizer.appeal import PageAppeal
 
 
@@ -68,6 +69,8 @@ class PageJob:
 
     ``appeal`` is added to the scores, where there is any; the job owns it.
 
+    ``scope`` leaves out of the scores what the page cannot show; without one all are told.
+
     ``context`` and ``request`` are what the prompt says in tokens; the engine reads neither. Who
     makes pages by other means behind the same routes does (``benchmarks/multistage.py``).
     """
@@ -85,8 +88,14 @@ class PageJob:
     prompt_rows: int = 0
     exploration: Exploration = NO_EXPLORATION
     appeal: PageAppeal | None = None
+    scope: Scope | None = None
     context: Context | None = None
     request: PageRequest | None = None
+
+    @property
+    def head(self) -> Head:
+        """What scores the page."""
+        return self.model.head if self.scope is None else self.scope.head
 
     def __post_init__(self) -> None:
         """Refuse what no page can be decoded from, naming the field."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from genpage.audience import Audience, Audiences
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.errors import BundleError, UsageError
@@ -17,6 +18,7 @@ from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
 from runtime.head import CatalogHead
 from runtime.manifest import Manifest
+from runtime.scope import Scope
 from runtime.sessions import SessionSettings
 from runtime.snapshot import Snapshot
 from runtime.trunk import TrunkBackend
@@ -57,6 +59,12 @@ class LoadedModel:
     # The catalog that it was exported with, which all snapshots are made from.
     bundled: Catalog
     asking: Asking | None = None
+    # Eligible sets of the snapshot under the rules.
+    audiences: Audiences = field(init=False)
+
+    def __post_init__(self) -> None:
+        """None are kept yet."""
+        object.__setattr__(self, "audiences", Audiences(self.snapshot.catalog, self.rules))
 
     @classmethod
     def load(
@@ -175,6 +183,10 @@ class LoadedModel:
     def serialised(self) -> int | None:
         """How many entities of a row are in the sequence; None: all."""
         return self.manifest.serialised
+
+    def scope(self, audience: Audience | None) -> Scope | None:
+        """What a page of this audience is scored by; None: by all of the catalog."""
+        return self.snapshot.scopes.of(audience)
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
         """What the moment adds to this page's scores; None where the model learnt nothing of it."""

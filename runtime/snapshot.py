@@ -10,6 +10,7 @@ from runtime.arrays import IntArray
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
+from runtime.scopes import Scopes
 from runtime.sessions import SessionSettings
 from tokenizer.appeal import Appeal, AppealWeights
 
@@ -21,6 +22,7 @@ class Snapshot:
     catalog: Catalog
     lexicon: Lexicon
     head: CatalogHead
+    scopes: Scopes
     row_tokens: IntArray
     entity_tokens: IntArray
     appeal: Appeal | None = None
@@ -42,22 +44,15 @@ class Snapshot:
         """
         lexicon = lexicon.covering(catalog)
         rows, entities = lexicon.vocabulary.item_tokens(catalog)
-        head = CatalogHead(
-            np.concatenate([rows, entities]),
-            lexicon.output_vectors,
-            precision,
-            settings,
-            before=None if before is None else before.head,
-        )
-        return cls(
-            catalog,
-            lexicon,
-            head,
-            rows,
-            entities,
-            None
-            if appeal is None
-            else Appeal.over(
-                appeal, catalog, lexicon.encoder, lexicon.output_vectors(entities), sources
-            ),
-        )
+
+        def packing(tokens: IntArray, earlier: CatalogHead | None) -> CatalogHead:
+            return CatalogHead(tokens, lexicon.output_vectors, precision, settings, before=earlier)
+
+        head = packing(np.concatenate([rows, entities]), None if before is None else before.head)
+        learnt = None
+        if appeal is not None:
+            outputs = lexicon.output_vectors(entities)
+            learnt = Appeal.over(appeal, catalog, lexicon.encoder, outputs, sources)
+        earlier = None if before is None else before.scopes
+        scopes = Scopes(head, rows, entities, packing, earlier)
+        return cls(catalog, lexicon, head, scopes, rows, entities, learnt)

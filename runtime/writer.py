@@ -115,7 +115,8 @@ class PageWriter:
     def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         """Decide by the scores (R + E,): the tokens (n,) to feed, and the row that this finished.
 
-        Raises `ArtefactError` where a score is not a number.
+        They are of the job's scope, where it has one. Raises `ArtefactError` where a score is not a
+        number.
         """
         rows_of_catalog = len(self._job.model.row_tokens)
         if self._grammar.room == 0:
@@ -128,7 +129,7 @@ class PageWriter:
         if added is not None:
             scores = scores.copy()
             scores[allowed] += added
-        row, self._chances = self._choose(scores, allowed, 1)
+        row, self._chances = self._choose(scores[allowed], allowed, 1, len(scores))
         self._row = int(row[0])
         if self._told:
             self._choice = RowChoice.of(scores, allowed, self._row, added)
@@ -139,12 +140,14 @@ class PageWriter:
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         grammar, appeal = self._grammar, self._appeal
-        if appeal is not None:
-            scores = scores + appeal.titles(grammar)
         allowed = grammar.allowed_entities()
+        scope = self._job.scope
+        values = scores[allowed if scope is None else scope.places[allowed]]
+        if appeal is not None:
+            values += appeal.added(grammar, allowed)
         count = grammar.room if self.fills else 1
         told = self._serialised(count)
-        entities, chances = self._choose(scores, allowed, count)
+        entities, chances = self._choose(values, allowed, count, len(self._job.model.entity_tokens))
         self._chances += chances
         grammar.extend(entities.tolist())
         self._placed += len(entities)
@@ -157,15 +160,16 @@ class PageWriter:
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
     def _choose(
-        self, scores: FloatArray, allowed: IntArray, count: int
+        self, values: FloatArray, allowed: IntArray, count: int, size: int
     ) -> tuple[IntArray, list[float]]:
-        """``count`` of ``allowed``, in order, and the probability of each.
+        """``count`` of ``allowed`` by their ``values``, in order, and the probability of each.
 
-        No probabilities stand for certainty, and for a copy's guesses.
+        ``allowed`` are indices of ``size`` there are. No probabilities stand for certainty, and for
+        a copy's guesses.
         """
-        job, values = self._job, scores[allowed]
+        job = self._job
         if job.temperature > 0.0:
-            return self._sampled(values, allowed, count, len(scores))
+            return self._sampled(values, allowed, count, size)
         if job.exploration.share == 0.0:
             return top(values, allowed, count), []
         best = top(values, np.arange(len(values), dtype=np.int32), count)

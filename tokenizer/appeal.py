@@ -81,6 +81,13 @@ class PageAppeal:
             return self.entities
         return self.entities + self.crowd.added(grammar)
 
+    def added(self, grammar: PageGrammar, allowed: IntArray) -> FloatArray:
+        """(k,) the same of the titles (k,) that the open row may take next."""
+        own: FloatArray = self.entities[allowed]
+        if self.crowd is None or not self.crowd_weights.any():
+            return own
+        return own + self.crowd.added_to(grammar, allowed)
+
     def of_rows(self, rows: Sequence[Sequence[int]]) -> FloatArray:
         """(n,) what is added to each title of a page's rows, as it stands there."""
         shown = np.array([entity for row in rows for entity in row], np.int64)

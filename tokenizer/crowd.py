@@ -66,6 +66,12 @@ class Crowd:
             found[self._titles] = self._weights @ self._sums
         return found
 
+    def added_to(self, grammar: PageGrammar, allowed: IntArray) -> FloatArray:
+        """(k,) the same of the titles (k,) that the open row may take next."""
+        self._advance(grammar)
+        added: FloatArray = self._weights @ self._sums
+        return added[np.searchsorted(self._titles, allowed)]
+
     def _advance(self, grammar: PageGrammar) -> None:
         """Take in what was placed: earlier rows at once, the open row's titles one by one."""
         placed = grammar.placed[:NOTICED]
