@@ -142,7 +142,10 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
 
 
 def _loading(settings: Settings) -> LoadSettings:
-    return LoadSettings(settings.limits.batch, SessionSettings(settings.threads))
+    limits = settings.limits
+    return LoadSettings(
+        limits.slots, SessionSettings(settings.threads), limits.batch, limits.kv_bytes
+    )
 
 
 def _fetched(state_dir: Path) -> Path:

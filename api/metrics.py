@@ -55,6 +55,10 @@ class Metrics:
         )
         self._prefix_queries = counter("prefix_cache_queries", "Prompt tokens asked for")
         self._prefix_hits = counter("prefix_cache_hits", "Prompt tokens found in the KV cache")
+        self._evictions = counter(
+            "prefix_cache_evictions", "Warm prompts that gave way to other pages"
+        )
+        self._evictions_seen = 0
         self._pages = counter(
             "pages", "Pages by how they ended; deserted ones as cancelled", "version", "reason"
         )
@@ -64,7 +68,8 @@ class Metrics:
         self.request_seconds = histogram(
             "http_request_seconds", "Arrival to the answer's last byte", _SLOW, "route"
         )
-        self.kv_usage = gauge("kv_cache_usage_ratio", "Tokens in KV slots against their capacity")
+        self.kv_usage = gauge("kv_cache_usage_ratio", "KV held against its bound in bytes")
+        self.kv_bytes = gauge("kv_cache_bytes", "KV held, of pages under way and of warm prompts")
         self.pages_live = gauge("pages_live", "Pages being decoded")
         self.pages_waiting = gauge("pages_waiting", "Pages waiting for a slot")
         self.checkpoint_age = gauge("checkpoint_age_seconds", "Since the active bundle's export")
@@ -73,6 +78,11 @@ class Metrics:
         )
         # By version, the one used last at the end.
         self._versions: OrderedDict[str, set[str]] = OrderedDict()
+
+    def evicted(self, total: int) -> None:
+        """So many warm prompts have given way since the start."""
+        self._evictions.inc(max(0, total - self._evictions_seen))
+        self._evictions_seen = max(total, self._evictions_seen)
 
     @contextmanager
     def mask_build(self) -> Iterator[None]:

@@ -54,10 +54,14 @@ class InstantBackend:
     """A trunk that answers at once, always the same."""
 
     capacity = 2048
+    token_bytes = 1
 
     def __init__(self, slots: int) -> None:
         self.slots = slots
         self._state = np.zeros((1, 1), np.float32)
+
+    def drop(self, slot: int) -> None:
+        """It holds nothing."""
 
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
         """One state a chunk."""
@@ -89,11 +93,11 @@ class InstantModel:
     row_tokens: IntArray
     entity_tokens: IntArray
     digest: str = "instant"
+    serialised: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    serialised: int | None = None
     """Milliseconds a page: every step's best round summed, and the median of whole rounds."""
 
     best: float

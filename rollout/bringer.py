@@ -165,7 +165,8 @@ class Bringer:
             )
         if any(model.version == version for model in self._standing.loaded):
             raise RefusedError("version", f"version {version} is another bundle's here")
-        memory.check(found.manifest, self._settings.loading.slots, self._settings.available)
+        loading = self._settings.loading
+        memory.check(found.manifest, loading.slots, loading.kv_bytes, self._settings.available)
 
     async def _try_out(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt

@@ -1,9 +1,7 @@
 """What stays: bundles in memory and on the disk, and what is remembered for the next start."""
 
 import asyncio
-import ctypes
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from rollout.aside import Aside
 from rollout.bringer import Bringer, Settings
 from rollout.refused import Refused
 from rollout.status import Named
+from runtime.heap import give_back
 from runtime.model import LoadedModel
 from runtime.registry import Registry
 
@@ -123,7 +122,7 @@ class Keeper:
         # The last reference to most of it: unmapping takes its time.
         released.clear()
         if freed:
-            _give_memory_back()
+            give_back()
 
     def _needed(self, arriving: Callable[[], set[str]]) -> set[str]:
         # In this order: what has arrived is loaded before it counts as arriving no more.
@@ -135,9 +134,3 @@ class Keeper:
             work()
         except Exception as error:  # noqa: BLE001 - pages go on without it
             self._log.exception("the state folder cannot be kept", of=what, why=str(error))
-
-
-def _give_memory_back() -> None:
-    """Have the C library return what was freed to the machine: glibc keeps it otherwise."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)

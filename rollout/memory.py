@@ -21,10 +21,11 @@ _DOCUMENTS_GROW: Final = 6.0
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
-def needed(manifest: Manifest, slots: int) -> int:
-    """About what the bundle takes when every KV slot is full, in bytes."""
+def needed(manifest: Manifest, slots: int, kv_bytes: int) -> int:
+    """About what the bundle takes when its KV slots hold all they may, ``kv_bytes``, in bytes."""
     trunk = manifest.trunk
-    kv = 2 * trunk.layers * trunk.kv_heads * trunk.head_dim * trunk.capacity * slots * _FLOAT
+    slot = 2 * trunk.layers * trunk.kv_heads * trunk.head_dim * trunk.capacity * _FLOAT
+    kv = min(slot * slots, max(slot, kv_bytes))
     head = (manifest.rows + manifest.entities) * trunk.width * _FLOAT
     weights = documents = 0
     for name, record in manifest.files.items():
@@ -42,14 +43,14 @@ def available() -> int:
     return free if group is None else min(free, group)
 
 
-def check(manifest: Manifest, slots: int, free: Available = available) -> None:
+def check(manifest: Manifest, slots: int, kv_bytes: int, free: Available = available) -> None:
     """Raise `RefusedError` where the bundle would not fit beside what is loaded."""
-    wanted, left = needed(manifest, slots), free()
+    wanted, left = needed(manifest, slots, kv_bytes), free()
     if wanted > left:
         raise RefusedError(
             "no-room",
-            f"the bundle takes about {wanted >> 20} MiB with {slots} KV slots, and {left >> 20} "
-            "MiB are free; give the server more memory or a smaller --max-batch",
+            f"the bundle takes about {wanted >> 20} MiB with its KV, and {left >> 20} MiB are "
+            "free; give the server more memory or a smaller --kv-memory",
         )
 
 

@@ -23,6 +23,15 @@ class Backend(Protocol):
         """The tokens that a slot holds; any padding of the backend's own comes on top."""
         ...
 
+    @property
+    def token_bytes(self) -> int:
+        """What a token in a slot takes of memory."""
+        ...
+
+    def drop(self, slot: int) -> None:
+        """Give back what a slot takes of memory; nothing of what it held is left."""
+        ...
+
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
         """Run the chunks; per chunk the hidden states (scored, width) of its last positions.
 

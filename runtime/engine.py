@@ -30,8 +30,9 @@ Clock = Callable[[], float]
 class Stats:
     """The engine's books at one moment; sums over the backends in use.
 
-    ``live_tokens`` are held for pages being decoded, ``reusable_tokens`` kept in free slots.
-    ``steps`` and ``fed_tokens`` (run through the trunk) count from the engine's start.
+    ``live_tokens`` are held for pages being decoded, ``reusable_tokens`` kept in free slots;
+    ``kv_bytes`` is what both take of memory. ``evictions`` (of what was kept, for room), ``steps``
+    and ``fed_tokens`` (run through the trunk) count from the engine's start.
     """
 
     live: int
@@ -39,6 +40,8 @@ class Stats:
     free_slots: int
     live_tokens: int
     reusable_tokens: int
+    kv_bytes: int
+    evictions: int
     steps: int
     fed_tokens: int
 
@@ -136,6 +139,8 @@ class Engine:
             free_slots=sum(each.free for each in slots),
             live_tokens=sum(each.live_tokens for each in slots),
             reusable_tokens=sum(each.reusable_tokens for each in slots),
+            kv_bytes=sum(each.held_bytes for each in slots),
+            evictions=self._scheduler.memory.evictions,
             steps=self._steps,
             fed_tokens=self._fed_tokens,
         )

@@ -44,6 +44,15 @@ class FakeBackend:
         self.capacity = capacity
         self._held: list[list[int]] = [[EMPTY] for _ in range(slots)]
 
+    @property
+    def token_bytes(self) -> int:
+        """That of a hash."""
+        return 8
+
+    def drop(self, slot: int) -> None:
+        """Empty a slot."""
+        self._held[slot] = [EMPTY]
+
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
         """Per chunk the hidden states (scored, WIDTH); refuses what no backend may be handed."""
         self._check(chunks)
@@ -128,6 +137,7 @@ class FakeModel:
     row_tokens: IntArray
     entity_tokens: IntArray
     digest: str = "fake"
+    serialised: int | None = None
 
     @classmethod
     def of(
@@ -137,10 +147,10 @@ class FakeModel:
         slots: int = 4,
         capacity: int = 2048,
         first_token: int = 512,
-    serialised: int | None = None
         seed: int = 0,
         levels: int | None = None,
         steady: float = 0.0,
+        serialised: int | None = None,
     ) -> "FakeModel":
         """A model whose item tokens follow ``first_token``, rows before entities."""
         rows, entities = len(catalog.rows), len(catalog.entities)
@@ -148,4 +158,3 @@ class FakeModel:
         head = FakeHead(rows, entities, seed=seed, levels=levels, steady=steady)
         backend = FakeBackend(slots, capacity)
         return cls(backend, head, tokens[:rows], tokens[rows:], serialised=serialised)
-        serialised: int | None = None,

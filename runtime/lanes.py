@@ -17,6 +17,8 @@ from onnx import TensorProto, helper
 
 from runtime.signature import SEQLENS, TOTAL
 
+# Chunks a pass that a graph is made for; more take several passes.
+LANES = (1, 2, 4, 8)
 LENGTHS = "lane_lengths"
 _ATTENTION = "GroupQueryAttention"
 # How many of its inputs are split: query, key and value.

@@ -1,13 +1,18 @@
 """How much the engine takes on at once."""
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 from genpage.errors import UsageError
+
+# A thousand sequences of a small model, some fifty of one of 120 M parameters.
+KV_BYTES: Final = 1 << 30
+_MAY_BE_NONE = {"queue", "prefix_cache", "speculation", "warm", "patience_s"}
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bounds of the engine; each at least 1, but for ``queue``, where 0 lets none wait.
+    """Bounds of the engine; each at least 1, but for those where 0 lets there be none.
 
     ``batch``: pages decoded at once; never more than the backend has slots.
     ``queue``: pages waiting behind those.
@@ -15,6 +20,10 @@ class Limits:
     may delay them by.
     ``speculation``: tokens are drafted, and verified in the pass that they save.
     ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed.
+    ``warm``: members whose KV is kept for their next page, beside pages under way.
+    ``kv_bytes``: KV held in all, of pages under way and kept for members who come again.
+    ``patience_s``: how long a page without a deadline waits at most behind others that came later
+    and have one.
     """
 
     batch: int = 8
@@ -23,11 +32,14 @@ class Limits:
     prefill_tokens_alone: int = 512
     prefix_cache: bool = True
     speculation: bool = True
+    warm: int = 64
+    kv_bytes: int = KV_BYTES
+    patience_s: float = 10.0
 
     def __post_init__(self) -> None:
         """Refuse a bound that lets nothing through, naming it."""
         for field in fields(self):
-            least = 0 if field.name in {"queue", "prefix_cache", "speculation"} else 1
+            least = 0 if field.name in _MAY_BE_NONE else 1
             if getattr(self, field.name) < least:
                 raise UsageError(
                     f"{field.name} must be at least {least}, not {getattr(self, field.name)}."
@@ -37,3 +49,8 @@ class Limits:
     def pages(self) -> int:
         """Pages in the engine's hands at once, decoding or waiting."""
         return self.batch + self.queue
+
+    @property
+    def slots(self) -> int:
+        """KV slots that a backend needs for that."""
+        return self.batch + (self.warm if self.prefix_cache else 0)

@@ -37,6 +37,18 @@ class LiveJob:
         """Whether the prompt is behind it."""
         return self.decoding_since is not None
 
+    @property
+    def needs(self) -> int:
+        """The most tokens that its sequence may come to, as far as its slot holds them."""
+        rows = self.job.rows - self.job.prompt_rows
+        most = len(self.job.prompt) + rows * (1 + self.job.grammar.entities_per_row)
+        return min(self.job.model.backend.capacity, most)
+
+    def due(self, patience_s: float) -> float:
+        """When it should have a slot at the latest: what waiting pages are ordered by."""
+        latest = self.submitted + patience_s
+        return latest if self.job.deadline is None else min(self.job.deadline, latest)
+
     def expired(self, now: float) -> bool:
         """Whether its deadline has come."""
         return self.job.deadline is not None and now >= self.job.deadline

@@ -17,6 +17,8 @@ from runtime.asking import Asking
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
 from runtime.head import CatalogHead
+from runtime.lanes import LANES
+from runtime.limits import KV_BYTES
 from runtime.manifest import Manifest
 from runtime.scope import Scope
 from runtime.sessions import SessionSettings
@@ -30,14 +32,26 @@ from tokenizer.vocabulary import Vocabulary
 
 @dataclass(frozen=True, slots=True)
 class LoadSettings:
-    """``slots``: pages that may be decoded at once, and members whose prompts stay warm."""
+    """``slots``: pages under way and members whose prompts stay warm, in all.
+
+    ``batch``: pages decoded at once, whose chunks may share a pass. ``kv_bytes``: what the engine
+    lets all slots take.
+    """
 
     slots: int = 8
     session: SessionSettings = field(default_factory=SessionSettings)
+    batch: int = 8
+    kv_bytes: int = KV_BYTES
 
     def __post_init__(self) -> None:
-        if self.slots < 1:
-            raise UsageError(f"slots must be at least 1, not {self.slots}.")
+        for name in ("slots", "batch"):
+            if getattr(self, name) < 1:
+                raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}.")
+
+    @property
+    def lanes(self) -> tuple[int, ...]:
+        """How many chunks the passes take that there is a graph for."""
+        return tuple(n for n in LANES if n <= min(self.batch, self.slots))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -121,6 +135,7 @@ class LoadedModel:
             capacity=manifest.trunk.capacity,
             slots=settings.slots,
             settings=settings.session,
+            lanes=settings.lanes,
         )
         bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
         encoder = PromptEncoder(

@@ -1,11 +1,18 @@
 """KV memory: one array a layer and part, of which a slot is a contiguous slice."""
 
 import mmap
+import sys
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from runtime.arrays import FloatArray
+
+_FLOAT = 4
+# A private mapping's pages can be given back one by one; the platform's default may be shared.
+_PRIVATE = getattr(mmap, "MAP_PRIVATE", 0) | getattr(mmap, "MAP_ANONYMOUS", 0)
+_map = partial(mmap.mmap, flags=_PRIVATE) if _PRIVATE else mmap.mmap
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,33 +24,49 @@ class KVShape:
     head_dim: int
     length: int
 
+    @property
+    def token_bytes(self) -> int:
+        """What a token takes, keys and values of all layers."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * _FLOAT
+
 
 class KVPool:
     """Keys and values of all slots, ``2 * layers`` arrays (slots, kv heads, length, head dim).
 
     The memory is reserved at once and taken from the machine as it is first written, 4 KiB at a
     time, so a slot costs what its longest page needed and not what it might hold. Transparent huge
-    pages would take 2 MiB at a time, which for a head's 1.3 MB is all of it.
+    pages would take 2 MiB at a time, which for a head's 1.3 MB is all of it. ``length`` is rounded
+    up so that a slot is whole pages of memory, which `drop` gives back.
     """
 
     def __init__(self, shape: KVShape, slots: int) -> None:
         self.slots = slots
-        # Key and value of each layer in turn, as in `runtime.signature.past_names`.
-        self.arrays = [
-            _reserve((slots, shape.kv_heads, shape.length, shape.head_dim))
-            for _ in range(2 * shape.layers)
-        ]
+        self.token_bytes = shape.token_bytes
+        step = max(1, mmap.PAGESIZE // (shape.head_dim * _FLOAT))
+        length = -(-shape.length // step) * step
+        each = (slots, shape.kv_heads, length, shape.head_dim)
+        self._memory = [_reserve(int(np.prod(each)) * _FLOAT) for _ in range(2 * shape.layers)]
+        # An array holds its mapping, and unmaps it when the last view of it is gone.
+        self.arrays = [np.frombuffer(held, np.float32).reshape(each) for held in self._memory]
 
     def slot(self, slot: int) -> list[FloatArray]:
         """The slot's caches, (1, kv heads, length, head dim) each: views, C-contiguous."""
         return [array[slot : slot + 1] for array in self.arrays]
 
+    def drop(self, slot: int) -> None:
+        """Give a slot's memory back to the machine: nothing of what it held is left anywhere."""
+        for memory, array in zip(self._memory, self.arrays, strict=True):
+            if sys.platform == "linux":
+                # What is read there next are zeros.
+                size = array[slot].nbytes
+                memory.madvise(mmap.MADV_DONTNEED, slot * size, size)
+            else:
+                array[slot] = 0.0
 
-def _reserve(shape: tuple[int, ...]) -> FloatArray:
+
+def _reserve(size: int) -> mmap.mmap:
     """Zeros that take no memory until they are written."""
-    size = int(np.prod(shape)) * 4
-    memory = mmap.mmap(-1, size)
+    memory = _map(-1, size)
     if hasattr(mmap, "MADV_NOHUGEPAGE"):
         memory.madvise(mmap.MADV_NOHUGEPAGE)
-    # The array holds the mapping, and unmaps it when the last view of it is gone.
-    return np.frombuffer(memory, np.float32).reshape(shape)
+    return memory

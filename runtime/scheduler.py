@@ -2,8 +2,11 @@
 
 Pure policy over `LiveJob`s and `Slots`; it runs nothing. What it promises:
 
-1. Admission is first come, first served: a page gets a slot before any later page of the same
-   backend. Pages of another backend (a bundle being swapped in) do not wait behind it.
+1. Admission goes by when pages are due: at their deadline, but no later than ``patience_s`` after
+   they came. Pages without one are served as they come, and who waits is overtaken only by what
+   came within that time. Whoever does not fit (a slot, and the KV that the page may need at most)
+   is waited for, so that small pages do not starve a large one; only pages of another backend (a
+   bundle being swapped in) go past it. What was admitted is never thrown out again.
 2. Every page that is decoding advances in every step.
 3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step, the
    earliest admitted first: a long prompt delays live rows by one step's budget and no more, and
@@ -11,13 +14,14 @@ Pure policy over `LiveJob`s and `Slots`; it runs nothing. What it promises:
 """
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from genpage.errors import ConflictError, OverloadedError
 from runtime.backend import Backend
 from runtime.chunk import Chunk
+from runtime.kv_memory import KVMemory
 from runtime.limits import Limits
 from runtime.live import LiveJob
 from runtime.slots import Slots
@@ -41,6 +45,7 @@ class Scheduler:
         self._live: OrderedDict[str, LiveJob] = OrderedDict()
         # A bundle that is swapped out takes its books along once nobody holds its backend.
         self._slots = WeakKeyDictionary[Backend, Slots]()
+        self.memory = KVMemory(limits.kv_bytes, self._slots.values)
 
     @property
     def waiting(self) -> int:
@@ -84,24 +89,26 @@ class Scheduler:
         return [page for page in self.pages() if page.expired(now)]
 
     def admit(self, now: float) -> None:
-        """Give free slots to waiting pages, in order."""
+        """Give free slots to waiting pages, in the order in which they are due."""
         if not self._waiting:
             return
         full: list[Slots] = []
-        for page_id, page in list(self._waiting.items()):
+        patience = self._limits.patience_s
+        for page in sorted(self._waiting.values(), key=lambda each: each.due(patience)):
             if len(self._live) >= self._limits.batch:
                 return
             slots = self._slots_of(page)
             if slots in full:
                 continue
-            if not slots.can_allocate():
+            if not self._can_admit(page, slots):
                 full.append(slots)
                 continue
-            allocation = slots.allocate(page.job.key, page.decoder.pending)
+            allocation = slots.allocate(page.job.key, page.decoder.pending, page.needs)
+            self.memory.settle(slots)
             page.slot, page.cached, page.admitted = allocation.slot, allocation.cached, now
             page.decoder.resume(allocation.cached)
-            del self._waiting[page_id]
-            self._live[page_id] = page
+            del self._waiting[page.job.page_id]
+            self._live[page.job.page_id] = page
 
     def schedule(self) -> list[Work]:
         """What the next step runs: a chunk of every decoding page, and prompts within budget."""
@@ -124,7 +131,9 @@ class Scheduler:
             del self._waiting[page.job.page_id]
             return
         del self._live[page.job.page_id]
-        self._slots_of(page).release(page.slot, keep=keep)
+        slots = self._slots_of(page)
+        slots.release(page.slot, keep=keep)
+        self.memory.settle(slots)
         page.slot = None
 
     def forget(self, member: str) -> None:
@@ -143,6 +152,10 @@ class Scheduler:
         if any(page.slot is not None for page in self._waiting.values()):
             raise RuntimeError("a waiting page has a slot. This is a bug.")
 
+    def _can_admit(self, page: LiveJob, slots: Slots) -> bool:
+        needed = page.needs * page.job.model.backend.token_bytes
+        return slots.can_allocate() and self.memory.can_reserve(needed)
+
     def _work(self, page: LiveJob, limit: int) -> Work:
         assert page.slot is not None
         return Work(page, page.decoder.chunk(page.slot, limit))
@@ -151,6 +164,23 @@ class Scheduler:
         backend = page.job.model.backend
         slots = self._slots.get(backend)
         if slots is None:
-            slots = Slots(backend.slots, backend.capacity, prefix_cache=self._limits.prefix_cache)
+            slots = Slots(
+                backend.slots,
+                backend.capacity,
+                prefix_cache=self._limits.prefix_cache,
+                token_bytes=backend.token_bytes,
+                # Weakly: a bundle that is swapped out goes once nobody else holds it.
+                drop=_dropping(ref(backend)),
+                evicted=self.memory.evicted,
+            )
             self._slots[backend] = slots
         return slots
+
+
+def _dropping(backend: "ref[Backend]") -> Callable[[int], None]:
+    def drop(slot: int) -> None:
+        held = backend()
+        if held is not None:
+            held.drop(slot)
+
+    return drop

@@ -17,6 +17,8 @@ from runtime.signature import Port
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+# Smaller tensors stay in the graph.
+_PAGE = 4096
 _QUIET = 4  # fatal only: an error is raised as well, and is told where it is caught
 
 
@@ -49,23 +51,10 @@ class Session:
         ``weights`` is the folder with the external data of one from memory. Raises `BundleError`
         where onnxruntime refuses it.
         """
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = settings.threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = _QUIET
-        spinning = "1" if settings.spinning else "0"
-        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        options = _options(settings)
         if weights is not None:
             options.add_session_config_entry(_WEIGHTS_FOLDER, str(weights))
-        try:
-            self._session = onnxruntime.InferenceSession(
-                source if isinstance(source, bytes) else str(source),
-                options,
-                providers=["CPUExecutionProvider"],
-            )
-        except Exception as error:  # its own exceptions share no base but Exception
-            name = "a graph" if isinstance(source, bytes) else str(source)
-            raise BundleError(f"onnxruntime cannot load {name}: {error}") from error
+        self._session = _loaded(source, options)
 
     def inputs(self) -> tuple[Port, ...]:
         """What the graph takes."""
@@ -110,6 +99,47 @@ class Binding:
             raise RuntimeError(f"{name} is bound to memory with gaps. This is a bug.")
         self._arrays[name] = array
         return int(array.ctypes.data)
+
+
+def write_packed(graph: Path, settings: SessionSettings, folder: Path) -> Path:
+    """Write a graph as this machine runs it, its weights packed for this CPU; returns its path.
+
+    Sessions of what is written map the one file of weights and copy none of it, where each that is
+    made of the original packs a copy of its own. It is good for this machine alone.
+    """
+    options = _options(settings)
+    packed = folder / graph.name
+    options.optimized_model_filepath = str(packed)
+    for name, value in (
+        ("optimized_model_external_initializers_file_name", f"{graph.name}.packed"),
+        ("optimized_model_external_initializers_min_size_in_bytes", str(_PAGE)),
+        ("save_external_prepacked_constant_initializers", "1"),
+    ):
+        options.add_session_config_entry(f"session.{name}", value)
+    _loaded(graph, options)
+    return packed
+
+
+def _options(settings: SessionSettings) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = settings.threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _QUIET
+    spinning = "1" if settings.spinning else "0"
+    options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    return options
+
+
+def _loaded(source: Path | bytes, options: Any) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+    try:
+        return onnxruntime.InferenceSession(
+            source if isinstance(source, bytes) else str(source),
+            options,
+            providers=["CPUExecutionProvider"],
+        )
+    except Exception as error:  # its own exceptions share no base but Exception
+        name = "a graph" if isinstance(source, bytes) else str(source)
+        raise BundleError(f"onnxruntime cannot load {name}: {error}") from error
 
 
 def _port(node: Any) -> Port:  # noqa: ANN401 - onnxruntime ships no types

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from weakref import ref
 
 import onnx
@@ -9,10 +10,11 @@ import onnx
 from genpage.errors import BundleError
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
+from runtime.heap import give_back
 from runtime.laned_trunk import LEAST_TOKENS, LanedTrunk
 from runtime.lanes import laned, passes
 from runtime.pool import KVPool, KVShape
-from runtime.sessions import Session, SessionSettings
+from runtime.sessions import Session, SessionSettings, write_packed
 from runtime.signature import Signature
 from runtime.tables import FusedTable
 
@@ -38,8 +40,8 @@ class TrunkBackend:
         settings: SessionSettings,
         lanes: Sequence[int] = (1,),
     ) -> None:
-        session = Session(trunk, settings)
-        held = Signature(session.inputs(), session.outputs())
+        sessions = _sessions(trunk, settings, lanes)
+        held = Signature(sessions[1].inputs(), sessions[1].outputs())
         if held != signature:
             wrong = next(
                 port
@@ -58,13 +60,10 @@ class TrunkBackend:
         # One more: what a lane without a chunk writes into.
         self._pool = KVPool(shape, slots + 1)
         width = int(signature.inputs[0].shape[-1])
-        self._trunks = {1: LanedTrunk(session, self._pool, 1, width)}
-        graph = onnx.load(trunk, load_external_data=False) if max(lanes) > 1 else None
-        for count in lanes:
-            if count > 1 and graph is not None:
-                source = laned(graph, count).SerializeToString()
-                session = Session(source, settings, weights=trunk.parent)
-                self._trunks[count] = LanedTrunk(session, self._pool, count, width)
+        self._trunks = {
+            count: LanedTrunk(session, self._pool, count, width)
+            for count, session in sessions.items()
+        }
 
     def use(self, embeddings: FusedTable) -> None:
         """Take a newer table, of the same rows where both know a token.
@@ -75,6 +74,15 @@ class TrunkBackend:
         earlier = (ref(self._embeddings), *self._earlier)
         self._earlier = tuple(each for each in earlier if each() is not None)
         self._embeddings = embeddings
+
+    @property
+    def token_bytes(self) -> int:
+        """What a token in a slot takes of memory."""
+        return self._pool.token_bytes
+
+    def drop(self, slot: int) -> None:
+        """Give a slot's memory back to the machine."""
+        self._pool.drop(slot)
 
     def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
         """Per chunk the hidden states (scored, width); see `runtime.backend.Backend`."""
@@ -98,3 +106,26 @@ class TrunkBackend:
             if table is not None and table.knows(highest):
                 return table.at(tokens)
         raise RuntimeError(f"token {highest} is in no table in use. This is a bug.")
+
+
+def _sessions(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
+    """A session for each number of lanes; several of them share one file of packed weights.
+
+    The file is nobody else's and has no name any more once all have mapped it.
+    """
+    if tuple(lanes) == (1,):
+        return {1: Session(trunk, settings)}
+    with TemporaryDirectory(prefix="genpage-weights-") as held:
+        folder = Path(held)
+        packed = write_packed(trunk, settings, folder)
+        # What packed them is over, and its memory would lie under what comes next.
+        give_back()
+        graph = onnx.load(packed, load_external_data=False)
+        return {
+            count: Session(
+                (graph if count == 1 else laned(graph, count)).SerializeToString(),
+                settings,
+                weights=folder,
+            )
+            for count in sorted({1, *lanes})
+        }

@@ -83,6 +83,6 @@ async def _refresh(server: Running) -> None:
         return
     gauges.pages_live.set(stats.live)
     gauges.pages_waiting.set(stats.waiting)
-    if model is not None:
-        room = model.backend.slots * model.backend.capacity
-        gauges.kv_usage.set((stats.live_tokens + stats.reusable_tokens) / room)
+    gauges.kv_bytes.set(stats.kv_bytes)
+    gauges.kv_usage.set(stats.kv_bytes / server.worker.limits.kv_bytes)
+    gauges.evicted(stats.evictions)

@@ -63,6 +63,12 @@ class Serve(KafkaCommand):
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
     prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
+    warm_members: int = Field(
+        default=64, ge=0, le=4096, description="members whose prompts are kept warm at most"
+    )
+    kv_memory: int = Field(
+        default=1024, ge=1, le=1 << 20, description="MiB of KV, of pages and of warm prompts"
+    )
     speculation: Switch = Field(
         default="on",
         description="guess tokens and verify them in the pass that they save, where that pays; "
@@ -161,6 +167,8 @@ class Serve(KafkaCommand):
                 batch=self.max_batch,
                 queue=self.queue,
                 prefix_cache=self.prefix_cache == "on",
+                warm=self.warm_members,
+                kv_bytes=self.kv_memory << 20,
                 speculation=self.speculation == "on",
             ),
             options=Options(

@@ -15,15 +15,23 @@ from runtime.scheduler import Scheduler
 CATALOG = library(100, 5)
 
 
-def page(model: FakeModel, page_id: str, prompt: int = 5, *, member: str | None = None) -> LiveJob:
+def page(
+    model: FakeModel,
+    page_id: str,
+    prompt: int = 5,
+    *,
+    member: str | None = None,
+    came: float = 0.0,
+    deadline: float | None = None,
+) -> LiveJob:
     """A page in hand whose prompt has this many tokens."""
     of_length = replace(
         plan(CATALOG, rows=2, entities_per_row=5),
         prompt=tuple(range(prompt)),
         member=member or page_id,
     )
-    job = of_length.job(model, page_id)
-    return LiveJob(job, Decoder(job), submitted=0.0)
+    job = of_length.job(model, page_id, deadline=deadline)
+    return LiveJob(job, Decoder(job), submitted=came)
 
 
 def waiting(scheduler: Scheduler, *pages: LiveJob) -> None:
@@ -58,6 +66,64 @@ def test_admission_is_first_come_first_served() -> None:
     assert c.slot is not None
     assert d.slot is None
     assert (scheduler.live, scheduler.waiting) == (2, 1)
+
+
+def admitted(scheduler: Scheduler, count: int) -> list[str]:
+    """Who gets the only slot, one after the other."""
+    order = []
+    for _ in range(count):
+        scheduler.admit(100.0)
+        first = scheduler.pages()[0]
+        order.append(first.job.page_id)
+        scheduler.remove(first)
+        scheduler.check_integrity()
+    return order
+
+
+def test_who_is_due_first_goes_first() -> None:
+    """Deadlines before others, those without one as they came."""
+    model = FakeModel.of(CATALOG, slots=1)
+    scheduler = Scheduler(Limits(patience_s=10.0))
+    waiting(
+        scheduler,
+        page(model, "a", came=1.0),
+        page(model, "b", came=2.0),
+        page(model, "late", came=3.0, deadline=200.0),
+        page(model, "soon", came=4.0, deadline=5.0),
+    )
+    assert admitted(scheduler, 4) == ["soon", "a", "b", "late"]
+
+
+def test_nobody_is_overtaken_for_longer_than_the_patience() -> None:
+    """However many urgent pages come: those that came too late go behind who waited so long."""
+    model = FakeModel.of(CATALOG, slots=1)
+    scheduler = Scheduler(Limits(patience_s=10.0))
+    waiting(scheduler, page(model, "calm", came=0.0))
+    for second in range(0, 20, 2):
+        came = float(second)
+        waiting(scheduler, page(model, f"urgent {second}", came=came, deadline=came + 1.0))
+    order = admitted(scheduler, 11)
+    assert order.index("calm") == 5
+    assert order[6] == "urgent 10"
+
+
+def test_a_large_page_is_waited_for() -> None:
+    """Small ones that came later do not take the memory that it waits for."""
+    model = FakeModel.of(CATALOG, slots=4)
+    token = model.backend.token_bytes
+    scheduler = Scheduler(Limits(kv_bytes=100 * token))
+    waiting(
+        scheduler,
+        page(model, "first", 40),
+        page(model, "large", 80),
+        page(model, "small", 5),
+    )
+    scheduler.admit(0.0)
+    assert [each.job.page_id for each in scheduler.pages() if each.slot is not None] == ["first"]
+    scheduler.remove(scheduler.pages()[0])
+    scheduler.admit(0.0)
+    assert [each.job.page_id for each in scheduler.pages() if each.slot is not None] == ["large"]
+    scheduler.check_integrity()
 
 
 def test_a_batch_bound_under_the_slots_holds() -> None:

@@ -143,6 +143,53 @@ def test_misuse_is_a_bug() -> None:
         slots.record(held.slot, 0, tokens(1))
 
 
+def test_what_gives_way_is_the_least_recently_used_and_leaves_memory() -> None:
+    """Kept entries go one by one, those of busy slots never; each is told once."""
+    dropped: list[int] = []
+    gone: list[None] = []
+    slots = Slots(3, 16, token_bytes=10, drop=dropped.append, evicted=lambda: gone.append(None))
+    first, _ = use(slots, ADA, tokens(1, 2))
+    second, _ = use(slots, BOB, tokens(1, 2, 3))
+    busy = slots.allocate(PrefixKey("d1", "eve"), tokens(4), needs=9)
+    assert (slots.kept_bytes, slots.reserved_bytes, slots.held_bytes) == (50, 90, 50)
+    assert slots.evict()
+    assert dropped == [first]
+    assert slots.evict()
+    assert dropped == [first, second]
+    assert not slots.evict()
+    assert (slots.kept_bytes, slots.held_bytes, len(gone)) == (0, 0, 2)
+    slots.release(busy.slot)
+    slots.check_integrity()
+
+
+def test_a_slot_that_another_member_takes_over_holds_nothing_of_the_first() -> None:
+    """Its memory is given back before the newcomer writes, however short their prompt is."""
+    dropped: list[int] = []
+    slots = Slots(1, 16, drop=dropped.append)
+    use(slots, ADA, tokens(1, 2, 3))
+    use(slots, ADA, tokens(1, 2, 3, 4))
+    assert dropped == []
+    use(slots, BOB, tokens(9))
+    assert dropped == [0]
+    assert slots.held_bytes == 1
+
+
+def test_an_erased_members_memory_is_given_back() -> None:
+    """Of a free slot at once, of a busy one with its page."""
+    dropped: list[int] = []
+    slots = Slots(2, 16, drop=dropped.append)
+    free, _ = use(slots, ADA, tokens(1, 2, 3))
+    slots.forget("ada")
+    assert dropped == [free]
+    busy = slots.allocate(ADA, tokens(1, 2))
+    slots.record(busy.slot, 0, tokens(1, 2))
+    slots.forget("ada")
+    assert dropped == [free]
+    slots.release(busy.slot)
+    assert dropped == [free, busy.slot]
+    assert slots.held_bytes == 0
+
+
 class Books(RuleBasedStateMachine):
     """Slots against a dictionary of what each slot's KV truly holds."""
 
@@ -151,11 +198,22 @@ class Books(RuleBasedStateMachine):
     @initialize(count=st.integers(1, 3), prefix_cache=st.booleans())
     def build(self, count: int, *, prefix_cache: bool) -> None:
         """New slots; nothing in any of them."""
-        self.slots = Slots(count, 12, prefix_cache=prefix_cache)
+        self.slots = Slots(count, 12, prefix_cache=prefix_cache, drop=self.drop)
         self.prefix_cache = prefix_cache
         self.truth: dict[int, tuple[PrefixKey, list[int]]] = {}
         self.busy: set[int] = set()
         self.count = count
+
+    def drop(self, slot: int) -> None:
+        """The slot's memory is gone, and with it whatever was to be reused."""
+        self.truth.pop(slot, None)
+
+    @rule()
+    def evict(self) -> None:
+        """What was kept gives way; pages under way do not."""
+        kept = [slot for slot in self.truth if slot not in self.busy and self.truth[slot][1]]
+        assert self.slots.evict() == bool(kept)
+        assert self.slots.kept_bytes <= sum(len(self.truth[slot][1]) for slot in self.truth) * 12
 
     @rule(
         target=pages,
@@ -205,7 +263,7 @@ class Books(RuleBasedStateMachine):
         self.slots.release(slot, keep=keep)
         self.busy.discard(slot)
         if not keep:
-            del self.truth[slot]
+            self.truth.pop(slot, None)
 
     @invariant()
     def integrity(self) -> None:

@@ -32,3 +32,20 @@ def test_memory_is_taken_as_it_is_written() -> None:
         array[:, :, :600] = 1.0
     taken = resident() - before
     assert taken < 2 * sum(array[0, :, :600].nbytes for array in pool.arrays)
+
+
+def test_what_is_dropped_leaves_memory_and_reads_as_zeros() -> None:
+    """Of that slot alone; it can be written again."""
+    pool = KVPool(SHAPE, slots=3)
+    for slot in range(3):
+        for array in pool.slot(slot):
+            array[:, :, :2000] = 1.0 + slot
+    before = resident()
+    pool.drop(1)
+    given = before - resident()
+    assert given > 0.9 * 2000 * pool.token_bytes
+    assert not any(array[1].any() for array in pool.arrays)
+    for slot in (0, 2):
+        assert all((array[slot, :, :2000] == 1.0 + slot).all() for array in pool.arrays)
+    pool.slot(1)[0][...] = 5.0
+    assert pool.arrays[0][1].all()
