@@ -7,10 +7,11 @@ from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from genpage.cli.command import Command, Switch
-from genpage.errors import UnavailableError
+from genpage.errors import UnavailableError, UsageError
 
 if TYPE_CHECKING:
     from api.compose import Settings
+    from benchmarks.peers.company import Whom
     from benchmarks.report import Report
 
 
@@ -59,14 +60,39 @@ class ServedBenchmark(Benchmark):
         )
 
 
-class BenchPage(ServedBenchmark):
+class BesideBenchmark(ServedBenchmark):
+    """Of a server of its own, beside other runtimes where asked for."""
+
+    history: int = Field(default=0, ge=0, description="only members with so many events or more")
+    peers: Path | None = Field(
+        default=None, description="a Python with other runtimes, to measure beside"
+    )
+    checkpoint: Path | None = Field(default=None, description="the weights that peers get")
+    peers_folder: Path = Field(default=Path("var/peers"), description="keeps peers' conversions")
+
+    def whom(self) -> "Whom | None":
+        """The peers asked for."""
+        from benchmarks.peers.company import Whom
+
+        if self.peers is None:
+            return None
+        if self.checkpoint is None:
+            raise UsageError("--peers decode a checkpoint's weights; give --checkpoint too.")
+        if not self.peers.is_file():
+            raise UsageError(f"--peers: {self.peers} is no Python interpreter.")
+        return Whom(self.peers, self.checkpoint, self.peers_folder)
+
+
+class BenchPage(BesideBenchmark):
     """A page of 10 rows with 20 entities, from the request to its first and last row."""
 
     def report(self) -> "Report":
-        """Each member's first page, and the next one."""
+        """Each member's first page, and the next ones."""
         from benchmarks import page
 
-        return page.report(self.settings(), members=self.members)
+        return page.report(
+            self.settings(), members=self.members, history=self.history, peers=self.whom()
+        )
 
 
 class BenchMultistage(ServedBenchmark):
