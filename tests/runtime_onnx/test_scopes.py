@@ -1,0 +1,194 @@
+"""Heads over what members may see: the same bits as the whole head's, kept, bounded, carried on."""
+
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tiny import tiny_catalog, tiny_entity
+
+from export.members import evening_after, made_up_members
+from genpage.audience import Audience
+from genpage.catalog import Catalog
+from genpage.eligibility import Viewer
+from genpage.entity import Entity
+from genpage.row import Row
+from genpage.rules import Rules
+from genpage.trends import Trends
+from runtime import scopes as scopes_module
+from runtime.arrays import FloatArray, IntArray
+from runtime.engine import Engine
+from runtime.head import CatalogHead
+from runtime.job import PageJob
+from runtime.model import LoadedModel, LoadSettings
+from runtime.offline import job_of
+from runtime.output import RowDecoded
+from runtime.scopes import Scopes
+from runtime.sessions import SessionSettings
+
+ROWS, WIDTH = 3, 64
+AT = 1_700_000_000.0
+SESSION = SessionSettings(1)
+RULES = Rules.default()
+HIDDEN: FloatArray = np.random.default_rng(1).standard_normal((5, WIDTH)).astype(np.float32)
+VECTORS: FloatArray = np.random.default_rng(0).standard_normal((600, WIDTH)).astype(np.float32)
+# Brazil is offered every tenth title; of those, some are for adults alone.
+BRAZIL, CHILD = Viewer("BR", 18, None, None), Viewer("BR", 7, None, None)
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Catalogs of tests save little."""
+    monkeypatch.setattr(scopes_module, "LEAST_SAVED", 1)
+
+
+def catalog_of(numbers: range, gone: int | None = None) -> Catalog:
+    """Films by number; one of them may no longer be offered in Brazil."""
+    films = [
+        Entity(
+            f"e{n}",
+            "film",
+            f"Film {n}",
+            countries=("BR",) if n % 10 == 0 and n != gone else ("US",),
+            maturity=16 if n % 40 == 0 else 0,
+        )
+        for n in numbers
+    ]
+    return Catalog.build(films, [Row(f"r{n}", "browse", "All") for n in range(ROWS)])
+
+
+def packing(tokens: IntArray, earlier: CatalogHead | None) -> CatalogHead:
+    """A head whose tokens are places in `VECTORS`."""
+    return CatalogHead(tokens, lambda some: VECTORS[some], "int8", SESSION, before=earlier)
+
+
+def scopes_of(catalog: Catalog, before: Scopes | None = None) -> Scopes:
+    """Of a snapshot: three rows, then a token for each film's number."""
+    rows = np.arange(ROWS, dtype=np.int32)
+    numbers = np.array([int(film.id[1:]) for film in catalog.entities], np.int32)
+    whole = packing(np.concatenate([rows, ROWS + numbers]), None)
+    return Scopes(whole, rows, ROWS + numbers, packing, before)
+
+
+def audience_of(catalog: Catalog, viewer: Viewer = BRAZIL) -> Audience:
+    """What such viewers may see."""
+    return Audience.of(catalog, RULES, viewer, AT)
+
+
+def packed_aside(scopes: Scopes, audience: Audience) -> None:
+    """Ask, and wait for the thread that packs."""
+    assert scopes.of(audience) is None
+    for thread in threading.enumerate():
+        if thread.name == "packs a head":
+            thread.join()
+
+
+def test_it_is_packed_once_a_page_asks_and_scores_the_same() -> None:
+    """The first page goes by the whole head, those after it by a tenth of it."""
+    catalog = catalog_of(range(500))
+    scopes, audience = scopes_of(catalog), audience_of(catalog)
+    packed_aside(scopes, audience)
+    scope = scopes.of(audience)
+    assert scope is not None
+    scores = scope.head.scores(HIDDEN)
+    assert scores.shape == (5, ROWS + 50)
+    whole = scopes_of(catalog)._whole.scores(HIDDEN)
+    np.testing.assert_array_equal(scores[:, :ROWS], whole[:, :ROWS])
+    entities = audience.entities
+    assert entities is not None
+    np.testing.assert_array_equal(
+        scores[:, ROWS + scope.places[entities]], whole[:, ROWS + entities]
+    )
+    assert scopes.of(audience_of(catalog)) is scope  # the same set, made again
+
+
+def test_what_is_most_of_a_catalog_is_scored_with_all_of_it() -> None:
+    """Nothing is packed, and nobody asks for it."""
+    catalog = catalog_of(range(500))
+    scopes = scopes_of(catalog)
+    assert scopes.of(None) is None
+    assert scopes.of(audience_of(catalog, Viewer("US", 18, None, None))) is None
+    assert not [t for t in threading.enumerate() if t.name == "packs a head"]
+
+
+def test_a_set_that_shrank_a_little_keeps_its_head() -> None:
+    """One licence less, and the head has a score too many; a title more, and it is packed too."""
+    catalog, fewer = catalog_of(range(500)), catalog_of(range(500), gone=30)
+    scopes = scopes_of(catalog)
+    scopes.pack(audience_of(fewer))
+    smaller = scopes.of(audience_of(fewer))
+    assert smaller is not None
+    packed_aside(scopes, audience_of(catalog))
+    larger = scopes.of(audience_of(catalog))
+    assert larger is not None
+    assert scopes.of(audience_of(fewer)) is larger
+    heads = smaller.head, larger.head
+    assert isinstance(heads[0], CatalogHead)
+    assert isinstance(heads[1], CatalogHead)
+    assert [part.pack.items for part in heads[1].parts] == [ROWS + 49, 1]
+    assert heads[1].parts[0] is heads[0].parts[0]
+    # Of children's there are fewer; they are other viewers, with a head of their own.
+    packed_aside(scopes, audience_of(catalog, CHILD))
+    child = scopes.of(audience_of(catalog, CHILD))
+    assert child is not None
+    assert child is not larger
+
+
+def test_a_new_snapshot_takes_packs_along() -> None:
+    """What was packed for the one before is not packed again."""
+    before, after = catalog_of(range(500)), catalog_of(range(520))
+    scopes = scopes_of(before)
+    scopes.pack(audience_of(before))
+    old = scopes.of(audience_of(before))
+    later = scopes_of(after, scopes)
+    packed_aside(later, audience_of(after))
+    new = later.of(audience_of(after))
+    assert old is not None
+    assert new is not None
+    assert isinstance(old.head, CatalogHead)
+    assert isinstance(new.head, CatalogHead)
+    assert new.head.parts[0] is old.head.parts[0]
+    assert [part.pack.items for part in new.head.parts] == [ROWS + 50, 2]
+
+
+def test_what_is_packed_is_bounded() -> None:
+    """Together no more than the whole head takes: who asked least lately goes."""
+    catalog = catalog_of(range(500))
+    scopes = scopes_of(catalog)
+    viewers = [Viewer("BR", maturity, None, None) for maturity in range(18, 30)]
+    for viewer in viewers:
+        scopes.pack(audience_of(catalog, viewer))
+    assert set(scopes.heads()) < set(viewers)
+    assert viewers[0] not in scopes.heads()
+    assert sum(head.nbytes for head in scopes.heads().values()) <= scopes._whole.nbytes
+
+
+@pytest.mark.parametrize("name", ["fp32_bundle", "int8_bundle"])
+def test_pages_are_the_same_by_either_head(name: str, request: pytest.FixtureRequest) -> None:
+    """Of a real model, with a catalog of which these members may see a seventh, newcomers too."""
+    model = LoadedModel.load(request.getfixturevalue(name), LoadSettings(4, session=SESSION))
+    mine = tiny_catalog(64)
+    abroad = [replace(tiny_entity(n), countries=("US",)) for n in range(100, 500)]
+    catalog = Catalog.build([*mine.entities[:30], *abroad, *mine.entities[30:]], mine.rows)
+    model = model.with_catalog(catalog, Trends.none(catalog))
+    at = evening_after(catalog, None)
+    members = made_up_members(catalog, model.rules, model.trends, at, seed=3)
+    for member in members:
+        whole, some = job_of(model, member), job_of(model, member)
+        audience = some.grammar.audience
+        assert audience is not None
+        if audience.viewer not in model.snapshot.scopes.heads():
+            model.snapshot.scopes.pack(audience)
+        scope = model.scope(audience)
+        assert scope is not None
+        assert decoded(replace(some, scope=scope)) == decoded(whole)
+
+
+def decoded(job: PageJob) -> list[tuple[int, tuple[int, ...]]]:
+    """A page's rows."""
+    engine = Engine()
+    engine.submit(job)
+    outputs = engine.step()
+    while engine.busy:
+        outputs += engine.step()
+    return [(each.row, each.entities) for each in outputs if isinstance(each, RowDecoded)]
