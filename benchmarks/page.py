@@ -133,8 +133,7 @@ async def measure(
 
     ``history``: of those with so many events or more.
     """
-    # The evening after the data's end: all visits on one day, which prompts are anchored to.
-    evening = anchor_of(server.stores.newest or time.time()) + _TO_NEXT_EVENING_S
+    evening = evening_of(server)
     cold, returning, warm = Pages(), Pages(), Pages()
     app = create_app(server)
     async with app.router.lifespan_context(app):
@@ -153,6 +152,11 @@ async def measure(
                 for companion in companions:
                     companion.decode(first_page, next_page)
     return Measured(cold.visit(), returning.visit(), warm.visit())
+
+
+def evening_of(server: Server) -> float:
+    """The evening after the data's end: all visits on one day, which prompts are anchored to."""
+    return anchor_of(server.stores.newest or time.time()) + _TO_NEXT_EVENING_S
 
 
 async def sampled(server: Server, members: int, *, history: int = 0) -> list[str]:

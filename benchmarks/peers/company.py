@@ -1,6 +1,6 @@
 """The peers' times for the pages that our server made in the same run."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -10,6 +10,7 @@ from rich.table import Table
 from benchmarks.peers.beside import Beside, Present, beside
 from benchmarks.peers.peer import Decoded
 from benchmarks.peers.task import PageTask
+from benchmarks.rates import Rates
 from benchmarks.spread import Spread
 from genpage.errors import UnavailableError
 
@@ -43,6 +44,7 @@ class Company:
         self.there = there
         self._pages: dict[str, Pages] = {}
         self._failed: dict[str, str] = {}
+        self._rates: dict[str, Rates] = {}
 
     def decode(self, cold: PageTask, warm: PageTask) -> None:
         """Each peer makes both pages of a member, the KV of the first held for the second."""
@@ -56,6 +58,26 @@ class Company:
                 pages.warm.append(_whole(peer.process.page(warm, warm=True), warm))
             except UnavailableError as error:
                 self._failed[key] = str(error)
+
+    def decode_together(self, cold: Sequence[PageTask], warm: Sequence[PageTask]) -> None:
+        """Each peer makes these members' pages as one batch, and their next ones."""
+        for peer in self.there.present:
+            key = peer.process.key
+            if key in self._failed:
+                continue
+            rates = self._rates.setdefault(key, Rates())
+            try:
+                for rate, tasks, held in ((rates.cold, cold, False), (rates.warm, warm, True)):
+                    batch = peer.process.batch(tasks, warm=held)
+                    if batch is not None:
+                        rate.add(batch.pages, batch.seconds)
+            except UnavailableError as error:
+                self._failed[key] = str(error)
+
+    @property
+    def together(self) -> dict[str, Rates]:
+        """Pages a second of the peers that made every batch."""
+        return {key: each for key, each in self._rates.items() if key not in self._failed}
 
     @property
     def times(self) -> Mapping[str, Times]:

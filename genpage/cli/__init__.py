@@ -72,6 +72,8 @@ ENTRIES = (
     Entry(("checkpoints", "rollback"), "checkpoints", "Rollback", "go back to the version before"),
     Entry(("checkpoints", "status"), "checkpoints", "Status", "who serves what, and why"),
     Entry(("bench", "page"), "bench", "BenchPage", "a page's latency, cold and returning"),
+    Entry(("bench", "load"), "bench", "BenchLoad", "pages a second, many members at once"),
+    Entry(("bench", "bounds"), "bench", "BenchBounds", "a fast page's bounds, peers beside"),
     Entry(("bench", "multistage"), "bench", "BenchMultistage", "the pipeline it replaces, beside"),
     Entry(("bench", "overhead"), "bench", "BenchOverhead", "the server around the engine"),
     Entry(("bench", "engine"), "bench", "BenchEngine", "the engine around the model"),

@@ -95,6 +95,46 @@ class BenchPage(BesideBenchmark):
         )
 
 
+class BenchLoad(BesideBenchmark):
+    """Pages a second with several members at once, and what many members leave in memory."""
+
+    at_once: int = Field(default=8, ge=1, le=64, description="members that ask at once")
+    in_a_row: int = Field(default=0, ge=0, description="cold members in a row; memory is told")
+
+    def report(self) -> "Report":
+        """The engine alone and over HTTP, cold and warm."""
+        from benchmarks import load
+
+        return load.report(
+            self.settings(),
+            members=self.members,
+            at_once=self.at_once,
+            history=self.history,
+            in_a_row=self.in_a_row,
+            peers=self.whom(),
+        )
+
+
+class BenchBounds(BesideBenchmark):
+    """Every bound of a fast page beside what was measured, the best peer in the same run."""
+
+    short: Path | None = Field(default=None, description="the model's bundle with short rows")
+    large: Path | None = Field(default=None, description="a larger model's bundle, told beside")
+    in_a_row: int = Field(default=0, ge=0, description="cold members in a row; memory is told")
+
+    def report(self) -> "Report":
+        """Pages, load and passes, one after the other."""
+        from benchmarks import bounds
+
+        return bounds.report(
+            self.settings(),
+            bounds.Sample(self.members, self.history, self.in_a_row),
+            short=self.short,
+            large=self.large,
+            peers=self.whom(),
+        )
+
+
 class BenchMultistage(ServedBenchmark):
     """The model's page against the multi-stage pipeline's, behind the same routes."""
 
