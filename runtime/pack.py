@@ -21,8 +21,8 @@ from runtime.manifest import Precision
 from runtime.sessions import Binding, Session, SessionSettings
 from runtime.weights import TINY, integer_weights
 
-_OPSET = 23
-_IR_VERSION = 10
+OPSET = 23
+IR_VERSION = 10
 # As in `runtime.trunk`: a single row is multiplied by a kernel that rounds differently.
 _LEAST_ROWS = 2
 # Of a few pages' passes, or of one page's with a draft.
@@ -82,8 +82,8 @@ def head_graph(vectors: FloatArray, precision: Precision) -> onnx.ModelProto:
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", items])],
         product.constants,
     )
-    opsets = [helper.make_opsetid("", _OPSET)]
-    return helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION)
+    opsets = [helper.make_opsetid("", OPSET)]
+    return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
 class _Product:
