@@ -221,6 +221,8 @@ def report(
         server = compose(settings, log)
         measured = asyncio.run(measure(server, members, history=history, companions=companions))
         document = measured.document()
+        assert server.models.active is not None
+        document["serialised"] = server.models.active.serialised
         if company is not None:
             document["peers"] = company.document()
     return Report(document, table_of(measured, company))

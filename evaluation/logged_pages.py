@@ -201,14 +201,19 @@ def _scores(
         ]
     appeal = appeal_over(over, catalog)
     for page in pages:
-        tokens = [page.visit.prompt]
+        tokens, before = [page.visit.prompt], list[int]()
+        end = len(page.visit.prompt)
         for row in page.rows:
-            tokens += [row_tokens[[row.row]], entity_tokens[list(row.entities)]]
+            told = row.entities[: over.serialised]
+            tokens += [row_tokens[[row.row]], entity_tokens[list(told)]]
+            # A title that is not told is scored behind the last of its row that is.
+            before += [end - 1, *(end + min(n, len(told)) for n in range(len(row.entities)))]
+            end += 1 + len(told)
         sequence = np.concatenate(tokens).astype(np.int64)
         with torch.inference_mode():
             packing = Packing((len(sequence),))
             hidden = network.hidden(torch.from_numpy(sequence), packing)
-            scores = (hidden[len(page.visit.prompt) - 1 : -1] @ output.T).float().numpy()
+            scores = (hidden[before] @ output.T).float().numpy()
         if appeal is not None:
             visit = page.visit
             _add(
@@ -216,6 +221,7 @@ def _scores(
                 visit.grammar(catalog, over.rules),
                 page.rows,
                 scores,
+                over.serialised,
             )
         yield scores
 
@@ -225,8 +231,11 @@ def _add(
     grammar: PageGrammar,
     rows: Sequence[DecodedRow],
     scores: NDArray[np.float32],
+    serialised: int | None,
 ) -> None:
     """Add to the scores of a page (page tokens, R + E) what the moment does, as serving would.
+
+    A short row's tail is scored once, so that none of it crowds another.
 
     What a row promises is asked of the page so far; behind a row that today's rules would not let
     stand there, none is. Mutates the grammar.
@@ -240,10 +249,13 @@ def _add(
             break
         grammar.open_row(row.row)
         place += 1
-        for entity in row.entities:
+        added = appeal.titles(grammar)
+        for column, entity in enumerate(row.entities):
             if entity not in grammar.allowed_entities():
                 break
-            scores[place, catalog_rows:] += appeal.titles(grammar)
+            if column and (serialised is None or column <= serialised):
+                added = appeal.titles(grammar)
+            scores[place, catalog_rows:] += added
             grammar.add(entity)
             place += 1
         if grammar.room:

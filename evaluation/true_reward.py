@@ -110,7 +110,7 @@ def decode(
 ) -> list[Page]:
     """The greedy pages of all visits."""
     rows, entities = checkpoint.vocabulary.item_tokens(catalog)
-    shape = Shape(size.rows, autoregressive, temperature=0.0)
+    shape = Shape(size.rows, autoregressive, 0.0, checkpoint.serialised)
     sampler = PageSampler(checkpoint.network(), rows, entities, shape)
     appeal = appeal_over(checkpoint, catalog)
     pages: list[Page] = []

@@ -44,6 +44,7 @@ from training.objective import Loss, Objective, Part, Prediction
 from training.recipe import REWARD_MODEL, Recipe
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
+from training.shown_titles import ShownTitles
 from training.visits import Visit
 from training.wbc import classification
 
@@ -274,14 +275,12 @@ class PageValues:
         return self._appeal.page(visit.context, visit.request, visit.trends)
 
     @torch.no_grad()
-    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
-        """What the title at each token (T,) adds to its page; means nothing at other tokens.
-
-        ``beside`` (T,) is the appeal of each.
-        """
+    def values(self, tokens: torch.Tensor, packing: Packing, titles: ShownTitles) -> torch.Tensor:
+        """(K,) what each title adds to its page; the pages are packed as ``tokens`` (T,)."""
         hidden = self.network.hidden(tokens, packing)
-        output = self.network.outputs.rows(tokens, self.network.content)
-        worths: Worths = self._value(hidden.roll(1, dims=0), hidden, output, beside)
+        output = self.network.outputs.rows(titles.tokens, self.network.content)
+        before, after = hidden[titles.before], hidden[titles.after]
+        worths: Worths = self._value(before, after, output, titles.beside)
         return worths.values
 
 

@@ -15,6 +15,7 @@ MODULES: Mapping[str, str] = MappingProxyType(
         "pretraining": "evaluation.studies.pretraining",
         "rl": "evaluation.studies.rl",
         "hybrid": "evaluation.studies.hybrid",
+        "short-rows": "evaluation.studies.short_rows",
         "in-session": "evaluation.studies.in_session",
         "multistage": "evaluation.studies.multistage",
         "scaling": "evaluation.studies.scaling",

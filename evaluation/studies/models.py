@@ -21,14 +21,16 @@ from training.wbc import Switches, WeightedClassification
 _MOST_DAYS, _LEAST_DAYS = 14, 7
 
 
-def pretrained(workshop: Workshop) -> Path:
-    """Next-token prediction on positive pages."""
-    return workshop.trained("pretrained", Pretraining())
+def pretrained(workshop: Workshop, serialised: int | None = None) -> Path:
+    """Next-token prediction on positive pages, of whole rows or of short ones."""
+    name = "pretrained" if serialised is None else f"pretrained-{serialised}-of-a-row"
+    return workshop.trained(name, Pretraining(), serialised=serialised)
 
 
-def classified(workshop: Workshop) -> Path:
+def classified(workshop: Workshop, serialised: int | None = None) -> Path:
     """WBC on top of it."""
-    return workshop.trained("wbc", _wbc(workshop), parent=pretrained(workshop))
+    name = "wbc" if serialised is None else f"wbc-{serialised}-of-a-row"
+    return workshop.trained(name, _wbc(workshop), parent=pretrained(workshop, serialised))
 
 
 def unprepared(workshop: Workshop, steps: int) -> Path:

@@ -144,6 +144,7 @@ class Workshop:
         to: str | None = None,
         history_tokens: int | None = None,
         sources: Sources | None = None,
+        serialised: int | None = None,
     ) -> Path:
         """A checkpoint of that name, trained before ``to`` unless it is there.
 
@@ -163,6 +164,7 @@ class Workshop:
                 to=to or self.held_out()[0],
                 history_tokens=history_tokens,
                 sources=sources,
+                serialised=serialised,
             )
             Run(options, objective).train(lambda _record: None)
         return out

@@ -23,6 +23,9 @@ class Init(Command):
     grow_from: Path | None = Field(default=None, description="the smaller checkpoint to grow")
     vocab_entities: int | None = Field(default=None, ge=1, description="made-up titles; 2,000")
     vocab_rows: int | None = Field(default=None, ge=1, description="made-up rows; 40")
+    serialised: int | None = Field(
+        default=None, ge=1, le=100, description="entities of a row in its sequence; all by default"
+    )
     seed: int = Field(default=0, ge=0, description="of the random weights and the catalog")
     force: bool = Field(default=False, description="replace an existing checkpoint")
 
@@ -31,6 +34,8 @@ class Init(Command):
         refuse_existing(self.out, force=self.force)
         if self.grow_from is not None and (self.vocab_entities or self.vocab_rows):
             raise UsageError("--grow-from keeps its checkpoint's catalog; leave --vocab-* out")
+        if self.grow_from is not None and self.serialised is not None:
+            raise UsageError("--grow-from keeps its checkpoint's rows; leave --serialised out")
 
         from genpage.rules import Rules
         from model.checkpoint import Checkpoint
@@ -46,7 +51,11 @@ class Init(Command):
                     self.vocab_entities or 2000, self.vocab_rows or 40, seed=self.seed
                 )
                 checkpoint = fresh_checkpoint(
-                    catalog, self.size, rules=Rules.default(), seed=self.seed
+                    catalog,
+                    self.size,
+                    rules=Rules.default(),
+                    seed=self.seed,
+                    serialised=self.serialised,
                 )
             checkpoint.save(self.out)
         document = {

@@ -67,10 +67,12 @@ def pages_of(folder: DataFolder, checkpoint: Checkpoint) -> list[LoggedPage]:
     return found
 
 
+@pytest.mark.parametrize("serialised", [None, 1, 2])
 def test_a_greedy_page_is_certain_without_any_noise(
-    simulated: DataFolder, checkpoint: Checkpoint
+    simulated: DataFolder, checkpoint: Checkpoint, serialised: int | None
 ) -> None:
     """At no temperature to speak of the chance of every choice of a decoded page is one."""
+    checkpoint = replace(checkpoint, serialised=serialised)
     pages = pages_of(simulated, checkpoint)
     worth = np.zeros(len(simulated.catalog().entities))
     scored = score_pages(simulated, checkpoint, pages, worth, temperature=1e-4)

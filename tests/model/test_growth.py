@@ -1,11 +1,14 @@
 """A grown model computes the same function, and can be trained on."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from genpage.cli import main
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig, Size
@@ -94,14 +97,25 @@ def test_named_sizes_grow_from_one_another(
     make_checkpoint: Callable[..., Checkpoint],
 ) -> None:
     """A tiny checkpoint grown to small scores the same, and says what it came from."""
-    tiny = make_checkpoint(ModelConfig.of_size("tiny"))
+    tiny = replace(make_checkpoint(ModelConfig.of_size("tiny")), serialised=4)
     small = grown(tiny, "small", seed=3)
+    assert small.serialised == 4
     prompt = np.array([1, 5, 530, 40, 9, 10], np.int32)
     difference = TorchTwin(small).scores(prompt) - TorchTwin(tiny).scores(prompt)
     assert np.abs(difference).max() < 1e-4
     assert small.lineage.parent == tiny.lineage.version
     assert small.lineage.size == "small"
     assert small.random
+
+
+def test_random_weights_may_have_short_rows(tmp_path: Path) -> None:
+    """As a trained model has them; what is grown keeps its own."""
+    command = ["init", "--size", "micro", "--vocab-entities", "30", "--serialised", "3"]
+    main([*command, "--out", str(tmp_path / "c")])
+    assert Checkpoint.load(tmp_path / "c").serialised == 3
+    grows = ["--grow-from", str(tmp_path / "c"), "--out", str(tmp_path / "d")]
+    with pytest.raises(SystemExit):
+        main(["init", "--size", "tiny", "--serialised", "2", *grows])
 
 
 @pytest.mark.parametrize("size", ["120m", "200m", "450m", "900m"])

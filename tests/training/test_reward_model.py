@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.reward_model import (
 )
 from training.rewards.declaration import Rewards
 from training.run import Options, Run
+from training.shown_titles import ShownTitles
 from training.summary import Summary
 from training.wbc import Switches, WeightedClassification
 
@@ -229,12 +231,15 @@ def test_a_checkpoint_without_a_head_is_no_reward_model(
     checkpoint = Checkpoint.load(reward_model[0])
     values = PageValues(checkpoint, torch.device("cpu"))
     tokens = torch.randint(512, checkpoint.vocabulary.size, (12,))
-    nothing = torch.zeros(12)
-    found = values.after(tokens, Packing((7, 5)), nothing)
-    assert found.shape == (12,)
+    before, after = torch.tensor([2, 3, 8, 8]), torch.tensor([3, 4, 8, 8])
+    titles = ShownTitles(torch.tensor([540, 541, 540, 541]), before, after, torch.zeros(4))
+    found = values.values(tokens, Packing((7, 5)), titles)
+    assert found.shape == (4,)
     assert found.abs().sum() > 0
+    assert found[2] != found[3]  # told by their logits alone, where neither is in the sequence
     # A title that appeals more is worth more, or less: by the same sign for all at a place.
-    moved = values.after(tokens, Packing((7, 5)), nothing + 0.5) - found
+    wanted = replace(titles, beside=titles.beside + 0.5)
+    moved = values.values(tokens, Packing((7, 5)), wanted) - found
     assert moved.abs().sum() > 0
     checkpoint.extra.pop("heads.safetensors")  # type: ignore[attr-defined]  # a dict, read only by type
     with pytest.raises(CheckpointError, match="no value head"):

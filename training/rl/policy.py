@@ -23,8 +23,9 @@ from tokenizer.vocabulary import IntArray
 class Sheet:
     """Sampled pages, packed: what any network needs to say how likely they were.
 
-    The picks stand in the order of the pages' own tokens. ``page`` is whose they are, ``order``
-    the how-manyeth of its page, ``token`` where it stands in the packed sequence.
+    The picks stand in the order of the pages. ``page`` is whose they are, ``order`` the how-manyeth
+    of its page, ``token`` where it stands in the packed sequence; one that is not ``told`` there (a
+    short row's tail, `tokenizer.page`) where the last one of its row stands.
     """
 
     tokens: torch.Tensor  # (T,)
@@ -33,6 +34,7 @@ class Sheet:
     page: torch.Tensor  # (K,)
     order: torch.Tensor  # (K,)
     token: torch.Tensor  # (K,)
+    told: torch.Tensor  # (K,)
     is_row: torch.Tensor  # (K,)
 
     @property
@@ -47,29 +49,45 @@ class Sheet:
         page: list[int] = []
         order: list[int] = []
         token: list[int] = []
+        told: list[bool] = []
         is_row: list[bool] = []
+        placed: list[_Placed] = []
         for index, sampled in enumerate(pages):
-            picks = len(sampled.tokens) - sampled.prompt
-            page += [index] * picks
-            order += range(picks)
-            token += range(starts[index] + sampled.prompt, starts[index + 1])
-            for choice in sampled.choices:
-                is_row += [choice.is_row] * len(choice.picks)
-        where = {place: number for number, place in enumerate(token)}
+            start, first = int(starts[index]), len(page)
+            ends = [*(choice.position for choice in sampled.choices[1:]), len(sampled.tokens) - 1]
+            for choice, end in zip(sampled.choices, ends, strict=True):
+                placed.append(_Placed(choice, start + choice.position, len(page)))
+                picks = len(choice.picks)
+                place = choice.position + 1 + np.arange(picks)
+                page += [index] * picks
+                token += (start + np.minimum(place, end)).tolist()
+                told += (place <= end).tolist()
+                is_row += [choice.is_row] * picks
+            order += range(len(page) - first)
         return cls(
             tokens=torch.from_numpy(
                 np.concatenate([sampled.tokens for sampled in pages]).astype(np.int64)
             ).to(device),
             packing=Packing(tuple(len(sampled.tokens) for sampled in pages), device),
             kinds=(
-                Kind.of(pages, starts, where, rows=True, device=device),
-                Kind.of(pages, starts, where, rows=False, device=device),
+                Kind.of([each for each in placed if each.choice.is_row], device),
+                Kind.of([each for each in placed if not each.choice.is_row], device),
             ),
             page=torch.tensor(page, device=device),
             order=torch.tensor(order, device=device),
             token=torch.tensor(token, device=device),
+            told=torch.tensor(told, device=device),
             is_row=torch.tensor(is_row, device=device),
         )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Placed:
+    """A choice, where in the packed sequence it was scored, and its first pick's place among K."""
+
+    choice: Choice
+    position: int
+    first: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,39 +103,25 @@ class Kind:
     features: torch.Tensor | None  # (S, n, P or F) of what is weighed beside
 
     @classmethod
-    def of(
-        cls,
-        pages: Sequence[SampledPage],
-        starts: np.ndarray,
-        where: dict[int, int],
-        *,
-        rows: bool,
-        device: torch.device,
-    ) -> "Kind":
+    def of(cls, found: Sequence[_Placed], device: torch.device) -> "Kind":
         """The choices of one kind."""
-        found: list[tuple[int, Choice]] = [
-            (int(start), choice)
-            for start, sampled in zip(starts, pages, strict=False)
-            for choice in sampled.choices
-            if choice.is_row == rows
-        ]
-        most = max(len(choice.picks) for _, choice in found)
+        choices = [each.choice for each in found]
+        most = max(len(choice.picks) for choice in choices)
         picks = np.zeros((len(found), most), np.int64)
         number = np.zeros((len(found), most), np.int64)
         there = np.zeros((len(found), most), np.bool_)
-        for index, (start, choice) in enumerate(found):
-            count = len(choice.picks)
-            picks[index, :count], there[index, :count] = choice.picks, True
-            first = where[start + choice.position + 1]
-            number[index, :count] = np.arange(first, first + count)
-        features = [choice.features for _, choice in found if choice.features is not None]
+        for index, each in enumerate(found):
+            count = len(each.choice.picks)
+            picks[index, :count], there[index, :count] = each.choice.picks, True
+            number[index, :count] = np.arange(each.first, each.first + count)
+        features = [choice.features for choice in choices if choice.features is not None]
         arrays = (
-            np.array([start + choice.position for start, choice in found], np.int64),
-            np.stack([choice.allowed for _, choice in found]),
+            np.array([each.position for each in found], np.int64),
+            np.stack([choice.allowed for choice in choices]),
             picks,
             there,
             number,
-            np.stack([_added(choice) for _, choice in found]),
+            np.stack([_added(choice) for choice in choices]),
         )
         held = None if not features else torch.from_numpy(np.stack(features)).to(device)
         position, allowed, picked, is_there, places, added = (

@@ -184,6 +184,10 @@ class ReinforcementRun:
                 "the reward model has another vocabulary than the policy: a token means another "
                 f"title to each (catalog {catalog_version}). Train both --from one checkpoint."
             )
+        if over.serialised != self.start.serialised:
+            raise CheckpointError(
+                "policy and reward model differ in --serialised; train both anew."
+            )
         return PageValues(replace(over, extra=reward_model.extra), self.device)
 
     def train(self, watch: Callable[[Line], None], *, force: bool = False) -> Outcome:
@@ -247,7 +251,7 @@ class ReinforcementRun:
         pool = table.visits.visits
         drawn = chance.choice(len(pool), min(settings.visits, len(pool)), replace=False)
         visits = [pool[int(index)] for index in drawn]
-        shape = Shape(settings.size.rows, settings.autoregressive, settings.temperature)
+        shape = self._shape(settings.temperature)
         self.network.eval()
         pages = table.groups(
             self.network, visits, settings.group, shape, step + settings.seed * 7919
@@ -318,6 +322,10 @@ class ReinforcementRun:
         )
         return line, leash.after(float(result.kl))
 
+    def _shape(self, temperature: float) -> Shape:
+        chosen = self.settings
+        return Shape(chosen.size.rows, chosen.autoregressive, temperature, self.start.serialised)
+
     def _chances(self, network: Network, sheet: Sheet) -> Any:  # noqa: ANN401 - `Likelihood`
         return likelihood(
             network, sheet, self._table.rows, self._table.entities, self.settings.temperature
@@ -325,13 +333,10 @@ class ReinforcementRun:
 
     @torch.no_grad()
     def _look(self, step: int) -> Look:
-        """The held-out visits' greedy pages, by the model and by the truth."""
-        settings = self.settings
         table = replace(self._table, visits=self._held)
-        shape = Shape(settings.size.rows, settings.autoregressive, 0.0)
         self.network.eval()
         visits = self._held.visits
-        pages = table.groups(self.network, visits, 1, shape, 0)
+        pages = table.groups(self.network, visits, 1, self._shape(0.0), 0)
         kept = [index for index, page in enumerate(pages) if page.choices]
         if not kept:
             raise DatasetError(

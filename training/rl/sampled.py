@@ -20,6 +20,7 @@ from tokenizer.appeal import Appeal, PageAppeal
 from tokenizer.vocabulary import IntArray
 from training.rl.form import Form
 from training.rl.policy import Sheet
+from training.shown_titles import ShownTitles
 from training.visits import Visit, Visits
 
 Values = NDArray[np.float64]
@@ -32,11 +33,8 @@ class Valuer(Protocol):
         """What it needs to know of titles for a visit; None: nothing."""
         ...
 
-    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
-        """What the title at each token (T,) adds to its page; means nothing at other tokens.
-
-        ``beside`` (T,) is what `beside` says of the title there, on the page as it is.
-        """
+    def values(self, tokens: torch.Tensor, packing: Packing, titles: ShownTitles) -> torch.Tensor:
+        """(K,) what each title adds to its page; the pages are packed as ``tokens`` (T,)."""
         ...
 
 
@@ -89,8 +87,17 @@ class Table:
 
     def worth(self, pages: Sequence[SampledPage], sheet: Sheet, visits: Sequence[Visit]) -> Worth:
         """What the pages are worth, each for its visit."""
-        after = self.valuer.after(sheet.tokens, sheet.packing, self._beside(pages, sheet, visits))
-        values = after[sheet.token].masked_fill(sheet.is_row, 0.0)
+        is_title = ~sheet.is_row
+        shown = [entity for page in pages for row in page.rows for entity in row.entities]
+        after = sheet.token[is_title]
+        titles = ShownTitles(
+            torch.from_numpy(self.entities[shown].astype(np.int64)).to(after.device),
+            after - sheet.told[is_title].long(),
+            after,
+            self._beside(pages, visits).to(after.device),
+        )
+        values = torch.zeros(len(sheet.page), device=after.device)
+        values[is_title] = self.valuer.values(sheet.tokens, sheet.packing, titles)
         catalog = self.visits.catalog
         form = torch.tensor(
             [self.form.reward(page.rows, catalog) for page in pages], device=values.device
@@ -98,11 +105,8 @@ class Table:
         sums = torch.zeros(len(pages), device=values.device).index_add(0, sheet.page, values)
         return Worth(values, form, sums + form)
 
-    def _beside(
-        self, pages: Sequence[SampledPage], sheet: Sheet, visits: Sequence[Visit]
-    ) -> torch.Tensor:
-        """(T,) of the sheet's tokens; 0 where no title stands."""
-        beside = torch.zeros(len(sheet.tokens), device=sheet.tokens.device)
+    def _beside(self, pages: Sequence[SampledPage], visits: Sequence[Visit]) -> torch.Tensor:
+        """(K,) of the pages' titles."""
         known: dict[int, PageAppeal | None] = {}
         found = []
         for page, visit in zip(pages, visits, strict=True):
@@ -112,8 +116,7 @@ class Table:
             rows = [row.entities for row in page.rows]
             count = sum(map(len, rows))
             found.append(np.zeros(count, np.float32) if told is None else told.of_rows(rows))
-        beside[sheet.token[~sheet.is_row]] = torch.from_numpy(np.concatenate(found)).to(beside)
-        return beside
+        return torch.from_numpy(np.concatenate(found).astype(np.float32))
 
     def broken(self, page: SampledPage, visit: Visit) -> int:
         """How many rules a page breaks, by the auditor that knows nothing of masks."""

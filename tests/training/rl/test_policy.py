@@ -46,7 +46,11 @@ def world() -> tuple[Catalog, Network, IntArray, IntArray]:
 
 
 def sampled(
-    world: tuple[Catalog, Network, IntArray, IntArray], count: int, rows: int, per_row: int
+    world: tuple[Catalog, Network, IntArray, IntArray],
+    count: int,
+    rows: int,
+    per_row: int,
+    serialised: int | None = None,
 ) -> list[SampledPage]:
     """Pages of one prompt; the second entity of a row comes with the fill."""
     films, network, row_tokens, entity_tokens = world
@@ -55,17 +59,19 @@ def sampled(
         PageGrammar.start(films, Rules.default(), Context("u"), request, Trends.none(films))
         for _ in range(count)
     ]
-    sampler = PageSampler(network, row_tokens, entity_tokens, Shape(rows, 2, TEMPERATURE))
+    shape = Shape(rows, 2, TEMPERATURE, serialised)
+    sampler = PageSampler(network, row_tokens, entity_tokens, shape)
     prompt = np.array([5, 9, 10], np.int32)
     return sampler.pages([prompt], grammars, seed=1)
 
 
+@pytest.mark.parametrize("serialised", [None, 1, 2])
 def test_log_chances_against_a_plain_loop(
-    world: tuple[Catalog, Network, IntArray, IntArray],
+    world: tuple[Catalog, Network, IntArray, IntArray], serialised: int | None
 ) -> None:
     """Pick by pick: its softmax among what was allowed and not yet picked there."""
     _, network, row_tokens, entity_tokens = world
-    pages = sampled(world, 3, 2, 3)
+    pages = sampled(world, 3, 2, 3, serialised)
     sheet = Sheet.of(pages, torch.device("cpu"))
     with torch.no_grad():
         found = likelihood(network, sheet, row_tokens, entity_tokens, TEMPERATURE)
@@ -84,8 +90,15 @@ def test_log_chances_against_a_plain_loop(
                 by_hand.append(scores[pick] / TEMPERATURE - np.log(total))
                 left.remove(pick)
     assert found.log_chances.tolist() == pytest.approx(by_hand, abs=1e-4)
-    assert sheet.page.tolist() == [n for n, p in enumerate(pages) for _ in p.tokens[p.prompt :]]
-    assert sheet.tokens[sheet.token].tolist() == [t for p in pages for t in p.tokens[p.prompt :]]
+    assert sheet.page.tolist() == [n for n in range(3) for _ in range(2 * 4)]
+    assert sheet.tokens[sheet.token[sheet.told]].tolist() == [
+        token for page in pages for token in page.tokens[page.prompt :]
+    ]
+    most = serialised or 3
+    assert sheet.told.tolist() == [True, *(column < most for column in range(3))] * 6
+    # What is not told stands where the last of its row that is does.
+    last = sheet.token.reshape(6, 4)[:, most]
+    assert (sheet.token.reshape(6, 4)[:, most:] == last[:, None]).all()
     assert float(found.entropy) > 0
 
 

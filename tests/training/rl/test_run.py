@@ -28,6 +28,7 @@ from training.rl.policy import Sheet
 from training.rl.run import Line, ReinforcementRun, Settings
 from training.rl.sampled import Table
 from training.run import Options, Run
+from training.shown_titles import ShownTitles
 from training.visits import PageSize, Visit
 
 SETTINGS = Settings(
@@ -60,11 +61,11 @@ class Bait:
     def beside(self, visit: Visit) -> None:
         """Whoever asks."""
 
-    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+    def values(self, tokens: torch.Tensor, packing: Packing, titles: ShownTitles) -> torch.Tensor:
         """One for a title of the genre."""
-        assert not beside.any()
+        assert not titles.beside.any()
         assert packing.tokens == len(tokens)
-        return self._pays[tokens]
+        return self._pays[titles.tokens]
 
 
 class Judge:
@@ -220,13 +221,16 @@ def test_promise_and_crowding_are_learnt_and_titles_appeal_is_not(
 def test_a_checkpoint_that_is_no_reward_model_is_refused(
     service: Path, parent: Checkpoint, tmp_path: Path
 ) -> None:
-    """Nor is one of another vocabulary, whose tokens mean other titles."""
+    """Nor is one of another vocabulary, whose tokens mean other titles, or of other rows."""
     with pytest.raises(CheckpointError, match="no value head"):
         ReinforcementRun(service, tmp_path / "p", parent, parent, SETTINGS)
     items = parent.vocabulary.items
     other = replace(parent, vocabulary=Vocabulary((items[1], items[0], *items[2:])))
     with pytest.raises(CheckpointError, match="another vocabulary"):
         ReinforcementRun(service, tmp_path / "p", parent, other, SETTINGS)
+    short = replace(parent, serialised=2)
+    with pytest.raises(CheckpointError, match="differ in --serialised"):
+        ReinforcementRun(service, tmp_path / "p", parent, short, SETTINGS)
 
 
 def reward_model(parent: Checkpoint, version: str, days: TrainedOn) -> Checkpoint:
@@ -326,21 +330,22 @@ class Echo:
         numbers = np.arange(self._entities, dtype=np.float32) + 1000.0 * (visit is self._first)
         return PageAppeal.of(numbers, np.zeros(PROMISES, np.float32))
 
-    def after(self, tokens: torch.Tensor, packing: Packing, beside: torch.Tensor) -> torch.Tensor:
+    def values(self, tokens: torch.Tensor, packing: Packing, titles: ShownTitles) -> torch.Tensor:
         """What it was told."""
         assert packing.tokens == len(tokens)
-        return beside
+        return titles.beside
 
 
+@pytest.mark.parametrize("serialised", [None, 1, 3])
 def test_what_is_known_beside_reaches_its_title(
-    service: Path, parent: Checkpoint, tmp_path: Path
+    service: Path, parent: Checkpoint, tmp_path: Path, serialised: int | None
 ) -> None:
     """Each pick is valued by its own title and its own visit, which is asked once."""
     table = run_of(service, tmp_path / "p", parent)._table
     visits = table.visits.visits[:2]
     echo = Echo(visits[0], len(table.entities))
     table = replace(table, valuer=echo)
-    pages = table.groups(parent.network(), visits, 2, Shape(2, 2, 1.0), 3)
+    pages = table.groups(parent.network(), visits, 2, Shape(2, 2, 1.0, serialised), 3)
     owners = [visits[0], visits[0], visits[1], visits[1]]
     sheet = Sheet.of(pages, torch.device("cpu"))
     worth = table.worth(pages, sheet, owners)

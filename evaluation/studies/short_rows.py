@@ -1,0 +1,101 @@
+"""Short rows: what pages are worth over the number of a row's entities that are in the sequence."""
+
+from collections.abc import Sequence
+from functools import partial
+
+import numpy as np
+
+from evaluation.intervals import Estimate, Values, difference_of, mean_of
+from evaluation.logged_pages import read_pages, score_places
+from evaluation.page_metrics import auc_of
+from evaluation.studies.findings import Axes, Findings, Row
+from evaluation.studies.models import classified
+from evaluation.studies.study import Study
+from evaluation.studies.visits import SIZE, JudgedVisits, model_pages
+from evaluation.studies.workshop import Workshop
+from model.checkpoint import Checkpoint
+from tokenizer.page import entities_before_fill
+
+# A whole row comes first: the others are compared with it.
+NUMBERS: tuple[int | None, ...] = (None, 8, 4, 2)
+PAGES = 500
+AUTOREGRESSIVE = 4
+
+
+def run(workshop: Workshop) -> Findings:
+    """Train one of each, judge the same visits' pages and the same logged ones."""
+    rewards: dict[int, Values] = {}
+    rows: list[Row] = []
+    members = np.zeros(0, np.int64)
+    for number in NUMBERS:
+        checkpoint = Checkpoint.load(classified(workshop, number))
+        visits, told = JudgedVisits.of(workshop, checkpoint), number or SIZE.entities_per_row
+        members = visits.members
+        found = workshop.figures(f"reward-{told}", partial(_judged, workshop, checkpoint, visits))
+        areas = workshop.figures(f"auc-{told}", partial(_areas, workshop, checkpoint))
+        rewards[told] = np.array(found)
+        name = f"{told} of a row"
+        rows += [
+            Row.of(name, mean_of(rewards[told], members), series="page reward", x=told),
+            Row.of(name, Estimate(*areas[:3]), series="entity AUC", x=told),
+            Row.of(name, Estimate(*areas[3:]), series="row AUC", x=told),
+            Row(name, float(SIZE.rows * (1 + told)), series="tokens of a page", x=told),
+            Row(name, float(passes(number)), series="passes without drafts", x=told),
+        ]
+    whole = rewards[SIZE.entities_per_row]
+    rows += [
+        Row.of(
+            f"{told} of a row less all", difference_of(found, whole, members), series="difference"
+        )
+        for told, found in rewards.items()
+        if told != SIZE.entities_per_row
+    ]
+    return Findings(
+        rows,
+        Axes("entities of a row that are in the sequence", "true page reward", log="x"),
+        workshop.simulated,
+        notes=(
+            f"A `{workshop.scale.size}` model each, {workshop.scale.steps} steps of pretraining "
+            "and as many of WBC, of one seed and equally many tokens a step: shorter rows leave "
+            "room for more pages in it, which is part of what they are worth. Pages are greedy, of "
+            f"10 rows with 20 titles, up to {AUTOREGRESSIVE} of them decoded one by one, for the "
+            "same visits; differences are paired. AUC is over what members did on logged pages, "
+            "each title scored where the model would."
+        ),
+        unplotted=(
+            *("entity AUC", "row AUC", "tokens of a page", "passes without drafts"),
+            "difference",
+        ),
+    )
+
+
+def passes(serialised: int | None) -> int:
+    """Forward passes that a page takes behind its prompt without drafts."""
+    before_fill = entities_before_fill(AUTOREGRESSIVE, serialised)
+    # Whether what the fill gives is fed, in a pass of its own; behind the last row nothing is.
+    fed = serialised is None or before_fill < serialised
+    return SIZE.rows * (1 + before_fill + fed) - fed
+
+
+def _judged(workshop: Workshop, checkpoint: Checkpoint, visits: JudgedVisits) -> Sequence[float]:
+    """(B,) the visits' true rewards."""
+    pages = model_pages(workshop, visits.catalog, checkpoint, autoregressive=AUTOREGRESSIVE)
+    rewards: list[float] = visits.rewards(pages, checkpoint.rules).tolist()
+    return rewards
+
+
+def _areas(workshop: Workshop, checkpoint: Checkpoint) -> Sequence[float]:
+    """Of titles and of rows: the area under the curve and its interval."""
+    folder, seed = workshop.data(), workshop.scale.seed
+    pages = read_pages(folder, checkpoint, workshop.held_out(), count=PAGES, seed=seed)
+    found = [auc_of(places, seed=seed) for places in score_places(folder, checkpoint, pages)]
+    return [figure for area in found for figure in (area.value, *area.ci95)]
+
+
+STUDY = Study(
+    "short-rows",
+    "Short rows",
+    "How many titles of a row must be in the sequence, for the rows below to see?",
+    "nothing: their rows are whole.",
+    run,
+)
