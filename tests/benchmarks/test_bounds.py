@@ -1,0 +1,85 @@
+"""The table of bounds, and the parts of the load that need no model."""
+
+import numpy as np
+import pytest
+
+from benchmarks.bounds import Best, Line
+from benchmarks.engine import catalog_of, grammars
+from benchmarks.inside import Inside
+from benchmarks.load import Resident, Wave
+from benchmarks.peers.task import PageTask
+from benchmarks.rates import Rate
+from runtime.sessions import Binding
+
+
+@pytest.mark.parametrize(
+    ("sense", "measured", "holds"),
+    [
+        ("at least", 3.0, True),
+        ("at least", 2.99, False),
+        ("at most", 3.0, True),
+        ("at most", 3.01, False),
+        ("at least", None, None),
+    ],
+)
+def test_a_bound_holds_or_not_or_is_unknown(
+    sense: str, measured: float | None, holds: bool | None
+) -> None:
+    """A figure that nobody measured neither holds nor fails."""
+    line = Line("what", sense, 3.0, "times", measured)  # type: ignore[arg-type]  # checked by the table
+    assert line.holds is holds
+    assert line.document()["holds"] is holds
+
+
+def test_without_peers_there_is_no_best() -> None:
+    """And no ratio to it."""
+    assert Best.of(None) == Best(None, None, None, None)
+
+
+def task(prompt: list[int]) -> PageTask:
+    """A page of a prompt."""
+    empty = np.zeros(0, np.int32)
+    catalog = catalog_of(50)
+    return PageTask(np.array(prompt, np.int32), grammars(catalog, 1)[0], 1, 1, empty, empty)
+
+
+def test_a_waves_prompts_are_of_one_length_and_keep_what_they_share() -> None:
+    """Cut where a member's history begins, so that the warm prompt still begins as the cold one."""
+    cold = [task([0, 1, 2, 3, 4]), task([5, 6, 7])]
+    warm = [task([0, 1, 2, 3, 9, 9]), task([5, 6, 9, 9, 9])]
+    wave = Wave.of(cold, warm)
+    assert [each.prompt.tolist() for each in wave.cold] == [[2, 3, 4], [5, 6, 7]]
+    assert [each.prompt.tolist() for each in wave.warm] == [[2, 3, 9, 9], [5, 6, 9, 9]]
+
+
+def test_memory_grows_from_the_second_tenth_on() -> None:
+    """What fills in the first is what may be kept."""
+    assert Resident(1000, (10.0, 100.0, 99.0, 104.0)).growth == pytest.approx(0.04)
+
+
+def test_a_rate_is_of_all_waves() -> None:
+    """Pages over seconds, not a mean of rates."""
+    rate = Rate()
+    assert rate.per_s is None
+    rate.add(8, 1.0)
+    rate.add(8, 3.0)
+    assert rate.per_s == 4.0
+
+
+def test_time_inside_graphs_is_counted_and_nothing_is_left_behind() -> None:
+    """Every run counts, also one after the other; afterwards runs are as before."""
+    run = Binding.run
+
+    class Silent:
+        def run_with_iobinding(self, _: object) -> None:
+            """Nothing to run."""
+
+        def io_binding(self) -> None:
+            """Nothing to bind."""
+
+    with Inside.watched() as inside:
+        for _ in range(3):
+            Binding(Silent()).run()
+    assert inside.runs == 3
+    assert inside.seconds > 0
+    assert Binding.run is run
