@@ -34,6 +34,7 @@ from runtime.manifest import MANIFEST
 from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
 from runtime.sessions import SessionSettings
+from runtime.verdicts import Verdicts
 from runtime.worker import Worker
 from streaming.applier import Forget
 from streaming.broker import Broker
@@ -142,9 +143,13 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
 
 
 def _loading(settings: Settings) -> LoadSettings:
-    limits = settings.limits
+    limits, kept = settings.limits, settings.state_dir
     return LoadSettings(
-        limits.slots, SessionSettings(settings.threads), limits.batch, limits.kv_bytes
+        limits.slots,
+        SessionSettings(settings.threads),
+        limits.batch,
+        limits.kv_bytes,
+        Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),
     )
 
 

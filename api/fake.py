@@ -110,6 +110,7 @@ class FakeServed:
     version: str = "fake-1"
     digest: str = "f" * 64
     created_at: float = 1_700_000_000.0
+    exact: bool | None = True
     # Whether it has grounds to tell of.
     learnt: bool = False
     _bundled: Catalog | None = None

@@ -342,3 +342,13 @@ class VersionReply(Reply):
     console: bool
     auth: bool
     clock: Annotated[float | None, Field(description="the newest event loaded at the start")]
+    processor: Annotated[
+        str, Field(description="the architecture, and the instruction sets that products rest on")
+    ]
+    exact: Annotated[
+        bool | None,
+        Field(
+            description="whether, as tried out with the active bundle, pages on this processor are "
+            "the same bit for bit however they are batched, cached and cut"
+        ),
+    ]

@@ -30,6 +30,11 @@ class Served(ServedModel, Protocol):
         ...
 
     @property
+    def exact(self) -> bool | None:
+        """Whether its pages are the same bits however they are computed; None: not tried out."""
+        ...
+
+    @property
     def catalog(self) -> Catalog:
         """The catalog snapshot that pages are made from."""
         ...

@@ -1,6 +1,7 @@
 """What this machine is, as far as the bits of a result may depend on it."""
 
 import platform
+from functools import cache
 from pathlib import Path
 
 _FLAGS = (
@@ -10,6 +11,7 @@ _FLAGS = (
 _CPUINFO = Path("/proc/cpuinfo")
 
 
+@cache
 def cpu_note() -> str:
     """The architecture and the instruction sets that matrix products choose between."""
     held: set[str] = set()

@@ -16,6 +16,7 @@ from runtime.arrays import FloatArray, IntArray
 from runtime.asking import Asking
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
+from runtime.exactness import is_exact
 from runtime.head import CatalogHead
 from runtime.lanes import LANES
 from runtime.limits import KV_BYTES
@@ -24,6 +25,7 @@ from runtime.scope import Scope
 from runtime.sessions import SessionSettings
 from runtime.snapshot import Snapshot
 from runtime.trunk import TrunkBackend
+from runtime.verdicts import Verdicts
 from tokenizer.appeal import PageAppeal
 from tokenizer.grounds import Ground, owed
 from tokenizer.prompt import PromptEncoder
@@ -35,13 +37,14 @@ class LoadSettings:
     """``slots``: pages under way and members whose prompts stay warm, in all.
 
     ``batch``: pages decoded at once, whose chunks may share a pass. ``kv_bytes``: what the engine
-    lets all slots take.
+    lets all slots take. ``verdicts`` remember whose golden pages were met.
     """
 
     slots: int = 8
     session: SessionSettings = field(default_factory=SessionSettings)
     batch: int = 8
     kv_bytes: int = KV_BYTES
+    verdicts: Verdicts = field(default_factory=Verdicts)
 
     def __post_init__(self) -> None:
         for name in ("slots", "batch"):
@@ -73,6 +76,9 @@ class LoadedModel:
     # The catalog that it was exported with, which all snapshots are made from.
     bundled: Catalog
     asking: Asking | None = None
+    # Whether its passes compute the same bits however tokens come (`runtime.exactness`), where
+    # that was tried out.
+    exact: bool | None = None
     # Eligible sets of the snapshot under the rules.
     audiences: Audiences = field(init=False)
 
@@ -86,11 +92,13 @@ class LoadedModel:
     ) -> "LoadedModel":
         """Read, check and try out a bundle; takes seconds, so never on a request's path.
 
+        Golden pages that were met on this host before are not made again (`runtime.verdicts`).
         `BundleError` where a file, a shape or a golden page differs from what the manifest
         promises, or where the bundle is not the one that ``digest`` names.
         """
         model, cases = cls.read(folder, settings, digest=digest)
-        model.try_out(cases)
+        if not model.settings.verdicts.holds(model.digest):
+            model.try_out(cases)
         return model
 
     @classmethod
@@ -102,13 +110,16 @@ class LoadedModel:
         if digest is not None and bundle.digest != digest:
             raise BundleError(f"{folder} has the digest {bundle.digest}, not {digest} as asked.")
         model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
-        return model, bundle.golden
+        tokens = bundle.manifest.vocabulary_size
+        exact = is_exact(model.backend, tokens, max(model.settings.lanes))
+        return replace(model, exact=exact), bundle.golden
 
     def try_out(self, cases: Sequence[GoldenCase]) -> None:
         """Replay the golden pages; `BundleError` where one differs. Nobody else uses it yet."""
         manifest = self.manifest
         exact = golden.recorded_alike(manifest.made_with)
         golden.check(self, cases, manifest.gate, random=manifest.random, exact=exact)
+        self.settings.verdicts.remember(self.digest)
 
     @classmethod
     def assemble(

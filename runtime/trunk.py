@@ -49,6 +49,7 @@ class TrunkBackend:
                 if port not in (*signature.inputs, *signature.outputs)
             )
             raise BundleError(f"{trunk}: {wrong.name} is not what the manifest says; export again.")
+        self.trunk = trunk
         self.slots = slots
         self.capacity = capacity
         self._embeddings = embeddings

@@ -13,6 +13,7 @@ from api.replies import LiveReply, ReadyReply, VersionReply
 from api.routes.models import named
 from api.routes.running import Running, problems
 from genpage.errors import UnavailableError
+from runtime.cpu import cpu_note
 
 router = APIRouter(tags=["operation"])
 # How long a scrape waits for the engine, which answers between passes. Seconds.
@@ -55,6 +56,8 @@ async def version(server: Running) -> VersionReply:
         console=server.options.console,
         auth=server.options.keys.on,
         clock=server.stores.newest,
+        processor=cpu_note(),
+        exact=None if model is None else model.exact,
     )
 
 

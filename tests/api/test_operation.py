@@ -13,6 +13,7 @@ from api.replies import ModelsReply, ReadyReply, VersionReply
 from api.routes import probes
 from genpage.errors import UnavailableError
 from genpage.event import Event
+from runtime.cpu import cpu_note
 
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
@@ -29,6 +30,8 @@ STABLE = {
     "genpage_kv_cache_usage_ratio",
     "genpage_prefix_cache_queries",
     "genpage_prefix_cache_hits",
+    "genpage_prefix_cache_evictions",
+    "genpage_kv_cache_bytes",
     "genpage_mask_build_seconds",
     "genpage_context_age_seconds",
     "genpage_checkpoint_age_seconds",
@@ -57,6 +60,8 @@ async def test_alive_ready_and_versioned(client: httpx.AsyncClient, fake: FakeSe
     assert active is not None
     assert version.catalog_version == active.catalog.version
     assert (version.console, version.auth) == (True, False)
+    assert version.exact is True
+    assert version.processor == cpu_note()
 
 
 async def test_models_are_listed(client: httpx.AsyncClient, fake: FakeServer) -> None:
@@ -106,6 +111,8 @@ async def test_stable_metric_names_count_what_they_say(
     asked, found = (totals[f"genpage_prefix_cache_{n}_total"] for n in ("queries", "hits"))
     assert asked / 2 - 1 <= found < asked
     assert 0 < totals["genpage_kv_cache_usage_ratio"] < 1
+    assert totals["genpage_kv_cache_bytes"] > 0
+    assert totals["genpage_prefix_cache_evictions_total"] == 0
     assert totals["genpage_checkpoint_age_seconds"] > 0
     assert totals["genpage_pages_live"] == totals["genpage_pages_waiting"] == 0
     assert await fake.is_idle()
