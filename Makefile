@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime rollout streaming api web deploy benchmarks tests scripts
 
-.PHONY: help setup setup-browser setup-services services demo test check format lock modules bench clean
+.PHONY: help setup setup-browser setup-services setup-peers services demo test check format lock modules bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -34,6 +34,11 @@ setup-services: setup ## Redis, Java and Kafka's jars, where they are missing (D
 	test -z "$$missing" || { apt-get update -qq && apt-get install -y -qq $$missing; } || \
 	  { echo "install $$missing, then run this again" >&2; exit 1; }
 	@$(BIN)/python deploy/services.py --fetch
+
+setup-peers: setup ## the runtimes that benchmarks run beside, in .peers/ (builds llama.cpp: CMake, g++)
+	@test -x .peers/bin/python || $(PYTHON) -m venv .peers
+	$(BIN)/python -m uv pip sync --quiet --python .peers/bin/python --require-hashes \
+	  requirements/peers.txt
 
 services: setup-services ## real Redis and Kafka on loopback, until Ctrl-C
 	@exec $(BIN)/python deploy/services.py

@@ -3,6 +3,7 @@
     genpage bench page --bundle BUNDLE --data DIR [--members 30] [--history 0] [--threads N]
         [--autoregressive 4] [--speculation on|off] [--json]
     genpage bench page ... --peers PYTHON --checkpoint DIR --peers-folder DIR
+    genpage bench page ... --plot FILE.svg
 
 The server that ``genpage serve`` composes, called in this process as an ASGI application, one page
 after the other, on the evening after the data ends. ``cold`` is a member's first page: nothing of
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -42,8 +44,10 @@ from benchmarks.inside import Inside
 from benchmarks.peers.company import Company, Whom
 from benchmarks.peers.task import PageTask
 from benchmarks.report import Report
+from benchmarks.roof import Roof
 from benchmarks.spread import Spread
 from genpage.event import Event
+from runtime.bundle import Bundle
 from tokenizer.buckets import anchor_of
 
 SHAPE = {"rows": 10, "entities_per_row": 20}
@@ -51,6 +55,38 @@ _WARM_UP = 3
 _STREAM = "text/event-stream"
 _MINUTE_S = 60.0
 _TO_NEXT_EVENING_S = (24 + 20) * 3_600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Where graphs ran on a page of one kind, medians; see `Inside`."""
+
+    prompt_ms: float
+    prompt_runs: float
+    prompt_tokens: float
+    passes_ms: float
+    passes_runs: float
+    passes_tokens: float
+    head_ms: float
+
+    @classmethod
+    def of(cls, pages: Sequence[Inside]) -> "Parts":
+        """Of at least one page."""
+
+        def middle(part: str, name: str, scale: float = 1.0) -> float:
+            return round(
+                float(np.median([getattr(getattr(p, part), name) for p in pages])) * scale, 2
+            )
+
+        return cls(
+            prompt_ms=middle("prompt", "seconds", 1000),
+            prompt_runs=middle("prompt", "runs"),
+            prompt_tokens=middle("prompt", "tokens"),
+            passes_ms=middle("passes", "seconds", 1000),
+            passes_runs=middle("passes", "runs"),
+            passes_tokens=middle("passes", "tokens"),
+            head_ms=middle("head", "seconds", 1000),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +98,7 @@ class Visit:
     floor_ms: Spread
     outside_ms: Spread
     cpu_ms: Spread
+    parts: Parts
     prompt_tokens: int
     page_tokens: int
     cached_share: float
@@ -103,7 +140,7 @@ class Pages:
 
     seen: list[Seen] = field(default_factory=list)
     floors: list[float] = field(default_factory=list)
-    outside: list[float] = field(default_factory=list)
+    inside: list[Inside] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
 
     def visit(self) -> Visit:
@@ -117,8 +154,14 @@ class Pages:
             page_ms=Spread.of([seen.seconds * 1000 for seen in self.seen]),
             first_row_ms=Spread.of([(seen.first_row_s or 0.0) * 1000 for seen in self.seen]),
             floor_ms=Spread.of(self.floors),
-            outside_ms=Spread.of(self.outside),
+            outside_ms=Spread.of(
+                [
+                    (seen.seconds - inside.seconds) * 1000
+                    for seen, inside in zip(self.seen, self.inside, strict=True)
+                ]
+            ),
             cpu_ms=Spread.of(self.cpu),
+            parts=Parts.of(self.inside),
             prompt_tokens=int(np.median(tokens)),
             page_tokens=int(np.median(page)),
             cached_share=round(sum(cached) / sum(tokens), 3),
@@ -189,7 +232,7 @@ async def _visit(app: ASGIApp, user_id: str, at: float, pages: Pages) -> None:
     with Inside.watched() as inside:
         seen = await _page(app, user_id, at)
     pages.cpu.append((time.process_time() - spent) * 1000)
-    pages.outside.append((seen.seconds - inside.seconds) * 1000)
+    pages.inside.append(inside)
     pages.seen.append(seen)
     page_id = _documents(seen.content)[0]["page_id"]
     again = await ask(app, "GET", f"/v1/pages/{page_id}/events", _STREAM)
@@ -211,10 +254,16 @@ def _documents(stream: bytes) -> list[dict[str, Any]]:  # JSON
 
 
 def report(
-    settings: Settings, *, members: int = 30, history: int = 0, peers: Whom | None = None
+    settings: Settings,
+    *,
+    members: int = 30,
+    history: int = 0,
+    peers: Whom | None = None,
+    plot: Path | None = None,
 ) -> Report:
     """Measure on a server of its own, and beside it the peers where asked for."""
     log = configure("warning")
+    roof = None if plot is None else roof_of(settings)
     with ExitStack() as stack:
         company = None if peers is None else stack.enter_context(peers.company(settings.threads))
         companions = () if company is None else (company,)
@@ -225,7 +274,18 @@ def report(
         document["serialised"] = server.models.active.serialised
         if company is not None:
             document["peers"] = company.document()
+    if plot is not None and roof is not None:
+        from benchmarks.page_plot import draw  # noqa: PLC0415 - nothing else needs matplotlib
+
+        draw(measured, roof, plot)
+        document["roof"] = asdict(roof)
     return Report(document, table_of(measured, company))
+
+
+def roof_of(settings: Settings) -> Roof:
+    """Of the bundle that serves; measured before a server holds NumPy to one thread."""
+    assert settings.bundle is not None
+    return Roof.of(Bundle.open(settings.bundle), settings.threads)
 
 
 def table_of(measured: Measured, company: Company | None) -> Table:

@@ -86,12 +86,18 @@ class BesideBenchmark(ServedBenchmark):
 class BenchPage(BesideBenchmark):
     """A page of 10 rows with 20 entities, from the request to its first and last row."""
 
+    plot: Path | None = Field(default=None, description="an SVG of where the time goes")
+
     def report(self) -> "Report":
         """Each member's first page, and the next ones."""
         from benchmarks import page
 
         return page.report(
-            self.settings(), members=self.members, history=self.history, peers=self.whom()
+            self.settings(),
+            members=self.members,
+            history=self.history,
+            peers=self.whom(),
+            plot=self.plot,
         )
 
 
@@ -195,6 +201,64 @@ class BenchTrunk(Benchmark):
 
         settings = SessionSettings(self.threads, self.spinning)
         return trunk.report(self.bundles, settings=settings, past=self.past, rounds=self.rounds)
+
+
+class BenchLanes(Benchmark):
+    """What chunks of several pages cost in one pass, beside a pass for each."""
+
+    bundle: CliPositionalArg[Path] = Field(description="the bundle")
+    threads: int = Field(default=2, ge=0, le=1024, description="of the model; 0: one a core")
+    past: int = Field(default=600, ge=1, description="tokens that chunks stand behind")
+    rounds: int = Field(default=10, ge=1, description="of which the median is told")
+
+    def report(self) -> "Report":
+        """Two, four and eight chunks of several lengths."""
+        from benchmarks import lanes
+        from runtime.sessions import SessionSettings
+
+        settings = SessionSettings(self.threads)
+        return lanes.report(self.bundle, settings=settings, past=self.past, rounds=self.rounds)
+
+
+class BenchMemory(Benchmark):
+    """How long a bundle takes to be ready, and what it takes of memory as cold members come."""
+
+    bundle: Path = Field(description="the bundle")
+    members: int = Field(default=1000, ge=10, description="cold members, one after the other")
+    rows: int = Field(default=10, ge=1, le=40, description="of each member's page")
+    threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+    warm_members: int = Field(default=64, ge=0, le=4096, description="kept warm at most")
+    kv_memory: int = Field(default=1024, ge=1, description="MiB of KV")
+
+    def report(self) -> "Report":
+        """Ready twice, then the members."""
+        from benchmarks import memory
+
+        return memory.report(
+            self.bundle,
+            members=self.members,
+            rows=self.rows,
+            threads=self.threads,
+            warm=self.warm_members,
+            kv_bytes=self.kv_memory << 20,
+        )
+
+
+class BenchHead(Benchmark):
+    """What scoring and choosing cost a step, by titles in the catalog and titles eligible."""
+
+    width: int = Field(default=768, ge=64, le=4096, description="of the vectors")
+    largest: int = Field(default=2_000_000, ge=1_000, description="titles, at most")
+    threads: int = Field(default=2, ge=1, le=1024, description="of the head")
+    rounds: int = Field(default=15, ge=1, description="of which the median is told")
+
+    def report(self) -> "Report":
+        """At 1,000, 20,000, 200,000 and 2,000,000 titles."""
+        from benchmarks import head
+
+        return head.report(
+            width=self.width, largest=self.largest, threads=self.threads, rounds=self.rounds
+        )
 
 
 class BenchFreshness(Benchmark):

@@ -9,7 +9,9 @@ from benchmarks.inside import Inside
 from benchmarks.load import Resident, Wave
 from benchmarks.peers.task import PageTask
 from benchmarks.rates import Rate
+from benchmarks.roof import Roof
 from runtime.sessions import Binding
+from runtime.signature import EMBEDDINGS
 
 
 @pytest.mark.parametrize(
@@ -66,8 +68,8 @@ def test_a_rate_is_of_all_waves() -> None:
     assert rate.per_s == 4.0
 
 
-def test_time_inside_graphs_is_counted_and_nothing_is_left_behind() -> None:
-    """Every run counts, also one after the other; afterwards runs are as before."""
+def test_time_inside_graphs_is_counted_by_part_and_nothing_is_left_behind() -> None:
+    """What the trunk runs before the first score is the prompt's; afterwards runs are as before."""
     run = Binding.run
 
     class Silent:
@@ -77,9 +79,24 @@ def test_time_inside_graphs_is_counted_and_nothing_is_left_behind() -> None:
         def io_binding(self) -> None:
             """Nothing to bind."""
 
+    trunk, head = Binding(Silent()), Binding(Silent())
+    trunk._arrays[EMBEDDINGS] = np.zeros((1, 5, 4), np.float32)
     with Inside.watched() as inside:
-        for _ in range(3):
-            Binding(Silent()).run()
-    assert inside.runs == 3
-    assert inside.seconds > 0
+        for binding in (trunk, trunk, head, trunk, head):
+            binding.run()
     assert Binding.run is run
+    assert [(each.runs, each.tokens) for each in (inside.prompt, inside.passes, inside.head)] == [
+        (2, 10),
+        (1, 5),
+        (2, 0),
+    ]
+    assert inside.seconds > 0
+    trunk.run()
+    assert inside.passes.runs == 1
+
+
+def test_the_roof_is_the_higher_of_two() -> None:
+    """A run of few tokens waits for the weights, one of many for the multiplications."""
+    roof = Roof(multiplications=100, bytes=1_000, multiplied_per_s=10_000.0, read_per_s=10_000.0)
+    assert roof.least_ms(runs=1, tokens=2) == pytest.approx(100.0)
+    assert roof.least_ms(runs=1, tokens=50) == pytest.approx(500.0)
