@@ -28,6 +28,7 @@ from rollout.holding import temporary_folder
 from rollout.refusal import RefusedError
 from rollout.rollout import Rollout
 from rollout.source import Sources
+from runtime.cores import Cores, available
 from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.manifest import MANIFEST
@@ -64,6 +65,8 @@ class Settings:
     state_dir: Path | None = None
     rules: Path | None = None
     threads: int = 0
+    # Whether the model and the event loop stay on cores of their own, where there are enough.
+    pin: bool = False
     limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
     kafka: Broker | None = None
@@ -74,6 +77,11 @@ class Settings:
     replica: str = "genpage"
     checkpoint_sources: tuple[str, ...] = ()
     swap_stagger_s: float = 5.0
+
+    @property
+    def cores(self) -> Cores:
+        """Whose which cores are."""
+        return Cores.apart(available() if self.pin else (), self.threads)
 
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
@@ -91,7 +99,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
         models.add(model)
         models.activate(model.version)
         log.info("bundle loaded", version=model.version, digest=model.digest)
-    worker = Worker(Engine(settings.limits))
+    worker = Worker(Engine(settings.limits), settings.cores.model)
     trends = LiveTrends(Catalog.build([], []) if model is None else model.catalog)
     stores = _stores(settings, model, trends, _vocabularies(models), log)
     tracing = to_collector(settings.otlp_endpoint)
@@ -146,7 +154,7 @@ def _loading(settings: Settings) -> LoadSettings:
     limits, kept = settings.limits, settings.state_dir
     return LoadSettings(
         limits.slots,
-        SessionSettings(settings.threads),
+        SessionSettings(settings.threads, cores=settings.cores.model),
         limits.batch,
         limits.kv_bytes,
         Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),

@@ -13,6 +13,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from genpage.errors import BundleError, UsageError
+from runtime.cores import started_on
 from runtime.signature import Port
 
 _DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
@@ -29,11 +30,13 @@ class SessionSettings:
     Polling gains nothing for a large trunk and up to a third of a millisecond a pass for a tiny
     one, on cores that are otherwise idle (``genpage bench trunk --spinning``). It takes the cores
     from all else between two passes, and beside other work pages then took several times longer,
-    so it is off: on a server the event loop runs there. Neither setting changes a result.
+    so it is off: on a server the event loop runs there. ``cores`` are those that its threads stay
+    on, where there are any (`runtime.cores`). No setting changes a result.
     """
 
     threads: int = 0
     spinning: bool = False
+    cores: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -54,7 +57,7 @@ class Session:
         options = _options(settings)
         if weights is not None:
             options.add_session_config_entry(_WEIGHTS_FOLDER, str(weights))
-        self._session = _loaded(source, options)
+        self._session = _loaded(source, options, settings)
 
     def inputs(self) -> tuple[Port, ...]:
         """What the graph takes."""
@@ -116,7 +119,7 @@ def write_packed(graph: Path, settings: SessionSettings, folder: Path) -> Path:
         ("save_external_prepacked_constant_initializers", "1"),
     ):
         options.add_session_config_entry(f"session.{name}", value)
-    _loaded(graph, options)
+    _loaded(graph, options, settings)
     return packed
 
 
@@ -130,13 +133,18 @@ def _options(settings: SessionSettings) -> Any:  # noqa: ANN401 - onnxruntime sh
     return options
 
 
-def _loaded(source: Path | bytes, options: Any) -> Any:  # noqa: ANN401 - onnxruntime ships no types
+def _loaded(
+    source: Path | bytes,
+    options: Any,  # noqa: ANN401 - onnxruntime ships no types
+    settings: SessionSettings,
+) -> Any:  # noqa: ANN401 - likewise
     try:
-        return onnxruntime.InferenceSession(
-            source if isinstance(source, bytes) else str(source),
-            options,
-            providers=["CPUExecutionProvider"],
-        )
+        with started_on(settings.cores):
+            return onnxruntime.InferenceSession(
+                source if isinstance(source, bytes) else str(source),
+                options,
+                providers=["CPUExecutionProvider"],
+            )
     except Exception as error:  # its own exceptions share no base but Exception
         name = "a graph" if isinstance(source, bytes) else str(source)
         raise BundleError(f"onnxruntime cannot load {name}: {error}") from error

@@ -10,7 +10,7 @@ PROTOCOLS lets a client ask for, and one ending.
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +20,7 @@ from typing import Any, Self, TypeVar
 
 from genpage.errors import ConflictError, GenPageError, OverloadedError, UnavailableError
 from genpage.page import FinishReason
+from runtime.cores import stay
 from runtime.engine import Engine, Stats
 from runtime.job import PageJob
 from runtime.output import Output, PageFailed, RowDecoded
@@ -117,8 +118,10 @@ class PageStream(AsyncIterator[Output]):
 class Worker:
     """Runs an engine on a thread of its own. Every method belongs to the loop of `start`."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, cores: Sequence[int] = ()) -> None:
+        """``cores`` are those that the thread stays on, where there are any."""
         self._engine = engine
+        self._cores = cores
         # What the loop may read of the engine: neither ever changes.
         self.clock = engine.clock
         self.limits = engine.limits
@@ -254,6 +257,7 @@ class Worker:
 
     def _run(self) -> None:
         failure: BaseException | None = None
+        stay(self._cores)
         try:
             closing = False
             while not closing:

@@ -83,6 +83,9 @@ ENTRIES = (
     Entry(("bench", "context-store"), "bench", "BenchContextStore", "what Redis costs"),
     Entry(("bench", "log"), "bench", "BenchLog", "what the event log's guarantees cost"),
     Entry(("bench", "catalog"), "bench", "BenchCatalog", "a title arrives while pages are made"),
+    Entry(("bench", "lanes"), "bench", "BenchLanes", "chunks of several pages in one pass"),
+    Entry(("bench", "memory"), "bench", "BenchMemory", "ready when, and memory as members come"),
+    Entry(("bench", "head"), "bench", "BenchHead", "scores and choice, by titles and eligible"),
     Entry(("bench", "trunk"), "bench", "BenchTrunk", "forward passes of exported trunks"),
 )
 _EXIT_FAILED, _EXIT_USAGE = 1, 2

@@ -60,6 +60,10 @@ class Serve(KafkaCommand):
         repr=False,
     )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
+    pin: Switch = Field(
+        default="off",
+        description="keep the model on the first --threads cores, all else on the others",
+    )
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
     prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
@@ -120,6 +124,7 @@ class Serve(KafkaCommand):
         from api.logs import configure
         from api.uvicorn_server import HttpServer
         from rollout.holding import state_folder
+        from runtime.cores import stay
 
         settings = self.settings()
         with ExitStack() as held:
@@ -131,6 +136,8 @@ class Serve(KafkaCommand):
             # What was loaded stays: the garbage collector need not walk over it time and again.
             gc.collect()
             gc.freeze()
+            # Of this thread, and of what it starts: the engine has its own already.
+            stay(settings.cores.loop)
             HttpServer(
                 server,
                 when_listening=self._announce,
@@ -163,6 +170,7 @@ class Serve(KafkaCommand):
             state_dir=self.state_dir,
             rules=self.rules,
             threads=self.threads,
+            pin=self.pin == "on",
             limits=Limits(
                 batch=self.max_batch,
                 queue=self.queue,
