@@ -105,9 +105,11 @@ def _tokenizer(vocab_size: int) -> dict[str, object]:
         "pre_tokenizer": {"type": "WhitespaceSplit"},
         "post_processor": None,
         "decoder": None,
+        # Of all kinds, the one that every peer's own tokenizers can read.
         "model": {
-            "type": "WordLevel",
+            "type": "BPE",
             "vocab": {_word(token): token for token in range(vocab_size)},
+            "merges": [],
             "unk_token": _word(_UNKNOWN),
         },
     }
