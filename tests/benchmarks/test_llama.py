@@ -42,7 +42,8 @@ class NaiveLlama:
 
     def _scaled(self, stream: Array, weight: Array) -> Array:
         mean = (stream**2).mean(axis=-1, keepdims=True)
-        return stream / np.sqrt(mean + self.config["rms_norm_eps"]) * weight
+        scaled: Array = stream / np.sqrt(mean + self.config["rms_norm_eps"]) * weight
+        return scaled
 
     def _turned(self, heads: Array) -> Array:
         """Rotary positions over halves of a head: (n, heads, dim)."""
@@ -51,7 +52,10 @@ class NaiveLlama:
         angle = np.arange(len(heads))[:, None, None] * speed
         first, second = heads[..., :half], heads[..., half:]
         cos, sin = np.cos(angle), np.sin(angle)
-        return np.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
+        turned: Array = np.concatenate(
+            [first * cos - second * sin, second * cos + first * sin], axis=-1
+        )
+        return turned
 
     def _attention(self, layer: int, stream: Array) -> Array:
         count, dim = len(stream), self.config["head_dim"]
