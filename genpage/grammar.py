@@ -27,6 +27,7 @@ from genpage.rules import Rules
 from genpage.trends import Trends
 
 IntArray = NDArray[np.int32]
+Places = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +166,20 @@ class PageGrammar:
 
     def left_for(self, row: int) -> IntArray:
         """Sorted catalog indices of the entities that a row could still show, open or not."""
+        return self.entities_at(self._places_left(row))
+
+    def entities_at(self, places: Places) -> IntArray:
+        """Catalog indices of those that stand at some places of the audience."""
+        if self._entities is None:
+            return places.astype(np.int32)
+        entities: IntArray = self._entities.take(places)
+        return entities
+
+    def _places_left(self, row: int) -> Places:
         there = self._members[row]
         if self._unique or row == self._open:
             there = there > self._used  # and not used
-        left: IntArray = there.nonzero()[0].astype(np.int32)
-        return left if self._entities is None else self._entities[left]
+        return there.nonzero()[0]
 
     def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
         """Which of these entities these rows could still show, open or not.
@@ -209,6 +219,12 @@ class PageGrammar:
         if self._open is None:
             return np.array([], np.int32)
         return self.left_for(self._open)
+
+    def allowed_places(self) -> Places:
+        """Where `allowed_entities` stand in the audience, in the same order."""
+        if self._open is None:
+            return np.array([], np.intp)
+        return self._places_left(self._open)
 
     def add(self, entity: int) -> None:
         """Place an entity; the row closes when it is full."""
@@ -253,7 +269,7 @@ class PageGrammar:
             self._placed = list(shown.entities)
             self._close(shown.row)
 
-    def _use(self, entities: NDArray[np.intp]) -> None:
+    def _use(self, entities: Places) -> None:
         """Entities, each named once and not used before, are used now."""
         self._used[entities] = True
         if not self._unique:
@@ -277,7 +293,7 @@ class PageGrammar:
         self._open, self._placed, self._room = None, [], 0
 
 
-def _at(places: IntArray | None, entities: Sequence[int]) -> NDArray[np.intp]:
+def _at(places: IntArray | None, entities: Sequence[int]) -> Places:
     """Where entities stand among an audience's columns."""
     chosen = np.array(entities, np.intp)
     return chosen if places is None else places[chosen].astype(np.intp)

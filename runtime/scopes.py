@@ -22,9 +22,12 @@ from genpage.eligibility import Viewer
 from runtime.arrays import IntArray
 from runtime.head import MOST_WASTE, CatalogHead
 from runtime.scope import Scope
+from runtime.screen import Screen
 
-# Tokens, and a head to take packs from -> their head.
-Packing = Callable[[IntArray, CatalogHead | None], CatalogHead]
+# A screen where there are very many titles.
+Packed = CatalogHead | Screen
+# Tokens, and what to take packs from -> what scores them.
+Packing = Callable[[IntArray, Packed | None], Packed]
 # A set of more than this share of the catalog is scored with all the rest: pages of several
 # audiences share that call.
 LARGEST_SHARE: Final = 0.25
@@ -37,7 +40,7 @@ class _Held:
     """A head and the set that it was packed for; ``latest`` is the last one that fitted into it."""
 
     audience: Audience
-    head: CatalogHead
+    head: Packed
     scope: Scope
     latest: Audience
 
@@ -47,22 +50,25 @@ class Scopes:
 
     def __init__(
         self,
-        whole: CatalogHead,
+        whole: Packed,
         row_tokens: IntArray,
         entity_tokens: IntArray,
         packing: Packing,
         before: "Scopes | None" = None,
     ) -> None:
         """``whole`` scores ``row_tokens`` (R,) and ``entity_tokens`` (E,)."""
-        self._whole, self._rows, self._entities = whole, row_tokens, entity_tokens
+        self.whole, self._rows, self._entities = whole, row_tokens, entity_tokens
         self._packing = packing
+        self._all = None
+        if isinstance(whole, Screen):
+            self._all = Scope(whole, np.arange(len(entity_tokens), dtype=np.int32), whole)
         self._lock = Lock()
         # Together no larger than the whole.
         self._held: LRUCache[Viewer, _Held] = LRUCache(whole.nbytes, lambda held: held.head.nbytes)
         self._earlier = {} if before is None else before.heads()
         self._packer: Thread | None = None
 
-    def heads(self) -> dict[Viewer, CatalogHead]:
+    def heads(self) -> dict[Viewer, Packed]:
         """What was packed so far."""
         with self._lock:
             return {viewer: held.head for viewer, held in self._held.items()}
@@ -70,7 +76,7 @@ class Scopes:
     def of(self, audience: Audience | None) -> Scope | None:
         """What a page of this audience is scored by; None: all. It may be another one next time."""
         if audience is None or audience.entities is None or not self._worthwhile(audience.entities):
-            return None
+            return self._all
         with self._lock:
             held = self._held.get(audience.viewer)
             if held is not None:
@@ -83,7 +89,7 @@ class Scopes:
                     target=self._pack_aside, args=(audience,), name="packs a head", daemon=True
                 )
                 self._packer.start()
-            return None
+            return self._all
 
     def pack(self, audience: Audience) -> None:
         """Have it ready; takes up to seconds, so never on a request's path."""
@@ -95,7 +101,8 @@ class Scopes:
             earlier = held.head if held else self._earlier.pop(viewer, None)
         tokens = np.concatenate([self._rows, self._entities[audience.entities]])
         head = self._packing(tokens, earlier)
-        made = _Held(audience, head, Scope(head, audience.places), audience)
+        refining = head if isinstance(head, Screen) else None
+        made = _Held(audience, head, Scope(head, audience.places, refining), audience)
         with self._lock:
             self._held[viewer] = made
 
@@ -108,7 +115,7 @@ class Scopes:
 
     def _worthwhile(self, entities: IntArray) -> bool:
         share = len(entities) / len(self._entities)
-        return share <= LARGEST_SHARE and (1.0 - share) * self._whole.nbytes >= LEAST_SAVED
+        return share <= LARGEST_SHARE and (1.0 - share) * self.whole.nbytes >= LEAST_SAVED
 
 
 def _fitting(held: _Held, audience: Audience) -> _Held | None:

@@ -21,6 +21,7 @@ from typing import Final
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import TensorProto, helper
 
 from runtime.arrays import FloatArray, IntArray
@@ -46,7 +47,7 @@ class Again:
         # Two threads would halve a block.
         self._session = Session(_graph().SerializeToString(), SessionSettings(1))
 
-    def scores(self, hidden: FloatArray, columns: IntArray) -> FloatArray:
+    def scores(self, hidden: FloatArray, columns: NDArray[np.integer]) -> FloatArray:
         """(m,) of one hidden state (d,)."""
         blocks = -(-len(columns) // BLOCK)
         padded = np.zeros(blocks * BLOCK, np.int64)
@@ -98,9 +99,10 @@ class Screen:
         ``before`` is as `CatalogHead`'s.
         """
         earlier = None if before is None else before.rough
-        self.rough = CatalogHead(tokens, vectors, "int8", settings, before=earlier)
+        self.rough: CatalogHead = CatalogHead(tokens, vectors, "int8", settings, before=earlier)
         self._exactly = CatalogHead(tokens[:exact], vectors, "fp32", settings)
         self._exact, self._items = exact, len(tokens)
+        self.nbytes = self.rough.nbytes + self._exactly.nbytes
         self.again = Again(tokens, vectors)
         self._lengths, self._losses = _norms(tokens, vectors)
         self._largest = float(self._lengths.max()), float(self._losses.max())
@@ -115,14 +117,14 @@ class Screen:
         return lines
 
     def refined(
-        self, line: FloatArray, columns: IntArray, added: FloatArray | None, count: int
+        self, line: FloatArray, columns: NDArray[np.integer], added: FloatArray | None, count: int
     ) -> tuple[IntArray, FloatArray]:
         """Which of ``columns`` (m,) may be among the best ``count``, and their exact scores.
 
         Those are with what is ``added`` (m,) to them. Indices into ``columns``, sorted.
         """
         hidden = line[self._items :]
-        places = self._possible(_Error.of(hidden), line[columns], columns, added, count)
+        places = self._possible(_Error.of(hidden), line.take(columns), columns, added, count)
         exact = self.again.scores(hidden, columns[places])
         return places, exact if added is None else exact + added[places]
 
@@ -130,7 +132,7 @@ class Screen:
         self,
         error: "_Error",
         values: FloatArray,
-        columns: IntArray,
+        columns: NDArray[np.integer],
         added: FloatArray | None,
         count: int,
     ) -> IntArray:

@@ -1,6 +1,7 @@
 """A catalog snapshot made ready to score: its tokens, and the head over its output vectors."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -10,9 +11,13 @@ from runtime.arrays import IntArray
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
-from runtime.scopes import Scopes
+from runtime.scopes import Packed, Scopes
+from runtime.screen import Screen
 from runtime.sessions import SessionSettings
 from tokenizer.appeal import Appeal, AppealWeights
+
+# So many float32 vectors are a gigabyte at a width of 768.
+SCREENED_FROM: Final = 200_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,14 +50,28 @@ class Snapshot:
         lexicon = lexicon.covering(catalog)
         rows, entities = lexicon.vocabulary.item_tokens(catalog)
 
-        def packing(tokens: IntArray, earlier: CatalogHead | None) -> CatalogHead:
-            return CatalogHead(tokens, lexicon.output_vectors, precision, settings, before=earlier)
+        vectors, tokens = lexicon.output_vectors, np.concatenate([rows, entities])
 
-        head = packing(np.concatenate([rows, entities]), None if before is None else before.head)
+        def screened(tokens: IntArray, earlier: Packed | None) -> Screen | None:
+            if precision != "fp32" or len(tokens) <= SCREENED_FROM:
+                return None
+            held = earlier if isinstance(earlier, Screen) else None
+            screen = Screen(tokens, len(rows), vectors, settings, before=held)
+            return screen if screen.again.agrees(settings) else None
+
+        def packing(tokens: IntArray, earlier: Packed | None) -> Packed:
+            held = earlier if isinstance(earlier, CatalogHead) else None
+            return screened(tokens, earlier) or CatalogHead(
+                tokens, vectors, precision, settings, before=held
+            )
+
+        held = None if before is None else before.head
+        head = CatalogHead(tokens, vectors, precision, settings, before=held)
         learnt = None
         if appeal is not None:
             outputs = lexicon.output_vectors(entities)
             learnt = Appeal.over(appeal, catalog, lexicon.encoder, outputs, sources)
         earlier = None if before is None else before.scopes
-        scopes = Scopes(head, rows, entities, packing, earlier)
+        whole = screened(tokens, None if earlier is None else earlier.whole) or head
+        scopes = Scopes(whole, rows, entities, packing, earlier)
         return cls(catalog, lexicon, head, scopes, rows, entities, learnt)

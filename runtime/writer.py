@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genpage.exploration import seed_of
-from genpage.grammar import DecodedRow
+from genpage.grammar import DecodedRow, Places
 from genpage.page import FinishReason
 from genpage.propensity import propensities
 from runtime.arrays import FloatArray, IntArray
@@ -118,10 +118,9 @@ class PageWriter:
         They are of the job's scope, where it has one. Raises `ArtefactError` where a score is not a
         number.
         """
-        rows_of_catalog = len(self._job.model.row_tokens)
         if self._grammar.room == 0:
-            return self._open_row(scores[:rows_of_catalog]), None
-        return self._place(scores[rows_of_catalog:])
+            return self._open_row(scores[: len(self._job.model.row_tokens)]), None
+        return self._place(scores)
 
     def _open_row(self, scores: FloatArray) -> IntArray:
         allowed, appeal = self._next_rows, self._appeal
@@ -140,12 +139,13 @@ class PageWriter:
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         grammar, appeal = self._grammar, self._appeal
-        allowed = grammar.allowed_entities()
-        scope = self._job.scope
-        values = scores[allowed if scope is None else scope.places[allowed]]
-        if appeal is not None:
-            values += appeal.added(grammar, allowed)
+        places = grammar.allowed_places()
+        allowed = grammar.entities_at(places)
         count = grammar.room if self.fills else 1
+        added = None if appeal is None else appeal.added(grammar, allowed)
+        allowed, values = self._values(
+            scores, allowed, self._columns(places, allowed), added, count
+        )
         told = self._serialised(count)
         entities, chances = self._choose(values, allowed, count, len(self._job.model.entity_tokens))
         self._chances += chances
@@ -158,6 +158,41 @@ class PageWriter:
         self._finished += 1
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
+
+    def _values(
+        self,
+        scores: FloatArray,
+        allowed: IntArray,
+        columns: Places,
+        added: FloatArray | None,
+        count: int,
+    ) -> tuple[IntArray, FloatArray]:
+        """What the titles ``allowed`` are chosen by; of ``count`` best ones others may be left out.
+
+        ``columns`` says where in ``scores`` theirs stand.
+        """
+        job, scope = self._job, self._job.scope
+        # A copy's guesses may be rough.
+        if scope is None or scope.refining is None or not self._told:
+            values = scores.take(columns)
+            return allowed, values if added is None else values + added
+        drawn = job.temperature > 0.0 or job.exploration.share > 0.0
+        few = len(allowed) if drawn else count
+        places, values = scope.refining.refined(scores, columns, added, few)
+        return allowed[places], values
+
+    def _columns(self, places: Places, allowed: IntArray) -> Places:
+        """Where in a line the scores of the titles ``allowed`` stand, behind those of rows."""
+        rows, scope, audience = (
+            len(self._job.model.row_tokens),
+            self._job.scope,
+            self._grammar.audience,
+        )
+        if scope is None:
+            return rows + allowed.astype(np.intp)
+        if audience is not None and audience.places is scope.places:
+            return rows + places  # the same, without a look at each
+        return rows + scope.places.take(allowed).astype(np.intp)
 
     def _choose(
         self, values: FloatArray, allowed: IntArray, count: int, size: int

@@ -5,6 +5,7 @@ from random import Random
 
 import numpy as np
 from hypothesis import given
+from numpy.typing import NDArray
 from pages import RULES, SERIALISED, Plan, finish_of, random_plan, rows_of
 from strategies import World, worlds
 
@@ -36,6 +37,34 @@ class SomeHead:
         return self._head.scores(hidden)[:, self._columns]
 
 
+class RoughHead(SomeHead):
+    """The same with rough scores of entities, made exact at need; a hidden state behind each."""
+
+    def __init__(self, head: Head, columns: IntArray, rows: int) -> None:
+        super().__init__(head, columns)
+        self._rows = rows
+        self.refinements = 0
+
+    def scores(self, hidden: FloatArray) -> FloatArray:
+        """Lines (n, R + k + d); entities' scores are whole halves."""
+        exact = super().scores(hidden)
+        rough = np.concatenate(
+            [exact[:, : self._rows], np.round(2 * exact[:, self._rows :]) / 2], 1
+        )
+        return np.concatenate([rough, hidden], axis=1)
+
+    def refined(
+        self, line: FloatArray, columns: NDArray[np.integer], added: FloatArray | None, count: int
+    ) -> tuple[IntArray, FloatArray]:
+        """By a bound of a quarter on either side."""
+        self.refinements += 1
+        rough = line[columns] if added is None else line[columns] + added
+        least = np.sort(rough)[-count] - np.float32(0.51)
+        places = np.flatnonzero(rough >= least).astype(np.int32)
+        exact = super().scores(line[None, len(self._columns) :])[0, columns[places]]
+        return places, exact if added is None else exact + added[places]
+
+
 def scope_of(plan: Plan, model: FakeModel, chance: Random) -> Scope:
     """Of what the page's member may see, and sometimes of more: a head of an earlier set."""
     count = len(plan.catalog.entities)
@@ -51,7 +80,10 @@ def scope_of(plan: Plan, model: FakeModel, chance: Random) -> Scope:
     places = np.full(count, len(entities), np.int32)
     places[entities] = np.arange(len(entities))
     columns = np.concatenate([np.arange(rows), rows + entities]).astype(np.int32)
-    return Scope(SomeHead(model.head, columns), places)
+    if chance.random() < 0.5:
+        return Scope(SomeHead(model.head, columns), places)
+    head = RoughHead(model.head, columns, rows)
+    return Scope(head, places, head)
 
 
 def appeal_of(chance: Random, count: int) -> PageAppeal:

@@ -16,6 +16,7 @@ from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
 from runtime import scopes as scopes_module
+from runtime import snapshot as snapshot_module
 from runtime.arrays import FloatArray, IntArray
 from runtime.engine import Engine
 from runtime.head import CatalogHead
@@ -23,7 +24,7 @@ from runtime.job import PageJob
 from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import job_of
 from runtime.output import RowDecoded
-from runtime.scopes import Scopes
+from runtime.scopes import Packed, Scopes
 from runtime.sessions import SessionSettings
 
 ROWS, WIDTH = 3, 64
@@ -57,9 +58,10 @@ def catalog_of(numbers: range, gone: int | None = None) -> Catalog:
     return Catalog.build(films, [Row(f"r{n}", "browse", "All") for n in range(ROWS)])
 
 
-def packing(tokens: IntArray, earlier: CatalogHead | None) -> CatalogHead:
+def packing(tokens: IntArray, earlier: Packed | None) -> CatalogHead:
     """A head whose tokens are places in `VECTORS`."""
-    return CatalogHead(tokens, lambda some: VECTORS[some], "int8", SESSION, before=earlier)
+    before = earlier if isinstance(earlier, CatalogHead) else None
+    return CatalogHead(tokens, lambda some: VECTORS[some], "int8", SESSION, before=before)
 
 
 def scopes_of(catalog: Catalog, before: Scopes | None = None) -> Scopes:
@@ -92,7 +94,7 @@ def test_it_is_packed_once_a_page_asks_and_scores_the_same() -> None:
     assert scope is not None
     scores = scope.head.scores(HIDDEN)
     assert scores.shape == (5, ROWS + 50)
-    whole = scopes_of(catalog)._whole.scores(HIDDEN)
+    whole = scopes_of(catalog).whole.scores(HIDDEN)
     np.testing.assert_array_equal(scores[:, :ROWS], whole[:, :ROWS])
     entities = audience.entities
     assert entities is not None
@@ -160,12 +162,20 @@ def test_what_is_packed_is_bounded() -> None:
         scopes.pack(audience_of(catalog, viewer))
     assert set(scopes.heads()) < set(viewers)
     assert viewers[0] not in scopes.heads()
-    assert sum(head.nbytes for head in scopes.heads().values()) <= scopes._whole.nbytes
+    assert sum(head.nbytes for head in scopes.heads().values()) <= scopes.whole.nbytes
 
 
-@pytest.mark.parametrize("name", ["fp32_bundle", "int8_bundle"])
-def test_pages_are_the_same_by_either_head(name: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize(
+    ("name", "screened_from"), [("fp32_bundle", 9_999), ("fp32_bundle", 9), ("int8_bundle", 9)]
+)
+def test_pages_are_the_same_by_either_head(
+    name: str,
+    screened_from: int,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """Of a real model, with a catalog of which these members may see a seventh, newcomers too."""
+    monkeypatch.setattr(snapshot_module, "SCREENED_FROM", screened_from)
     model = LoadedModel.load(request.getfixturevalue(name), LoadSettings(4, session=SESSION))
     mine = tiny_catalog(64)
     abroad = [replace(tiny_entity(n), countries=("US",)) for n in range(100, 500)]
@@ -181,7 +191,12 @@ def test_pages_are_the_same_by_either_head(name: str, request: pytest.FixtureReq
             model.snapshot.scopes.pack(audience)
         scope = model.scope(audience)
         assert scope is not None
-        assert decoded(replace(some, scope=scope)) == decoded(whole)
+        assert (scope.refining is not None) == (name == "fp32_bundle" and screened_from == 9)
+        rows = decoded(whole)
+        assert decoded(replace(some, scope=scope)) == rows
+        everywhere = model.scope(None)
+        assert (everywhere is None) == (scope.refining is None)
+        assert decoded(replace(job_of(model, member), scope=everywhere)) == rows
 
 
 def decoded(job: PageJob) -> list[tuple[int, tuple[int, ...]]]:
