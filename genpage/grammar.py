@@ -179,7 +179,8 @@ class PageGrammar:
         there = self._members[row]
         if self._unique or row == self._open:
             there = there > self._used  # and not used
-        return there.nonzero()[0]
+        left: Places = there.nonzero()[0]
+        return left
 
     def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
         """Which of these entities these rows could still show, open or not.
