@@ -9,6 +9,7 @@ of the rounds is told, and what they compute is compared bit for bit.
 
 import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -81,11 +82,11 @@ def _compared(
     alone: TrunkBackend, together: TrunkBackend, chunks: Sequence[Chunk], rounds: int
 ) -> dict[str, float]:
     """Median milliseconds of both, in turns."""
-    states = [np.concatenate(backend.forward(chunks)) for backend in (alone, together)]
-    if not np.array_equal(*states):
+    apart, joined = (np.concatenate(backend.forward(chunks)) for backend in (alone, together))
+    if not np.array_equal(apart, joined):
         raise GenPageError("chunks in lanes are not what they are alone. This is a bug.")
     took: dict[str, list[float]] = {"apart": [], "together": []}
     for _ in range(rounds):
         for name, backend in (("apart", alone), ("together", together)):
-            took[name].append(once_ms(lambda backend=backend: backend.forward(chunks)))
+            took[name].append(once_ms(partial(backend.forward, chunks)))
     return {name: round(float(np.median(times)), 2) for name, times in took.items()}

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 # token gets a second one: it attends to the first and not the other way round, and what it leaves
 # in the cache is overwritten by the next chunk. A lane without tokens is refused besides.
 LEAST_TOKENS = 2
-# Some rows with their fills, and drafts behind them; prompts come in longer chunks.
-_KEPT_TOKENS = 192
+_ROOM_STEP = 64
 # Who shares a pass changes as pages come and go; so many sets of slots stay bound.
 _KEPT_BINDINGS = 32
 
@@ -56,6 +55,8 @@ class LanedTrunk:
         self._seqlens: list[IntArray] = [np.zeros(1, np.int32) for _ in range(lanes)]
         self._totals: list[IntArray] = [np.zeros((), np.int32) for _ in range(lanes)]
         self._bound: OrderedDict[tuple[int, ...], _Bound] = OrderedDict()
+        # Frames of all lengths are views of the same memory: one pass runs at a time.
+        self._room = _frame_of(0, width)
         self._frames: dict[int, _Frame] = {}
 
     def run(self, chunks: Sequence[Chunk], embedded: Sequence[FloatArray]) -> list[FloatArray]:
@@ -90,12 +91,15 @@ class LanedTrunk:
         self._totals[lane][...] = start + length
 
     def _frame(self, tokens: int) -> _Frame:
+        room = self._room
+        if tokens > room.hidden.shape[1]:
+            # As much as the longest chunk needed, which the scheduler bounds.
+            self._room = room = _frame_of(-(-tokens // _ROOM_STEP) * _ROOM_STEP, self._width)
+            self._frames.clear()
         frame = self._frames.get(tokens)
         if frame is None:
-            shape = (1, tokens, self._width)
-            frame = _Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))
-            if tokens <= _KEPT_TOKENS:
-                self._frames[tokens] = frame
+            frame = _Frame(room.embedded[:, :tokens], room.hidden[:, :tokens])
+            self._frames[tokens] = frame
         return frame
 
     def _binding(self, slots: tuple[int, ...], frame: _Frame) -> Binding:
@@ -133,3 +137,8 @@ class LanedTrunk:
             for name, cache in zip(present_names(layers), caches, strict=True):
                 binding.output(name if alone else lane_name(name, lane), cache)
         return binding
+
+
+def _frame_of(tokens: int, width: int) -> _Frame:
+    shape = (1, tokens, width)
+    return _Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))

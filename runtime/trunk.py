@@ -116,17 +116,22 @@ def _sessions(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> d
     """
     if tuple(lanes) == (1,):
         return {1: Session(trunk, settings)}
-    with TemporaryDirectory(prefix="genpage-weights-") as held:
-        folder = Path(held)
-        packed = write_packed(trunk, settings, folder)
-        # What packed them is over, and its memory would lie under what comes next.
-        give_back()
-        graph = onnx.load(packed, load_external_data=False)
-        return {
-            count: Session(
-                (graph if count == 1 else laned(graph, count)).SerializeToString(),
-                settings,
-                weights=folder,
-            )
-            for count in sorted({1, *lanes})
-        }
+    try:
+        with TemporaryDirectory(prefix="genpage-weights-") as held:
+            return _mapped(write_packed(trunk, settings, Path(held)), settings, lanes)
+    except OSError as error:
+        raise BundleError(
+            f"the packed weights of {trunk} cannot be written: {error}; set TMPDIR to a folder "
+            "with room for twice its size."
+        ) from error
+
+
+def _mapped(packed: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
+    # What packed them is over, and its memory would lie under what comes next.
+    give_back()
+    graph = onnx.load(packed, load_external_data=False)
+    sources = {n: graph if n == 1 else laned(graph, n) for n in sorted({1, *lanes})}
+    return {
+        n: Session(source.SerializeToString(), settings, weights=packed.parent)
+        for n, source in sources.items()
+    }

@@ -1,6 +1,7 @@
 """Chunks that share a pass: each gets, bit for bit, what it gets alone."""
 
 import random
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from genpage.errors import BundleError
 from runtime.arrays import IntArray
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk
@@ -95,6 +97,26 @@ def test_a_lane_without_a_chunk_writes_into_nobodys_slot(
     for slot in (1, 2, 3, 5, 6, 7):
         chunk = Chunk(slot, half, sequences[slot, half:], scored=half)
         np.testing.assert_array_equal(backend.forward([chunk])[0], alone[slot][half:])
+
+
+def test_without_room_for_packed_weights_the_bundle_is_refused(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And what to do is said; a single lane needs no room."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(BundleError, match="set TMPDIR"):
+        backend_of(bundle, 1, 2)
+    backend_of(bundle, 1)
+
+
+def test_nothing_is_left_of_what_was_packed(
+    bundle: Bundle, sequences: IntArray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sessions go on with what they have mapped."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    backend = backend_of(bundle, 1, 2, 4)
+    assert not list(tmp_path.iterdir())
+    backend.forward([Chunk(slot, 0, sequences[slot]) for slot in range(4)])
 
 
 @given(st.integers(1, 40), st.sets(st.sampled_from([2, 3, 4, 8, 16])))
