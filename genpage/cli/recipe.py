@@ -35,6 +35,9 @@ class WholeRecipe(Command):
     rl_steps: int | None = Field(default=None, ge=1, description="likewise")
     batch_tokens: int | None = Field(default=None, ge=256, description="tokens a batch")
     history_tokens: int | None = Field(default=None, description="of history in a prompt")
+    serialised: int | None = Field(
+        default=None, ge=1, le=100, description="entities of a row in a sequence; all by default"
+    )
     seed: int = Field(default=0, ge=0, description="of all stages")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
 
@@ -73,13 +76,16 @@ class WholeRecipe(Command):
         )
         first = (*every, *_given("to", to))
         logged = (*first, *_given("batch-tokens", self.batch_tokens))
-        history = _given("history-tokens", self.history_tokens)
+        fresh = (
+            *_given("history-tokens", self.history_tokens),
+            *_given("serialised", self.serialised),
+        )
         stages = [
             Stage(
                 "pretrain",
                 pretrained,
                 (
-                    *("train", "pretrain", *logged, "--size", self.size, *history),
+                    *("train", "pretrain", *logged, "--size", self.size, *fresh),
                     *_given("steps", self.pretrain_steps),
                 ),
                 data=read,

@@ -20,7 +20,7 @@ from training.rewards.declaration import Rewards
 FLAGS = (
     *("--size", "micro", "--days", "1", "--pages", "8", "--threads", "1"),
     *("--pretrain-steps", "4", "--wbc-steps", "3", "--reward-model-steps", "3", "--rl-steps", "1"),
-    *("--batch-tokens", "512", "--history-tokens", "128"),
+    *("--batch-tokens", "512", "--history-tokens", "128", "--serialised", "2"),
     *("--rows", "1", "--entities-per-row", "4"),
 )
 
@@ -68,6 +68,9 @@ def test_it_goes_on_wherever_it_was_killed(
     assert [line["day"] for line in lines] == ["2026-01-04"]
     updated = Checkpoint.load(out / "days" / "checkpoints" / "2026-01-04")
     assert updated.lineage.parent == policy.lineage.version
+    # Rows are short all the way.
+    every = (pretrained, wbc, reward_model, policy, updated)
+    assert {each.serialised for each in every} == {2}
     # What it was post-trained for is what it goes on with.
     assert {each.extra["rewards.toml"] for each in (wbc, policy, updated)} == {
         Rewards.default().text.encode()
