@@ -65,7 +65,7 @@ class PageQuality(Command):
         size = PageSize(self.rows, self.entities_per_row)
         catalog = folder.catalog()
         earlier = [day for day in folder.days() if day < period.first][-_WORTH_DAYS:]
-        worth = title_worth(folder, earlier)
+        worth = title_worth(folder, earlier, until=period.start)
         offlines: dict[str, Offline] = {}
         shown: dict[str, Served] = {}
         for name, checkpoint in checkpoints.items():
