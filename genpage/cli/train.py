@@ -201,7 +201,7 @@ class WBC(PostTraining):
         description="newest pages that titles' appeal is learnt from first; 0: with sequences only",
     )
     restraint: float = Field(
-        default=0.0, ge=0, description="what titles' squared logits cost beside that appeal"
+        default=1.0, ge=0, description="what titles' squared logits cost beside that appeal"
     )
 
     def objective(self) -> "Objective":

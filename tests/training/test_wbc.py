@@ -178,6 +178,8 @@ def test_what_a_run_left_is_gone_on_with() -> None:
         assert after.rewards == before.rewards
         assert after.files() == before.files()
     older = {"rewards.toml": before.files()["rewards.toml"]}
-    assert b'"settled": true' in WeightedClassification.continued(older).files()[STANDING]
+    continued = WeightedClassification.continued(older)
+    assert b'"settled": true' in continued.files()[STANDING]
+    assert continued.switches.restraint == 0  # as it was trained
     with pytest.raises(CheckpointError, match="another version"):
         WeightedClassification.continued(older | {STANDING: b'{"settled": true, "odd": 1}'})
