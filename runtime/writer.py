@@ -59,7 +59,7 @@ class PageWriter:
         self._chances: list[float] = []
         self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
-        self._explored_by = seed_of(job.page_id)
+        self._explored_by = seed_of(job.drawn_as or job.page_id)
         # Of a copy's guesses nobody is told how likely they were.
         self._told = True
         self.reason = None
