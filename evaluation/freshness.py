@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from dataset.day import day_of, day_start
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import UsageError
-from training.updates import Cadence, Slice, Updates
+from training.cadence import Cadence
+from training.updates import Slice, Updates
 
 # How old the days are that today's model is asked about again.
 AGES = (1, 7, 14)

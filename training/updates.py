@@ -25,15 +25,14 @@ from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
-from training.appeal import CandidateTitles
 from training.asking import question_logits, question_loss
 from training.batches import BatchStream
+from training.beside import PagesBeside
+from training.cadence import Cadence
 from training.candidates import Candidates
 from training.divergence import check_finite
-from training.examples import ExampleBuilder
 from training.objective import Objective
 from training.paced import paced_optimiser
-from training.pages import Pages
 from training.partial import PartialRun, State
 from training.questions import Asked, Moments, QuestionStream, title_places
 from training.rehearsal import batches, of_the_past
@@ -47,26 +46,6 @@ if TYPE_CHECKING:
 
 # Batches between saved states of a pass.
 SAVE_EVERY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cadence:
-    """How much a pass trains on. ``lr`` is AdamW's peak; ``questions`` a batch's targets.
-
-    A daily pass takes the questions of the newest ``days``, ``past`` times as many of days drawn
-    from the ``past_days`` before, and about ``pages`` of the newest day's pages: a batch of
-    ``page_tokens`` is not cut.
-    """
-
-    lr: float = 1e-3
-    passes: int = 1
-    questions: int = 256
-    days: int = 1
-    past: float = 0.5
-    past_days: int = 28
-    pages: int = 4
-    page_tokens: int = 4096
-    clip: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +108,10 @@ class Updates:
         self._stream = QuestionStream(
             self._timeline, self._encoder, self._moments, self._fallbacks, place
         )
-        self._candidates = Candidates.of(vocabulary, self._start.catalog, torch.device("cpu"))
         self.network = self._start.network()
         if parent.signals is None:
             self.network.signals.initialise(torch.Generator().manual_seed(seed))
+        self._beside = None if objective is None else self._pages_beside(objective)
         self._until = -np.inf if parent.lineage.trained_on is None else _end(parent)
         self._first_day: str | None = None
         self._newcomers(self._until)
@@ -211,7 +190,8 @@ class Updates:
         seed = (self._seed, int(start // SECONDS_A_DAY))
         wanted = cadence.past * sum(len(each.events) for each in newest)
         past = of_the_past(self._stream, whole, wanted, cadence.past_days, seed)
-        pages = self._pages([day], until, cadence)
+        beside = self._beside
+        pages = None if beside is None else beside.mixed(whole, until, cadence, seed)
         update = self._train([*newest, *past], pages, cadence, seed, (day, day))
         self._moments.forget(until - (cadence.days + cadence.past_days + 7) * SECONDS_A_DAY)
         self._timeline.forget(until)
@@ -255,7 +235,8 @@ class Updates:
                 f"{self._folder.path} has no event to ask about from {first} until {until}: none "
                 "with a title that its member had not had; there is nothing to train on"
             )
-        pages = self._pages(days, end, cadence)
+        beside = self._beside
+        pages = None if beside is None else beside.newest(days, end, cadence)
         update = self._train(
             asked, pages, cadence, (self._seed, 0), (first, days[-1]), watch, partial
         )
@@ -317,7 +298,6 @@ class Updates:
                         taken=taken,
                         metrics_size=0,
                         network=self.network.state_dict(),
-                        heads={},
                         optimiser=optimiser.state_dict(),
                         memory=memory,
                     )
@@ -337,27 +317,18 @@ class Updates:
             seconds=before + time.perf_counter() - began,
         )
 
-    def _pages(self, days: list[str], until: float, cadence: Cadence) -> BatchStream | None:
-        if self._objective is None or not cadence.pages:
-            return None
-        folder, start = self._folder, self._start
-        labels = self._objective.labels(folder, start.catalog, until)
-        pages = Pages.read(
-            folder, start.vocabulary, days, cadence.pages, until=until, labels=labels
-        )
-        if not len(pages):
-            return None
-        self._timeline.learn_injections(pages.ts)
-        titles = CandidateTitles.learnt(self.network, start, self._candidates)
-        known = None if titles is None else titles.titles
-        return BatchStream(
-            ExampleBuilder(self._timeline, pages, self._encoder, until=until, titles=known),
-            (until - pages.ts) / SECONDS_A_DAY,
-            self._candidates,
-            self._fallbacks,
-            batch_tokens=cadence.page_tokens,
+    def _pages_beside(self, objective: Objective) -> PagesBeside:
+        start = self._start
+        return PagesBeside(
+            folder=self._folder,
+            start=start,
+            objective=objective,
+            network=self.network,
+            timeline=self._timeline,
+            encoder=self._encoder,
+            candidates=Candidates.of(start.vocabulary, start.catalog, torch.device("cpu")),
+            fallbacks=self._fallbacks,
             seed=self._seed,
-            titles=titles,
         )
 
     @torch.inference_mode()

@@ -15,8 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataset.folder import DataFolder
+    from training.cadence import Cadence
     from training.journal import Journal, Line
-    from training.updates import Cadence, Slice, Updates
+    from training.updates import Slice, Updates
 
 
 class DailyCycle(Command):
@@ -91,7 +92,7 @@ class DailyCycle(Command):
         return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
     def _cadence(self) -> "Cadence":
-        from training.updates import Cadence
+        from training.cadence import Cadence
 
         return Cadence() if self.pages is None else Cadence(pages=self.pages)
 

@@ -238,7 +238,6 @@ class ReinforcementRun:
                             step * settings.visits,
                             metrics.tell(),
                             self._weights(),
-                            {},
                             self._optimiser.state_dict(),
                             memory,
                         )
