@@ -15,7 +15,8 @@ from training.cadence import Cadence
 from training.pretrain import Pretraining
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
-from training.rl.run import ReinforcementRun, Settings
+from training.rl.run import ReinforcementRun
+from training.rl.settings import Settings
 from training.updates import Updates
 from training.wbc import Switches, WeightedClassification
 

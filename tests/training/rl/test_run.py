@@ -24,9 +24,11 @@ from tokenizer.vocabulary import Vocabulary
 from training.pretrain import Pretraining
 from training.reward_model import HEADS, ValueHead
 from training.rl.form import Form
+from training.rl.outcome import Line
 from training.rl.policy import Sheet
-from training.rl.run import Line, ReinforcementRun, Settings
+from training.rl.run import ReinforcementRun
 from training.rl.sampled import Table
+from training.rl.settings import Settings
 from training.run import Options, Run
 from training.visits import PageSize, Visit
 
