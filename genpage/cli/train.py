@@ -15,8 +15,9 @@ from model.config import Size
 
 if TYPE_CHECKING:
     from training.objective import Objective
+    from training.options import Options
     from training.rewards.declaration import Rewards
-    from training.run import Options, Run
+    from training.run import Run
     from training.summary import Summary, Validation
     from training.trainer import Record
 
@@ -97,7 +98,7 @@ class Training(Command):
 
     def _options(self) -> "Options":
         from genpage.sources import Sources
-        from training.run import Options
+        from training.options import Options
 
         return Options(
             data=self.data,

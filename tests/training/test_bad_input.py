@@ -12,12 +12,13 @@ from dataset.folder import DataFolder
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
 from tokenizer.vocabulary import Vocabulary
+from training.options import Options
 from training.pages import Pages
 from training.partial import PartialRun, State
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
-from training.run import Options, Run
+from training.run import Run
 from training.trainer import Record
 from training.wbc import WeightedClassification
 

@@ -14,6 +14,7 @@ from model.checkpoint import Checkpoint
 from model.packing import Packing
 from training.batches import Batch
 from training.calibration import rank_correlation
+from training.options import Options
 from training.reward_model import (
     PageValues,
     Regression,
@@ -23,7 +24,7 @@ from training.reward_model import (
     document_of,
 )
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.run import Run
 from training.summary import Summary
 from training.wbc import Switches, WeightedClassification
 

@@ -9,9 +9,10 @@ import torch
 from genpage.errors import CheckpointError, UsageError
 from model.checkpoint import Checkpoint
 from training.batches import Batch
+from training.options import Options
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.run import Run
 from training.wbc import (
     STANDING,
     Switches,

@@ -21,6 +21,7 @@ from model.sampling import SampledPage, Shape
 from model.trained_on import TrainedOn
 from tokenizer.appeal import PageAppeal
 from tokenizer.vocabulary import Vocabulary
+from training.options import Options
 from training.pretrain import Pretraining
 from training.reward_model import HEADS, ValueHead
 from training.rl.form import Form
@@ -29,7 +30,7 @@ from training.rl.policy import Sheet
 from training.rl.run import ReinforcementRun
 from training.rl.sampled import Table
 from training.rl.settings import Settings
-from training.run import Options, Run
+from training.run import Run
 from training.visits import PageSize, Visit
 
 SETTINGS = Settings(
