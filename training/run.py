@@ -54,7 +54,6 @@ if TYPE_CHECKING:
 # A page of a streaming service with its prompt rarely takes fewer tokens: how many pages a budget
 # of steps can need at most.
 _FEWEST_TOKENS = 128
-_HELD_OUT_PAGES = 200
 
 
 class Run:
@@ -327,7 +326,8 @@ class Run:
         if not len(pages):
             return None
         stream = self._stream_of(pages, until)
-        return HeldOut.drawn(self.held_out, stream, _HELD_OUT_PAGES, self._options.seed)
+        most = self._objective.held_out_pages
+        return HeldOut.drawn(self.held_out, stream, most, self._options.seed)
 
 
 def _shards(options: Options, group: Group) -> int:

@@ -223,6 +223,25 @@ def test_the_lowest_correlation_by_simulation() -> None:
     assert 0.01 < float(np.mean(np.array(lowest) > true)) < 0.05
 
 
+def test_it_is_judged_by_as_many_pages_as_it_asks_for(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day has 24: it asks for more, enough to tell a rank correlation of .1 from none."""
+    monkeypatch.setattr(RewardModel, "refuse", lambda *_: None)
+    judged = trained(service, tmp_path / "all", steps=1).validation
+    assert judged is not None
+    assert judged.pages == 24
+    asked = RewardModel(Rewards.default()).held_out_pages
+    line = np.arange(float(asked))
+    found = agreement(line, np.roll(line, int(asked * 0.18)))
+    assert 0.05 < found["rank correlation"] < 0.15
+    assert found["rank correlation, lowest"] > 0
+    monkeypatch.setattr(RewardModel, "held_out_pages", 7)
+    judged = trained(service, tmp_path / "few", steps=1).validation
+    assert judged is not None
+    assert judged.pages == 7
+
+
 def test_a_checkpoint_without_a_head_is_no_reward_model(
     reward_model: tuple[Path, Summary],
 ) -> None:
