@@ -110,25 +110,24 @@ class PageWriter:
 
     def _open_row(self, scores: FloatArray) -> IntArray:
         allowed, appeal = self._next_rows, self._appeal
-        added = None if appeal is None else appeal.rows(self._grammar, allowed)
-        if added is not None:
-            scores = scores.copy()
-            scores[allowed] += added
-        row, self._chances = self._choose(scores, allowed, 1)
-        self._row = int(row[0])
+        values = scores[allowed]
+        added = None
+        if appeal is not None:
+            added = appeal.rows(self._grammar, allowed)
+            values = values + added
+        chosen, self._chances = self._choose(values, allowed, 1, len(scores))
+        self._row = int(chosen[0])
         if self._told:
-            self._choice = RowChoice.of(scores, allowed, self._row, added)
+            self._choice = RowChoice.of(values, allowed, self._row, added)
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
-        return self._job.model.row_tokens[row]
+        return self._job.model.row_tokens[chosen]
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        grammar, appeal = self._grammar, self._appeal
-        if appeal is not None:
-            scores = scores + appeal.titles(grammar)
-        allowed = grammar.allowed_entities()
-        entities, chances = self._choose(scores, allowed, self.takes)
+        grammar = self._grammar
+        allowed, values = self._titles(scores)
+        entities, chances = self._choose(values, allowed, self.takes, len(scores))
         self._chances += chances
         grammar.extend(entities.tolist())
         self._placed += len(entities)
@@ -140,16 +139,26 @@ class PageWriter:
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
-    def _choose(
-        self, scores: FloatArray, allowed: IntArray, count: int
-    ) -> tuple[IntArray, list[float]]:
-        """``count`` of ``allowed``, in order, and the probability of each.
+    def _titles(self, scores: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Titles that may come next and their values: all that the next choice has to know of."""
+        job, appeal = self._job, self._appeal
+        if appeal is not None and job.temperature == 0.0 and job.exploration.share == 0.0:
+            return appeal.best(self._grammar, scores, self.takes)
+        allowed = self._grammar.allowed_entities()
+        if appeal is not None:
+            scores = scores + appeal.titles(self._grammar)
+        return allowed, scores[allowed]
 
-        No probabilities stand for certainty, and for a copy's guesses.
+    def _choose(
+        self, values: FloatArray, allowed: IntArray, count: int, size: int
+    ) -> tuple[IntArray, list[float]]:
+        """``count`` of ``allowed`` (n,) by their values (n,), in order, and each one's probability.
+
+        No probabilities stand for certainty, and for a copy's guesses. ``size``: of the catalog.
         """
-        job, values = self._job, scores[allowed]
+        job = self._job
         if job.temperature > 0.0:
-            return self._sampled(values, allowed, count, len(scores))
+            return self._sampled(values, allowed, count, size)
         if job.exploration.share == 0.0:
             return top(values, allowed, count), []
         best = top(values, np.arange(len(values), dtype=np.int32), count)
