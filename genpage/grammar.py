@@ -114,11 +114,6 @@ class PageGrammar:
         return self._rows[-1]
 
     @property
-    def open(self) -> int | None:
-        """The row that is open, None between rows."""
-        return self._open
-
-    @property
     def placed(self) -> tuple[int, ...]:
         """The entities of the open row so far."""
         return tuple(self._placed)

@@ -76,14 +76,6 @@ class Promises:
                 first[used_up], counts[used_up] = self._left(grammar, rows[used_up], _KEPT)
         return _means(self._worth[first], counts)
 
-    def foremost(self, grammar: PageGrammar) -> IntArray:
-        """(n,) some of the open row's best titles, best first, whether or not they are left."""
-        row = grammar.open
-        if row is None or not len(self._sought) or not self._sought[row]:
-            return np.zeros(0, np.int32)
-        found: IntArray = self._best[row][self._best[row] >= 0]
-        return found
-
     def _left(self, grammar: PageGrammar, rows: IntArray, count: int) -> tuple[IntArray, Counts]:
         """(k, D) the best titles left of the rows' first ``count``; (k,) how many are left."""
         best = self._best[rows, :count]

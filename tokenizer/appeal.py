@@ -98,7 +98,7 @@ class PageAppeal:
         ``scores`` (E,) are the model's. Of those titles that may come next, but not all of them.
         """
         if self.shortlist is not None:
-            found = self.shortlist.best(grammar, scores, count, self.promises)
+            found = self.shortlist.best(grammar, scores, count)
             if found is not None:
                 return found
         allowed = grammar.allowed_entities()

@@ -134,7 +134,8 @@ def powers(cosines: NDArray[np.floating]) -> FloatArray:
     """(F, ...) of cosines; what is unlike does not invite."""
     found = np.empty((CROWDS, *cosines.shape), np.float32)
     square, fourth = found
-    np.maximum(cosines, 0.0, out=square, casting="same_kind")
+    square[...] = cosines
+    np.maximum(square, 0.0, out=square)
     np.multiply(square, square, out=square)  # many times faster than a power
     np.multiply(square, square, out=fourth)
     return found

@@ -43,7 +43,6 @@ def test_it_finds_the_best_of_all(seed: int) -> None:
     grammar = plan(library(entities=TITLES, rows=9), rows=9, entities_per_row=20).grammar()
     appeal, whole, looked_at = appeal_of(seed), 0, 0
     while len(rows := grammar.allowed_rows()):
-        appeal.rows(grammar, rows)  # as before each row of a page
         grammar.open_row(int(chance.choice(rows)))
         while grammar.room:
             scores = np.round(0.3 * chance.normal(size=TITLES), 1).astype(np.float32)
@@ -67,7 +66,6 @@ def test_a_title_that_it_never_looked_at_may_be_placed() -> None:
     """Whoever places a title: it is not offered again, and those like it lose by it."""
     grammar = plan(library(entities=TITLES, rows=2), rows=2, entities_per_row=12).grammar()
     appeal, scores = appeal_of(1), np.zeros(TITLES, np.float32)
-    appeal.rows(grammar, grammar.allowed_rows())
     grammar.open_row(int(grammar.allowed_rows()[0]))
     appeal.best(grammar, scores, 1)
     allowed = grammar.allowed_entities()
@@ -82,7 +80,6 @@ def test_scores_that_are_no_numbers(lost: float) -> None:
     """They come through as they are, for `runtime.selection` to refuse."""
     grammar = plan(library(entities=TITLES, rows=2), rows=1, entities_per_row=5).grammar()
     appeal, scores = appeal_of(2), np.zeros(TITLES, np.float32)
-    appeal.rows(grammar, grammar.allowed_rows())
     grammar.open_row(int(grammar.allowed_rows()[0]))
     titles, values = appeal.best(grammar, scores, 2)
     grammar.extend(top(values, titles, 2).tolist())
@@ -99,7 +96,6 @@ def test_where_crowding_may_add_all_are_looked_at(weights: tuple[float, float]) 
     appeal = appeal_of(3, np.array(weights, np.float32))
     assert appeal.shortlist is None
     grammar = plan(library(entities=TITLES, rows=2), rows=1, entities_per_row=5).grammar()
-    appeal.rows(grammar, grammar.allowed_rows())
     grammar.open_row(int(grammar.allowed_rows()[0]))
     titles, _ = appeal.best(grammar, np.zeros(TITLES, np.float32), 1)
     assert np.array_equal(titles, grammar.allowed_entities())
