@@ -60,6 +60,8 @@ class PageWriter:
         self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
         self._explored_by = seed_of(job.drawn_as or job.page_id)
+        # What rows promise at the page's end, once somebody asked.
+        self._promised: FloatArray | None = None
         # Of a copy's guesses nobody is told how likely they were.
         self._told = True
         self.reason = None
@@ -75,6 +77,7 @@ class PageWriter:
         copy._row, copy._placed = self._row, self._placed
         copy._chances, copy._choice = [], self._choice
         copy._next_rows, copy.reason = self._next_rows, self.reason
+        copy._promised = self._promised
         copy._explored_by, copy._told = self._explored_by, False
         return copy
 
@@ -98,6 +101,15 @@ class PageWriter:
         room = self._grammar.room
         return room if room and self._placed + 1 >= self._job.autoregressive else 1
 
+    @property
+    def takes_behind(self) -> int:
+        """How many entities the decision behind the next one would give; 0: it would be a row."""
+        room, alone = self._grammar.room, self._job.autoregressive
+        if room == 0:  # the next one opens a row, which is as long as any
+            return 1 if alone > 1 else self._grammar.entities_per_row
+        left = room - self.takes
+        return left if self._placed + 2 >= alone else min(left, 1)
+
     def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         """Decide by the scores (R + E,): the tokens (n,) chosen, and the row that this finished.
 
@@ -108,13 +120,32 @@ class PageWriter:
             return self._open_row(scores[:rows_of_catalog]), None
         return self._place(scores[rows_of_catalog:])
 
+    def prepare(self) -> None:
+        """Find out what the next decision needs whatever its scores are."""
+        if self._grammar.room == 0 and self._appeal is not None and self._promised is None:
+            self._promised = self._appeal.rows(self._grammar, self._next_rows)
+
+    def guess(self, scores: FloatArray) -> IntArray:
+        """The tokens (n,) that these scores (R + E,) would decide next; nothing is decided."""
+        model = self._job.model
+        rows_of_catalog = len(model.row_tokens)
+        told, self._told = self._told, False
+        try:
+            if self._grammar.room == 0:
+                values = self._rows(scores[:rows_of_catalog])
+                row, _ = self._choose(values, self._next_rows, 1, rows_of_catalog)
+                return model.row_tokens[row]
+            scores = scores[rows_of_catalog:]
+            allowed, values = self._titles(scores)
+            entities, _ = self._choose(values, allowed, self.takes, len(scores))
+            return model.entity_tokens[entities]
+        finally:
+            self._told = told
+
     def _open_row(self, scores: FloatArray) -> IntArray:
-        allowed, appeal = self._next_rows, self._appeal
-        values = scores[allowed]
-        added = None
-        if appeal is not None:
-            added = appeal.rows(self._grammar, allowed)
-            values = values + added
+        allowed = self._next_rows
+        values = self._rows(scores)
+        added, self._promised = self._promised, None
         chosen, self._chances = self._choose(values, allowed, 1, len(scores))
         self._row = int(chosen[0])
         if self._told:
@@ -138,6 +169,12 @@ class PageWriter:
         self._finished += 1
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
+
+    def _rows(self, scores: FloatArray) -> FloatArray:
+        """(k,) values of the rows that may open next."""
+        self.prepare()
+        values = scores[self._next_rows]
+        return values if self._promised is None else values + self._promised
 
     def _titles(self, scores: FloatArray) -> tuple[IntArray, FloatArray]:
         """Titles that may come next and their values: all that the next choice has to know of."""
