@@ -18,6 +18,7 @@ from training.batches import BatchStream
 from training.cadence import Cadence
 from training.candidates import Candidates
 from training.examples import ExampleBuilder
+from training.labels import Labels
 from training.objective import Objective
 from training.pages import Pages
 from training.timeline import Timeline
@@ -41,7 +42,7 @@ class PagesBeside:
         """The newest of the days' pages; None where there is none, or none is asked for."""
         if not cadence.pages:
             return None
-        pages = self._read(days, until, cadence.pages)
+        pages = self._read(days, until, self._labels(until), cadence.pages)
         return self._stream(pages, (until - pages.ts) / SECONDS_A_DAY, until, cadence)
 
     def mixed(
@@ -55,16 +56,23 @@ class PagesBeside:
             return None
         began = whole - cadence.past_days * SECONDS_A_DAY
         days = [day for day in self.folder.days() if began <= day_start(day) < until]
-        pages = self._read([day for day in days if day_start(day) >= whole], until)
+        labels = self._labels(until)
+        pages = self._read([day for day in days if day_start(day) >= whole], until, labels)
         if not len(pages):
             return None
         earlier = [day for day in days if day_start(day) < whole]
-        past = self._past(earlier, until, round(cadence.past * len(pages)), seed)
+        wanted = round(cadence.past * len(pages))
+        past = self._past(earlier, until, labels, wanted, seed)
         pages = Pages.joined([*past, pages])
         return self._stream(pages, np.zeros(len(pages)), until, cadence)
 
     def _past(
-        self, days: Sequence[str], until: float, wanted: int, seed: tuple[int, ...]
+        self,
+        days: Sequence[str],
+        until: float,
+        labels: Labels,
+        wanted: int,
+        seed: tuple[int, ...],
     ) -> list[Pages]:
         """``wanted`` pages of the days, or all: read one day at a time until there are enough."""
         chance = np.random.default_rng((*seed, 4))
@@ -72,13 +80,17 @@ class PagesBeside:
         for place in chance.permutation(len(days)).tolist():
             if wanted <= 0:
                 break
-            pages = self._read([days[place]], until)
+            pages = self._read([days[place]], until, labels)
             found.append(pages.taken(np.sort(chance.permutation(len(pages))[:wanted])))
             wanted -= len(found[-1])
         return found
 
-    def _read(self, days: Sequence[str], until: float, most: int | None = None) -> Pages:
-        labels = self.objective.labels(self.folder, self.start.catalog, until)
+    def _labels(self, until: float) -> Labels:
+        return self.objective.labels(self.folder, self.start.catalog, until)
+
+    def _read(
+        self, days: Sequence[str], until: float, labels: Labels, most: int | None = None
+    ) -> Pages:
         vocabulary = self.start.vocabulary
         return Pages.read(self.folder, vocabulary, days, most, until=until, labels=labels)
 
