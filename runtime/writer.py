@@ -64,7 +64,9 @@ class PageWriter:
         self._chances: list[float] = []
         self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
-        self._explored_by = seed_of(job.page_id)
+        self._explored_by = seed_of(job.drawn_as or job.page_id)
+        # What rows promise at the page's end, once somebody asked.
+        self._promised: FloatArray | None = None
         # Of a copy's guesses nobody is told how likely they were.
         self._told = True
         self.reason = None
@@ -80,6 +82,7 @@ class PageWriter:
         copy._row, copy._placed = self._row, self._placed
         copy._chances, copy._choice = [], self._choice
         copy._next_rows, copy.reason = self._next_rows, self.reason
+        copy._promised = self._promised
         copy._explored_by, copy._told = self._explored_by, False
         return copy
 
@@ -105,12 +108,32 @@ class PageWriter:
     @property
     def takes(self) -> int:
         """How many tokens the next decision gives; none where a tail is in no sequence."""
-        return self._serialised(self._grammar.room) if self.fills else 1
+        return self._serialised(self._grammar.room, self._placed) if self.fills else 1
 
-    def _serialised(self, count: int) -> int:
-        """How many of the row's next ``count`` entities are in the sequence."""
+    @property
+    def takes_behind(self) -> int:
+        """How many tokens of entities the decision behind the next one would give.
+
+        0: a row would open behind it, perhaps behind a tail that is in no sequence.
+        """
+        room = self._grammar.room
+        if room == 0:  # the next one opens a row, which is as long as any
+            placed, left = 0, self._grammar.entities_per_row
+        else:
+            placed, left = self._placed + self._count, room - self._count
+        if left == 0:
+            return 0
+        return self._serialised(left, placed) if placed >= self._before_fill else 1
+
+    @property
+    def _count(self) -> int:
+        """How many entities the next decision is of, in an open row."""
+        return self._grammar.room if self.fills else 1
+
+    def _serialised(self, count: int, placed: int) -> int:
+        """How many of a row's ``count`` entities behind those ``placed`` are in the sequence."""
         serialised = self._job.model.serialised
-        return count if serialised is None else min(count, max(0, serialised - self._placed))
+        return count if serialised is None else min(count, max(0, serialised - placed))
 
     def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         """Decide by the scores (R + E,): the tokens (n,) to feed, and the row that this finished.
@@ -122,31 +145,46 @@ class PageWriter:
             return self._open_row(scores[: len(self._job.model.row_tokens)]), None
         return self._place(scores)
 
+    def prepare(self) -> None:
+        """Find out what the next decision needs whatever its scores are."""
+        if self._grammar.room == 0 and self._appeal is not None and self._promised is None:
+            self._promised = self._appeal.rows(self._grammar, self._next_rows)
+
+    def guess(self, scores: FloatArray) -> IntArray:
+        """The tokens (n,) that these scores (R + E,) would decide next; nothing is decided."""
+        model = self._job.model
+        rows_of_catalog = len(model.row_tokens)
+        told, self._told = self._told, False
+        try:
+            if self._grammar.room == 0:
+                values = self._rows(scores[:rows_of_catalog])
+                row, _ = self._choose(values, self._next_rows, 1, rows_of_catalog)
+                return model.row_tokens[row]
+            count = self._count
+            allowed, values = self._titles(scores, count)
+            entities, _ = self._choose(values, allowed, count, len(model.entity_tokens))
+            return model.entity_tokens[entities[: self._serialised(count, self._placed)]]
+        finally:
+            self._told = told
+
     def _open_row(self, scores: FloatArray) -> IntArray:
-        allowed, appeal = self._next_rows, self._appeal
-        added = None if appeal is None else appeal.rows(self._grammar, allowed)
-        if added is not None:
-            scores = scores.copy()
-            scores[allowed] += added
-        row, self._chances = self._choose(scores[allowed], allowed, 1, len(scores))
-        self._row = int(row[0])
+        allowed = self._next_rows
+        values = self._rows(scores)
+        added, self._promised = self._promised, None
+        chosen, self._chances = self._choose(values, allowed, 1, len(scores))
+        self._row = int(chosen[0])
         if self._told:
-            self._choice = RowChoice.of(scores, allowed, self._row, added)
+            self._choice = RowChoice.of(values, allowed, self._row, added)
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
-        return self._job.model.row_tokens[row]
+        return self._job.model.row_tokens[chosen]
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        grammar, appeal = self._grammar, self._appeal
-        places = grammar.allowed_places()
-        allowed = grammar.entities_at(places)
-        count = grammar.room if self.fills else 1
-        added = None if appeal is None else appeal.added(grammar, allowed)
-        allowed, values = self._values(
-            scores, allowed, self._columns(places, allowed), added, count
-        )
-        told = self._serialised(count)
+        grammar = self._grammar
+        count = self._count
+        allowed, values = self._titles(scores, count)
+        told = self._serialised(count, self._placed)
         entities, chances = self._choose(values, allowed, count, len(self._job.model.entity_tokens))
         self._chances += chances
         grammar.extend(entities.tolist())
@@ -159,27 +197,29 @@ class PageWriter:
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
-    def _values(
-        self,
-        scores: FloatArray,
-        allowed: IntArray,
-        columns: Places,
-        added: FloatArray | None,
-        count: int,
-    ) -> tuple[IntArray, FloatArray]:
-        """What the titles ``allowed`` are chosen by; of ``count`` best ones others may be left out.
+    def _rows(self, scores: FloatArray) -> FloatArray:
+        """(k,) values of the rows that may open next."""
+        self.prepare()
+        values = scores[self._next_rows]
+        return values if self._promised is None else values + self._promised
 
-        ``columns`` says where in ``scores`` theirs stand.
-        """
-        job, scope = self._job, self._job.scope
+    def _titles(self, scores: FloatArray, count: int) -> tuple[IntArray, FloatArray]:
+        """Titles that may come next and their values (n,): the best ``count`` are among them."""
+        job, grammar, appeal = self._job, self._grammar, self._appeal
+        drawn = job.temperature > 0.0 or job.exploration.share > 0.0
+        if appeal is not None and job.scope is None and not drawn:
+            return appeal.best(grammar, scores[len(job.model.row_tokens) :], count)
+        places = grammar.allowed_places()
+        allowed = grammar.entities_at(places)
+        columns = self._columns(places, allowed)
+        added = None if appeal is None else appeal.added(grammar, allowed)
         # A copy's guesses may be rough.
-        if scope is None or scope.refining is None or not self._told:
+        if job.scope is None or job.scope.refining is None or not self._told:
             values = scores.take(columns)
             return allowed, values if added is None else values + added
-        drawn = job.temperature > 0.0 or job.exploration.share > 0.0
         few = len(allowed) if drawn else count
-        places, values = scope.refining.refined(scores, columns, added, few)
-        return allowed[places], values
+        kept, values = job.scope.refining.refined(scores, columns, added, few)
+        return allowed[kept], values
 
     def _columns(self, places: Places, allowed: IntArray) -> Places:
         """Where in a line the scores of the titles ``allowed`` stand, behind those of rows."""
@@ -197,7 +237,7 @@ class PageWriter:
     def _choose(
         self, values: FloatArray, allowed: IntArray, count: int, size: int
     ) -> tuple[IntArray, list[float]]:
-        """``count`` of ``allowed`` by their ``values``, in order, and the probability of each.
+        """``count`` of ``allowed`` (n,) by their values (n,), in order, and each one's probability.
 
         ``allowed`` are indices of ``size`` there are. No probabilities stand for certainty, and for
         a copy's guesses.

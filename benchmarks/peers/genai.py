@@ -51,7 +51,7 @@ class _GenAI(FedPeer):
         config.overlay(json.dumps(options))
         self._model = og.Model(config)
         self._generator = self._fresh(1)
-        self._sequences = 1
+        self._sequences, self._begun = 1, False
 
     @property
     def rewinds_batches(self) -> bool:
@@ -63,14 +63,24 @@ class _GenAI(FedPeer):
         if len(kept) == self._sequences == 1 and kept[0]:
             self._generator.rewind_to(kept[0])
             return
-        self._generator, self._sequences = self._fresh(len(kept)), len(kept)
-        self._begun = False
+        self._generator = self._fresh(len(kept))
+        self._sequences, self._begun = len(kept), False
 
     def feed(self, chunks: Sequence[IntArray]) -> Sequence[FloatArray]:
-        """Append; what was chosen stands in place of what it would have chosen."""
-        self._generator.append_tokens(np.stack(chunks) if len(chunks) > 1 else chunks[0])
-        logits: FloatArray = self._generator.get_logits()  # (B, 1, V)
-        return list(logits[:, -1])
+        """Append; several sequences take tokens once, and then what alone has a finite logit."""
+        if self._sequences == 1:
+            self._generator.append_tokens(chunks[0])
+        elif not self._begun:
+            self._generator.append_tokens(np.stack(chunks))
+        else:
+            chosen = np.full_like(self._logits, -np.inf)
+            for place, chunk in enumerate(chunks):
+                chosen[place, :, chunk[0]] = 0.0
+            self._generator.set_logits(chosen)
+            self._generator.generate_next_token()
+        self._begun = True
+        self._logits: FloatArray = self._generator.get_logits()  # (B, 1, V)
+        return list(self._logits[:, -1])
 
     def _fresh(self, sequences: int) -> "og.Generator":
         settings = og.GeneratorParams(self._model)

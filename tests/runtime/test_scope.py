@@ -23,7 +23,7 @@ from runtime.limits import Limits
 from runtime.output import Output
 from runtime.scope import Scope
 from tokenizer.appeal import PageAppeal
-from tokenizer.crowd import CROWDS
+from tokenizer.crowd import CROWDS, grained
 
 
 class SomeHead:
@@ -90,10 +90,10 @@ def appeal_of(chance: Random, count: int) -> PageAppeal:
     """An appeal of every kind."""
     numbers = np.random.default_rng(chance.randrange(1000))
     own = numbers.standard_normal(count).astype(np.float32)
-    content = numbers.standard_normal((count, 4)).astype(np.float32)
-    return PageAppeal.of(
-        own, np.ones(PROMISES, np.float32), content, np.full(CROWDS, -1.0, np.float32)
-    )
+    content = numbers.standard_normal((count, 4))
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
+    promise, crowd = np.ones(PROMISES, np.float32), np.full(CROWDS, -1.0, np.float32)
+    return PageAppeal.of(own, promise, grained(content.astype(np.float32)), crowd)
 
 
 def run(engine: Engine) -> list[Output]:
