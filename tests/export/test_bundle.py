@@ -38,17 +38,16 @@ def test_the_manifest_tells_where_it_comes_from(checkpoint: Checkpoint, int8_bun
     assert Bundle.open(tiny_bundle("fp32", random=True)).manifest.random
 
 
-def test_serving_reads_the_sources_that_were_trained_with(
-    checkpoint: Checkpoint, tmp_path: Path
-) -> None:
-    """The bundle's prompts leave out what the checkpoint's do, and its gates are closed."""
+def test_serving_reads_what_was_trained_with(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Its prompts leave out what the checkpoint's do, its gates are closed, its rows as short."""
     off = Sources.without(["history", "trending", "together"])
     opened = {**checkpoint.weights, "signals.bias": torch.ones(SIGNALS)}
     lists = Signals.none(checkpoint.vocabulary.size)
-    chosen = replace(checkpoint, weights=opened, sources=off, signals=lists)
+    chosen = replace(checkpoint, weights=opened, sources=off, serialised=3, signals=lists)
     export_bundle(chosen, tmp_path / "bundle", precision="fp32")
     model = LoadedModel.load(tmp_path / "bundle", LoadSettings(slots=1))
     assert model.encoder.sources == off
+    assert model.serialised == model.encoder.serialised == 3
     context = Context("u", events=(Event("v", "u", "e1", "play", 1_700_000_000.0),))
     prompt = model.encoder.encode(
         context, PageRequest("u", 1_700_000_060.0), Injection(trending=("e2",))
