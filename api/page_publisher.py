@@ -6,6 +6,7 @@ from functools import partial
 
 from api.live_page import LivePage
 from genpage.documents import Document
+from genpage.exploration import NO_EXPLORATION, Exploration
 from streaming.page_messages import row_document
 from streaming.pages_out import PagesOut
 
@@ -13,14 +14,21 @@ from streaming.pages_out import PagesOut
 class PagePublisher:
     """A `PageListener`."""
 
-    def __init__(self, out: PagesOut, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        out: PagesOut,
+        exploration: Exploration = NO_EXPLORATION,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._out = out
+        self._exploration = exploration
         self._clock = clock
 
     def ended(self, page: LivePage, outcome: str) -> None:
         """A page ended. One taken up again afterwards is told anew, with all its rows."""
         ended_at = self._clock()
-        told = page_document(page, outcome, ended_at)
+        told = page_document(page, outcome, ended_at, self._exploration)
         self._out.put(told)
         sent = told["rows_sent"]
         # What went out then is not all: whoever comes for the rest has been sent it once they left.
@@ -29,12 +37,14 @@ class PagePublisher:
 
     def _again(self, outcome: str, ended_at: float, sent: int, page: LivePage) -> None:
         if page.rows_sent > sent:
-            self._out.put(page_document(page, outcome, ended_at))
+            self._out.put(page_document(page, outcome, ended_at, self._exploration))
             page.when_left = partial(self._again, outcome, ended_at, page.rows_sent)
 
 
-def page_document(page: LivePage, outcome: str, now: float) -> Document:
-    """What is told of a page that ended at ``now`` (Unix seconds)."""
+def page_document(
+    page: LivePage, outcome: str, now: float, exploration: Exploration = NO_EXPLORATION
+) -> Document:
+    """What is told of a page that ended at ``now`` (Unix seconds), made with ``exploration``."""
     plan, request = page.plan, page.plan.request
     catalog = plan.model.catalog
     rows = [
@@ -60,5 +70,7 @@ def page_document(page: LivePage, outcome: str, now: float) -> Document:
         "locale": request.locale,
         "temperature": request.temperature,
         "seed": request.seed,
+        # What is sampled at a temperature is not explored.
+        "explored": 0.0 if request.temperature else exploration.share,
         "continued_from": plan.continued_from,
     }

@@ -33,7 +33,9 @@ from api.served import Served
 from api.withdrawn import without_withdrawn
 from genpage.catalog_changes import CatalogChanges
 from genpage.errors import ConflictError, GenPageError, UnavailableError
+from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import DecodedRow
+from rollout.aside import Aside
 from runtime.job import PageJob
 from runtime.output import PageFailed, PageFinished, RowDecoded
 from runtime.prefix import PrefixKey
@@ -58,6 +60,7 @@ class Pages:
         log: FilteringBoundLogger,
         *,
         autoregressive: int,
+        exploration: Exploration = NO_EXPLORATION,
         explained: bool = False,
         listeners: Sequence[PageListener] = (),
         tracing: Tracing = OFF,
@@ -75,10 +78,12 @@ class Pages:
         self._metrics = metrics
         self._log = log
         self._autoregressive = autoregressive
+        self._exploration = exploration
         self._explained = explained
         self._tracing = tracing
         self._changes = changes
         self._listeners: Sequence[PageListener] = (metrics, *listeners)
+        self._aside = Aside()
         self._tasks = asyncio.TaskGroup()
         self._decoding: dict[LivePage, asyncio.Task[None]] = {}
         # Of the catalogs that pages were made from last, the latest last.
@@ -101,7 +106,7 @@ class Pages:
         """
         release = self.admission.acquire()
         try:
-            plan = await self._plan(ask)
+            plan = await self._aside.run((await self._plan(ask)).judged)
             page = LivePage(
                 plan, self._cards_of(plan.model), self._deserted, explained=self._explained
             )
@@ -219,7 +224,8 @@ class Pages:
             seed=request.seed,
             deadline=deadline,
             prompt_rows=len(plan.earlier),
-            appeal=plan.appeal(),
+            exploration=self._exploration,
+            appeal=None if plan.appeal is None else plan.appeal.fresh(),
             context=plan.context,
             request=request,
         )

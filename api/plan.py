@@ -59,6 +59,8 @@ class Plan:
     deadline_s: float | None = None
     # The page that this one goes on from.
     continued_from: str | None = None
+    # What is added to the page's scores; each decoder takes its own of it (`PageAppeal.fresh`).
+    appeal: PageAppeal | None = None
 
     @property
     def nbytes(self) -> int:
@@ -70,7 +72,8 @@ class Plan:
         exclude = _EXCLUDE_BYTES * len(self.request.exclude)
         earlier = sum(_ROW_BYTES + _PLACE_BYTES * len(row.entities) for row in self.earlier)
         events = _EVENT_BYTES * len(self.context.events)
-        return int(tokens + self.trends.nbytes) + exclude + earlier + events
+        appeal = 0 if self.appeal is None else self.appeal.entities.nbytes
+        return int(tokens + self.trends.nbytes + appeal) + exclude + earlier + events
 
     def decoded(self, *, explained: bool = False) -> "Plan":
         """The plan once nothing more is decoded by it.
@@ -80,7 +83,7 @@ class Plan:
         be kept with it.
         """
         trends = self.trends if explained else Trends(np.zeros(0, np.float32))
-        return replace(self, trends=trends, model=PastModel.of(self.model))
+        return replace(self, trends=trends, model=PastModel.of(self.model), appeal=None)
 
     def grammar(self, rows: Sequence[DecodedRow] = ()) -> PageGrammar:
         """The page's grammar behind the ``earlier`` rows and ``rows``; a new one each time."""
@@ -91,9 +94,9 @@ class Plan:
         grammar.replay((*self.earlier, *rows))
         return grammar
 
-    def appeal(self) -> PageAppeal | None:
-        """What is added to the page's scores; found anew each time, and the same each time."""
-        return self.model.appeal(self.context, self.request, self.trends)
+    def judged(self) -> "Plan":
+        """The plan with its appeal: a pass over all titles, so never on the event loop."""
+        return replace(self, appeal=self.model.appeal(self.context, self.request, self.trends))
 
     def because(self, row: int) -> Entity | None:
         """The title that a "because you watched" row refers to; None for any other row.

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from api.admin_gate import AdminAccess
 from api.auth import Keys
 from api.checkpoint_log import CheckpointLog
+from api.explanations import Explanations
 from api.live_catalog import LiveCatalog
 from api.log_metrics import LogMetrics
 from api.metrics import Metrics
@@ -26,6 +27,7 @@ from api.state_metrics import StateMetrics
 from api.trial_listener import TrialListener
 from genpage.catalog_changes import CatalogChanges, Change
 from genpage.errors import UsageError
+from genpage.exploration import NO_EXPLORATION, Exploration
 from rollout.rollout import Rollout
 from runtime.worker import Worker
 from streaming.applier import Forget
@@ -47,6 +49,7 @@ class Options:
     keys: Keys = field(default_factory=Keys)
     keeping: Keeping = field(default_factory=Keeping)
     autoregressive: int = 4
+    exploration: Exploration = NO_EXPLORATION
     grace_s: float = 10.0
     console: bool = False
     # What this server's bundles are announced under.
@@ -160,18 +163,20 @@ class Server:
             self.metrics,
             log,
             autoregressive=options.autoregressive,
+            exploration=options.exploration,
             explained=options.console,
             listeners=self._listeners(),
             tracing=tracing,
             changes=CatalogChanges if catalog is None else lambda: catalog.changes,
         )
+        self.explanations = Explanations()
 
     def _listeners(self) -> list[PageListener]:
         listeners: list[PageListener] = []
         if self.rollout is not None:
             listeners.append(TrialListener(self.rollout))
         if self.event_log is not None:
-            listeners.append(PagePublisher(self.event_log.pages))
+            listeners.append(PagePublisher(self.event_log.pages, self.options.exploration))
         return listeners
 
     async def __aenter__(self) -> Self:

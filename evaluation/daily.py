@@ -18,8 +18,8 @@ from evaluation.next_item import Progress, model_ranks
 from evaluation.prompts import histories_of
 from evaluation.source import Period, Source
 from evaluation.targets import Targets
+from evaluation.unseen import refuse_seen
 from genpage.catalog import SECONDS_A_DAY
-from genpage.errors import UsageError
 from training.updates import Cadence, Update, Updates
 
 if TYPE_CHECKING:
@@ -46,12 +46,7 @@ class DailyRanker:
     ) -> Values:
         """(n,) the rank of each target's entity by the model of its day."""
         period = self.period
-        if self.updates.until > period.first:
-            raise UsageError(
-                f"the checkpoint was trained up to {self.updates.until}, past --from "
-                f"{period.first}: it would be asked about what it has seen. Take an earlier "
-                "checkpoint, or a later --from."
-            )
+        refuse_seen(self.updates.until, period.first, "--from")
         for day in days_between(self.updates.until, period.first):
             self.watch(self.updates.day(day, self.cadence, judge=False))
         ranks = np.empty(len(targets))

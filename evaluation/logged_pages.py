@@ -1,4 +1,4 @@
-"""Logged pages under a model's eyes: the score of every place, and the chance of showing just that.
+"""Logged pages under a model's eyes: the score of every place, and what its policy would show.
 
 A page is scored in one pass behind its member's prompt: each row and title by its logit at its own
 position, with all before it on the page as it was logged.
@@ -9,6 +9,7 @@ catalog entities.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import polars as pl
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 
 from dataset.folder import DataFolder
 from evaluation.off_policy import Logged
+from evaluation.page_chances import Chances, page_chances
 from evaluation.page_metrics import Places
 from evaluation.variety import numbered
 from genpage.catalog import Catalog
@@ -48,12 +50,36 @@ class LoggedPage:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class LoggedPages(Sequence[LoggedPage]):
+    """Logged pages, and how many more were chosen that nobody can score any longer.
+
+    ``gone``: a title or a row of theirs left the catalog.
+    """
+
+    pages: tuple[LoggedPage, ...]
+    gone: int
+
+    def __len__(self) -> int:
+        """Those that can be scored."""
+        return len(self.pages)
+
+    @overload
+    def __getitem__(self, index: int) -> LoggedPage: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[LoggedPage, ...]: ...
+    def __getitem__(self, index: int | slice) -> LoggedPage | tuple[LoggedPage, ...]:
+        """In the order of their time."""
+        return self.pages[index]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """What a model says of logged pages.
 
     ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
     those whose propensities cannot be used. The reward model is a plain one: a title's mean reward
-    where it was seen, times how often its place is (`title_worth`).
+    where it was seen (`title_worth`), a row's the mean of its titles' (`page_chances`), times how
+    often the place is seen.
     """
 
     entities: Places
@@ -72,7 +98,7 @@ def read_pages(
     count: int,
     rewards: Rewards | None = None,
     seed: int = 0,
-) -> list[LoggedPage]:
+) -> LoggedPages:
     """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
@@ -85,17 +111,18 @@ def read_pages(
     depth = int(lines["row_pos"].max() or 0) + 1  # type: ignore[arg-type]
     size = PageSize(depth, width)
     visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
-    wanted = {(v.request.user_id, v.request.at): v for v in visits.visits}
-    pages = []
+    wanted = {visit.page_id: visit for visit in visits.visits}
+    pages, gone = [], 0
     for page in lines.partition_by("page_id", maintain_order=True):
-        user_id, at, page_id = page.select("user_id", "ts", "page_id").row(0)
-        visit = wanted.get((user_id, at))
+        page_id = page["page_id"][0]
+        visit = wanted.get(page_id)
         if visit is None:
             continue
         entity = [catalog.entity_index(name) for name in page["entity_id"]]
         row = [catalog.row_index(name) for name in page["row_id"]]
         if None in entity or None in row:
-            continue  # a title left the catalog: the page can no longer be scored
+            gone += 1
+            continue
         rows = [
             DecodedRow(int(lines_of["row"][0]), tuple(lines_of["entity"].to_list()))
             for lines_of in page.select(
@@ -113,8 +140,11 @@ def read_pages(
             )
         )
     if not pages:
-        raise DatasetError(f"there are no pages on {days[0]} to {days[-1]} that can be scored")
-    return pages
+        raise DatasetError(
+            f"there are no pages on {days[0]} to {days[-1]} that can be scored; of {gone} a title "
+            "or a row left the catalog"
+        )
+    return LoggedPages(tuple(pages), gone)
 
 
 def score_pages(
@@ -145,7 +175,7 @@ def score_pages(
     logged = _logged(chances)
     predicted = expected = np.zeros((0, 0))
     if logged is not None:
-        predicted, expected = _modelled(chances, logged, worth)
+        predicted, expected = _modelled(chances, logged)
     entities, rows = judged.places()
     return Scored(entities, rows, logged, predicted, expected, dropped)
 
@@ -243,59 +273,6 @@ def title_worth(
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Chances:
-    """Each title's chance given all before it (K,); the mean worth of what could stand there."""
-
-    chance: Values
-    expected: Values
-
-
-def page_chances(
-    grammar: PageGrammar,
-    rows: Sequence[DecodedRow],
-    scores: NDArray[np.float32],
-    temperature: float,
-    worth: Values,
-) -> Chances | None:
-    """The chance of each title; a row's is its first title's too.
-
-    ``scores`` (page tokens, R + E) stand before each token of the page. None where the rules would
-    not let the page be. Mutates the grammar.
-    """
-    catalog_rows = len(grammar.catalog.rows)
-    found: list[float] = []
-    expected: list[float] = []
-    place = 0
-    for row in rows:
-        allowed = grammar.allowed_rows()
-        if row.row not in allowed:
-            return None
-        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
-        opening = float(odds[int(np.searchsorted(allowed, row.row))])
-        grammar.open_row(row.row)
-        place += 1
-        for entity in row.entities:
-            allowed = grammar.allowed_entities()
-            if entity not in allowed:
-                return None
-            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
-            found.append(float(odds[int(np.searchsorted(allowed, entity))]) * opening)
-            expected.append(float(odds @ worth[allowed]))
-            opening = 1.0
-            grammar.add(entity)
-            place += 1
-        if grammar.room:
-            return None  # a shorter row than the rules would make
-    return Chances(np.array(found), np.array(expected))
-
-
-def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
-    logits = scores[allowed].astype(np.float64) / temperature
-    odds = np.exp(logits - logits.max())
-    return np.asarray(odds / odds.sum())
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Here:
     """(score, reward) of the judged titles and rows of one page."""
 
@@ -372,7 +349,7 @@ def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged | None:
 
 
 def _modelled(
-    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged, worth: Values
+    chances: Sequence[tuple[LoggedPage, Chances]], logged: Logged
 ) -> tuple[Values, Values]:
     """(n, K) the reward model of what was shown, and of what would be.
 
@@ -381,8 +358,7 @@ def _modelled(
     shown, average, seen = np.zeros((3, *logged.there.shape))
     for line, (page, found) in enumerate(chances):
         own = slice(0, len(found.chance))
-        titles = [entity for row in page.rows for entity in row.entities]
-        shown[line, own], average[line, own] = worth[titles], found.expected
+        shown[line, own], average[line, own] = found.predicted, found.expected
         seen[line, own] = page.examined
     often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
     return shown * often, average * often

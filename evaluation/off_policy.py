@@ -58,17 +58,33 @@ class Logged:
 
     def weights(self, weighting: Weighting, *, largest: float = LARGEST) -> Values:
         """(n, K) the weight of each place's reward; 0 at padding."""
-        with np.errstate(divide="ignore"):  # what the target would never show weighs nothing
-            logs = np.log(np.where(self.there, self.target, 1.0))
-        ratio = logs - np.log(np.where(self.there, self.logged, 1.0))
+        ratio = self._ratios()
         if weighting == "place":
             total = ratio
         elif weighting == "cascade":
             total = np.cumsum(ratio, axis=1)
         else:
             total = np.broadcast_to(ratio.sum(axis=1, keepdims=True), ratio.shape)
-        weights = np.exp(np.minimum(total, np.log(largest)))
-        return np.where(self.there, weights, 0.0)
+        return self._cut(total, largest)
+
+    def weights_before(self, weighting: Weighting, *, largest: float = LARGEST) -> Values:
+        """(n, K) how much likelier the target comes to each place: by the choices before it.
+
+        1 where places are taken not to interact; 0 at padding.
+        """
+        total = np.zeros(self.there.shape)
+        if weighting != "place":
+            total[:, 1:] = np.cumsum(self._ratios(), axis=1)[:, :-1]
+        return self._cut(total, largest)
+
+    def _ratios(self) -> Values:
+        """(n, K) logarithms; 0 at padding, and -inf for what the target would never show."""
+        with np.errstate(divide="ignore"):
+            logs = np.log(np.where(self.there, self.target, 1.0))
+        return np.asarray(logs - np.log(np.where(self.there, self.logged, 1.0)))
+
+    def _cut(self, logs: Values, largest: float) -> Values:
+        return np.where(self.there, np.exp(np.minimum(logs, np.log(largest))), 0.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,10 +155,14 @@ def doubly_robust(
     """What a reward model says of the target's pages, corrected where it was wrong on logged ones.
 
     ``predicted`` (n, K) is its reward of what was shown, ``expected`` (n, K) of what the target
-    policy would show there on average. Right where either the chances or the model are.
+    policy would show there on average, given all before it. The latter counts by how likely the
+    target comes there at all (Jiang and Li 2016). Right where the chances are, whatever the model
+    says; and where the model is right, whatever the chances of a first or only place are.
     """
     weights = logged.weights(weighting, largest=largest)
-    corrected = np.where(logged.there, expected + weights * (logged.reward - predicted), 0.0)
+    reached = logged.weights_before(weighting, largest=largest)
+    corrected = reached * expected + weights * (logged.reward - predicted)
+    corrected = np.where(logged.there, corrected, 0.0)
     return OffPolicy(
         mean_of(corrected.sum(axis=1), logged.member, seed=seed),
         effective(weights, logged),

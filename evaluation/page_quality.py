@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from dataset.folder import DataFolder
 from evaluation.intervals import Estimate, mean_of
-from evaluation.logged_pages import LoggedPage, score_pages
+from evaluation.logged_pages import LoggedPages, score_pages
 from evaluation.off_policy import OffPolicy, Weighting, doubly_robust, ips, snips
 from evaluation.page_metrics import auc_of, page_ndcg, wbc_loss
 from evaluation.true_reward import decode
@@ -33,11 +33,15 @@ LEAST_MODELS = 3
 
 @dataclass(frozen=True, slots=True)
 class Offline:
-    """What logged pages say; ``dropped`` of them could not be weighed."""
+    """What logged pages say; ``dropped`` of them could not be weighed.
+
+    ``gone`` more could not even be scored: a title or a row of theirs left the catalog.
+    """
 
     metrics: Mapping[str, Estimate]
     estimates: Mapping[str, OffPolicy]
     dropped: int
+    gone: int = 0
 
     def document(self) -> dict[str, object]:
         """As JSON."""
@@ -45,6 +49,7 @@ class Offline:
             **{name: found.document() for name, found in self.metrics.items()},
             "off_policy": {name: found.document() for name, found in self.estimates.items()},
             "dropped": self.dropped,
+            "gone": self.gone,
         }
 
 
@@ -68,7 +73,7 @@ class Served:
 def offline(
     folder: DataFolder,
     checkpoint: Checkpoint,
-    pages: Sequence[LoggedPage],
+    pages: LoggedPages,
     worth: NDArray[np.float64],
     *,
     temperature: float = 1.0,
@@ -93,7 +98,7 @@ def offline(
             estimates[f"dr_{weighting}"] = doubly_robust(
                 scored.logged, scored.predicted, scored.expected, weighting, seed=seed
             )
-    return Offline(metrics, estimates, scored.dropped)
+    return Offline(metrics, estimates, scored.dropped, pages.gone)
 
 
 def served(

@@ -9,36 +9,44 @@ what the rules allow, else the best is taken. The chance of what was chosen is e
 and positive for everything that the rules allow: estimates of other policies' rewards divide by it
 (`evaluation.off_policy`). Rules are never explored: only allowed indices take part.
 
-Shape legend: n allowed choices.
+Shape legend: n allowed choices, k choices made one after another.
 """
 
+import hashlib
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genpage.errors import InputError
+from genpage.propensity import propensities
 
-Scores = NDArray[np.float32] | NDArray[np.float64]
+Scores = NDArray[np.float32]
+Places = NDArray[np.intp]
 _SEED_MASK = (1 << 64) - 1
-# Sets these streams apart from sampling at a temperature, which draws by the same seed.
+# Sets these streams apart from sampling at a temperature, which draws by a seed of the client's.
 _STREAM = 0x6578706C
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Chosen:
-    """One choice: its place among the allowed, how likely it was, and whether it was drawn."""
+    """Choices one after another, each out of what those before it left.
 
-    place: int
-    propensity: float
-    explored: bool
+    ``places`` (k,) among the allowed, ``best`` (k,) what would have been taken, ``drawn`` (k,)
+    whether the choice was explored; it may have come out as the best one all the same.
+    """
+
+    places: Places
+    best: Places
+    drawn: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
 class Exploration:
     """The policy. ``share`` 0 decides everything, and each choice then has propensity 1."""
 
-    share: float = 0.02
+    share: float = 0.0
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
@@ -48,33 +56,53 @@ class Exploration:
         if not 0.0 < self.temperature < float("inf"):
             raise InputError(f"temperature must be a positive number, not {self.temperature}")
 
-    def choose(self, scores: Scores, *, seed: int, position: int) -> Chosen:
-        """One of the allowed by their ``scores`` (n,), n >= 1; a pure function of its arguments.
+    def choose(
+        self, scores: Scores, best: NDArray[np.integer], *, seed: int, position: int
+    ) -> Chosen:
+        """As many of the allowed as ``best`` (k,) names, by their ``scores`` (n,), k <= n.
 
-        ``position`` counts the page's choices, so that a page taken up again draws the same.
+        ``best`` are the places of the k highest scores, in order. A pure function of its arguments:
+        ``position`` counts the page's choices, so a page taken up again, or guessed ahead, draws
+        the same.
         """
-        if len(scores) < 1:
-            raise RuntimeError("nothing is allowed here. This is a bug.")
-        chances = self.chances(scores)
-        coin, draw = _uniform(seed, position)
-        explored = coin < self.share
-        place = int(scores.argmax())
-        if explored:
-            bounds = np.cumsum(_softmax(scores, self.temperature))
-            place = min(int((draw * bounds[-1] >= bounds).sum()), len(scores) - 1)
-        return Chosen(place, float(chances[place]), explored)
+        if not 1 <= len(best) <= len(scores):
+            raise RuntimeError(f"{len(best)} of {len(scores)} cannot be chosen. This is a bug.")
+        left = np.ones(len(scores), np.bool_)
+        places, leading = np.empty((2, len(best)), np.intp)
+        drawn = np.zeros(len(best), np.bool_)
+        first = 0
+        for turn in range(len(best)):
+            while not left[best[first]]:  # before ``turn`` fewer were taken than ``best`` names
+                first += 1
+            leading[turn] = places[turn] = best[first]
+            coin, draw = _uniform(seed, position + turn)
+            if coin < self.share:
+                drawn[turn] = True
+                places[turn] = self._drawn(scores, left, draw)
+            left[places[turn]] = False
+        return Chosen(places, leading, drawn)
 
-    def chances(self, scores: Scores) -> NDArray[np.float64]:
-        """(n,) the chance of each allowed choice; they sum to 1."""
-        chances = self.share * _softmax(scores, self.temperature)
-        chances[int(scores.argmax())] += 1.0 - self.share
+    def chances(self, scores: Scores, chosen: Chosen) -> NDArray[np.float64]:
+        """(k,) the chance of each choice given those before it."""
+        allowed = np.arange(len(scores))
+        chances = self.share * propensities(scores, allowed, chosen.places, self.temperature)
+        chances[chosen.places == chosen.best] += 1.0 - self.share
         return chances
 
+    def _drawn(self, scores: Scores, left: NDArray[np.bool_], draw: float) -> int:
+        """A place of those left, by the softmax of their scores at ``draw`` in [0, 1)."""
+        places = left.nonzero()[0]
+        logits = scores[places].astype(np.float64) / self.temperature
+        bounds = np.cumsum(np.exp(logits - logits.max()))
+        return int(places[min(int((draw * bounds[-1] >= bounds).sum()), len(places) - 1)])
 
-def _softmax(scores: Scores, temperature: float) -> NDArray[np.float64]:
-    logits = scores.astype(np.float64) / temperature
-    odds: NDArray[np.float64] = np.exp(logits - logits.max())
-    return np.asarray(odds / odds.sum())
+
+NO_EXPLORATION: Final = Exploration()
+
+
+def seed_of(page_id: str) -> int:
+    """The seed of a page's draws: whoever has the page's id can draw them again."""
+    return int.from_bytes(hashlib.sha256(page_id.encode()).digest()[:8], "big")
 
 
 def _uniform(seed: int, position: int) -> tuple[float, float]:

@@ -49,9 +49,13 @@ class PageGrammar:
         """``members`` is (R, E): who may stand in which row for this member and request."""
         self.catalog = catalog
         self._rules = rules
+        self._unique = rules.page.unique_entities
         self.entities_per_row = self._per_row = entities_per_row
         self._enough_pinned = min(rules.page.minimum_pinned, entities_per_row)
+        # Never changed, so that all copies of a page share it.
         self._members = members
+        # What was used: it may stand nowhere any more, or not again in the open row.
+        self._used = np.zeros(members.shape[1], np.bool_)
         # How many entities are left for each row; kept up to date as entities are used.
         self._left: IntArray = members.sum(axis=1, dtype=np.int32)
         self._pins = rules.pinned(catalog)
@@ -84,12 +88,13 @@ class PageGrammar:
         return cls(catalog, rules, members, request.entities_per_row)
 
     def fork(self) -> "PageGrammar":
-        """A copy that goes on without this one's noticing."""
+        """A copy that goes on without this one's noticing; it takes (R,) and (E,), not (R, E)."""
         copy = object.__new__(PageGrammar)
-        copy.catalog, copy._rules = self.catalog, self._rules
+        copy.catalog, copy._rules, copy._unique = self.catalog, self._rules, self._unique
         copy._per_row, copy._enough_pinned = self._per_row, self._enough_pinned
         copy._pins, copy._unpinned = self._pins, self._unpinned
-        copy._members, copy._left = self._members.copy(), self._left.copy()
+        copy._members, copy._used = self._members, self._used.copy()
+        copy._left = self._left.copy()
         copy._spent, copy._kinds = self._spent.copy(), dict(self._kinds)
         copy._rows, copy._placed = list(self._rows), list(self._placed)
         copy._open, copy._room = self._open, self._room
@@ -131,9 +136,16 @@ class PageGrammar:
         fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
         return fits.nonzero()[0].astype(np.int32)
 
+    def may_open_later(self, row: int) -> bool:
+        """Whether a row that is not open may still come; it need not have enough to show."""
+        return row != self._open and not self._spent[row]
+
     def left_for(self, row: int) -> IntArray:
         """Sorted catalog indices of the entities that a row could still show, open or not."""
-        left: IntArray = self._members[row].nonzero()[0].astype(np.int32)
+        there = self._members[row]
+        if self._unique or row == self._open:
+            there = there > self._used  # and not used
+        left: IntArray = there.nonzero()[0].astype(np.int32)
         return left
 
     def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
@@ -142,11 +154,19 @@ class PageGrammar:
         Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
         """
         shown: BoolArray = self._members[rows, entities]
+        if self._unique:
+            shown &= ~self._used[entities]
+        elif self._open is not None:
+            shown &= ~(self._used[entities] & (rows == self._open))
         return shown
 
     def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
         """(k, n) the same of each of n entities in each of k rows; faster where they are many."""
         shown: BoolArray = self._members[rows].take(entities, axis=1)
+        if self._unique:
+            shown &= ~self._used.take(entities)
+        elif self._open is not None:
+            shown[rows == self._open] &= ~self._used.take(entities)
         return shown
 
     def open_row(self, row: int) -> None:
@@ -181,18 +201,16 @@ class PageGrammar:
             or len(chosen) > self._room
             or len(set(entities)) < len(chosen)
             or not self._members[row].take(chosen).all()
+            or self._used.take(chosen).any()
         ):
             raise ValueError(f"entities {list(entities)} may not stand here. This is a bug.")
         self._placed += entities
-        if self._rules.page.unique_entities:
-            self._use(chosen)
-        else:
-            self._members[row, chosen] = False
+        self._use(chosen)
         self._room -= len(chosen)
         if self._room == 0:
-            if not self._rules.page.unique_entities:
+            if not self._unique:
                 # Once in a row, but the row may come again with them.
-                self._members[row, self._placed] = True
+                self._used[self._placed] = False
             self._close(row)
 
     def replay(self, rows: Iterable[DecodedRow]) -> None:
@@ -202,20 +220,21 @@ class PageGrammar:
         them still counts as used.
         """
         for shown in rows:
-            if self._rules.page.unique_entities:
-                self._use(np.unique(np.array(shown.entities, np.intp)))
+            if self._unique:
+                entities = np.unique(np.array(shown.entities, np.intp))
+                self._use(entities[~self._used[entities]])
             self._placed = list(shown.entities)
             self._close(shown.row)
 
     def _use(self, entities: NDArray[np.intp]) -> None:
-        """Take entities, each named once, out of all rows."""
+        """Entities, each named once and not used before, are used now."""
+        self._used[entities] = True
+        if not self._unique:
+            return
         if len(entities) == 1:  # a view, five times faster than a list of one
-            column = self._members[:, entities[0]]
-            self._left -= column
-            column[:] = False
+            self._left -= self._members[:, entities[0]]
         else:
             self._left -= self._members.take(entities, axis=1).sum(axis=1, dtype=np.int32)
-            self._members[:, entities] = False
 
     def _close(self, row: int) -> None:
         kind = self.catalog.rows[row].kind

@@ -42,12 +42,15 @@ class Promises:
         self._order: IntArray | None = None  # (E,) best first
         self._best = np.zeros((0, _KEPT), np.int32)  # (R, _KEPT), -1 past a row's last
         self._sought = np.zeros(0, np.bool_)  # (R,)
+        # Another page's as well: copied before it is changed.
+        self._shared = False
 
     def fork(self) -> "Promises":
         """A copy for a copy of the grammar: what it finds used up there may be left here."""
         copy = Promises(self._worth)
         copy._order = self._order
-        copy._best, copy._sought = self._best.copy(), self._sought.copy()
+        copy._best, copy._sought = self._best, self._sought
+        copy._shared = self._shared = True
         return copy
 
     def of(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
@@ -58,6 +61,7 @@ class Promises:
             self._order = in_order(self._worth)
             self._best = np.full((len(grammar.catalog.rows), _KEPT), -1, np.int32)
             self._sought = np.zeros(len(self._best), np.bool_)
+            self._shared = False
         self._seek(grammar, self._order, rows[~self._sought[rows]])
         first, counts = self._left(grammar, rows, _LOOKED_AT)
         # Nothing is ever given back, so those left of the best are still the best; where few are,
@@ -79,6 +83,9 @@ class Promises:
 
     def _seek(self, grammar: PageGrammar, order: IntArray, rows: IntArray) -> None:
         """The rows' best titles: among the best of all, then among all where there are few."""
+        if self._shared and len(rows):
+            self._best, self._sought = self._best.copy(), self._sought.copy()
+            self._shared = False
         for among in (order[:_SOUGHT], order):
             if not len(rows):
                 return

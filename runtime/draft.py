@@ -19,6 +19,8 @@ from runtime.pace import Pace, Source
 from runtime.writer import PageWriter, Place
 
 _NOTHING: IntArray = np.array([], np.int32)
+# Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
+_MOST_KEPT = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,11 @@ NO_DRAFT = Draft(_NOTHING, ())
 
 
 class Drafter:
-    """Drafts of one page; one owner, as the page."""
+    """Drafts of one page; one owner, as the page.
+
+    What it holds of a pass are single lines of its own, never a view of the scores of all places
+    and pages of that pass, and none of places that the page has passed.
+    """
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
@@ -52,7 +58,7 @@ class Drafter:
         self._entity_scores: tuple[int, FloatArray] | None = None
 
     def seen(self, place: Place, scores: FloatArray) -> None:
-        """A place was decided by these scores (R + E,), which stay valid."""
+        """A place was decided by these scores (R + E,), which stay valid until the next draft."""
         self._kept.pop(place, None)
         if place[1] == 0:
             self._row_scores = scores
@@ -60,15 +66,30 @@ class Drafter:
             self._entity_scores = place[0], scores
 
     def keep(self, place: Place, scores: FloatArray) -> None:
-        """A place got these scores behind a token that was rejected: the best draft of it."""
+        """A place got these scores behind a token that was rejected: the best draft of it.
+
+        They stay valid until the next draft.
+        """
+        self._kept.pop(place, None)  # so that the latest stand last
         self._kept[place] = scores
 
     def draft(self, writer: PageWriter, room: int) -> Draft:
         """Guess on from where ``writer`` stands, at most ``room`` tokens."""
         began = self.pace.clock()
+        self._own(writer)
         draft = self._guessed(writer, room)
         self.pace.drafted(len(draft.steps), self.pace.clock() - began)
         return draft
+
+    def _own(self, writer: PageWriter) -> None:
+        """Drop what the page has passed, and copy the lines that are left out of their passes."""
+        ahead = [place for place in self._kept if not writer.passed(place)][-_MOST_KEPT:]
+        self._kept = {place: _line(self._kept[place]) for place in ahead}
+        if self._row_scores is not None:
+            self._row_scores = _line(self._row_scores)
+        if self._entity_scores is not None:
+            row, scores = self._entity_scores
+            self._entity_scores = row, _line(scores)
 
     def _guessed(self, writer: PageWriter, room: int) -> Draft:
         tokens: list[IntArray] = []
@@ -110,3 +131,8 @@ class Drafter:
         if takes > 1:
             return "fill", scores
         return ("entity near" if row == place[0] else "entity far"), scores
+
+
+def _line(scores: FloatArray) -> FloatArray:
+    """A line (R + E,) that keeps no other alive."""
+    return scores if scores.base is None else scores.copy()

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from genpage.context import Context
 from genpage.errors import InputError
+from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import PageGrammar
 from genpage.request import PageRequest
 from runtime.arrays import IntArray
@@ -56,6 +57,9 @@ class PageJob:
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
 
+    ``exploration`` draws a share of what is decided greedily, by a seed that is the page id's; what
+    is sampled at a ``temperature`` is drawn already.
+
     ``appeal`` is added to the scores, where there is any; the job owns it.
 
     ``context`` and ``request`` are what the prompt says in tokens; the engine reads neither. Who
@@ -73,6 +77,7 @@ class PageJob:
     seed: int = 0
     deadline: float | None = None
     prompt_rows: int = 0
+    exploration: Exploration = NO_EXPLORATION
     appeal: PageAppeal | None = None
     context: Context | None = None
     request: PageRequest | None = None

@@ -2,6 +2,7 @@
 
 Hybrid row decoding (Netflix Tech Blog, 2026-06-29): the first ``autoregressive`` entities of a row
 are decided one by one, and the scores that decide the last of them fill the rest of the row too.
+With `genpage.exploration` some decisions are drawn, by the page's id and the place alone.
 Pure: it knows neither KV nor chunks, so a copy can write on with scores that are only a guess.
 """
 
@@ -9,14 +10,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from genpage.exploration import seed_of
 from genpage.grammar import DecodedRow
 from genpage.page import FinishReason
+from genpage.propensity import propensities
 from runtime.arrays import FloatArray, IntArray
 from runtime.choice import RowChoice
 from runtime.job import PageJob
 from runtime.noise import gumbel
-from runtime.propensity import propensities
-from runtime.selection import Values, top
+from runtime.selection import top
 
 # Where on a page a decision stands: (number of the row on the page, 0) is the opening of a row,
 # (catalog index of the row, n) the n-th entity in it, n >= 1, with all that fills the row after it.
@@ -57,6 +59,9 @@ class PageWriter:
         self._chances: list[float] = []
         self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
+        self._explored_by = seed_of(job.page_id)
+        # Of a copy's guesses nobody is told how likely they were.
+        self._told = True
         self.reason = None
         self._await_row()
 
@@ -68,14 +73,24 @@ class PageWriter:
         copy._appeal = None if self._appeal is None else self._appeal.fork()
         copy._position, copy._finished = self._position, self._finished
         copy._row, copy._placed = self._row, self._placed
-        copy._chances, copy._choice = list(self._chances), self._choice
+        copy._chances, copy._choice = [], self._choice
         copy._next_rows, copy.reason = self._next_rows, self.reason
+        copy._explored_by, copy._told = self._explored_by, False
         return copy
 
     @property
     def place(self) -> Place:
         """Where the next decision stands."""
         return (self._row, self._placed + 1) if self._grammar.room else (self._finished, 0)
+
+    def passed(self, place: Place) -> bool:
+        """Whether no decision will stand at this place any more."""
+        row, number = place
+        if number == 0:
+            return row < self._finished or (row == self._finished and self._grammar.room > 0)
+        if row == self._row and self._grammar.room:
+            return number <= self._placed
+        return not self._grammar.may_open_later(row)
 
     @property
     def takes(self) -> int:
@@ -99,10 +114,10 @@ class PageWriter:
         if added is not None:
             scores = scores.copy()
             scores[allowed] += added
-        row = top(self._values(scores, allowed), allowed, 1)
-        self._chances = self._drawn(scores, allowed, row)
+        row, self._chances = self._choose(scores, allowed, 1)
         self._row = int(row[0])
-        self._choice = RowChoice.of(scores, allowed, self._row, added)
+        if self._told:
+            self._choice = RowChoice.of(scores, allowed, self._row, added)
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
@@ -113,8 +128,8 @@ class PageWriter:
         if appeal is not None:
             scores = scores + appeal.titles(grammar)
         allowed = grammar.allowed_entities()
-        entities = top(self._values(scores, allowed), allowed, self.takes)
-        self._chances += self._drawn(scores, allowed, entities)
+        entities, chances = self._choose(scores, allowed, self.takes)
+        self._chances += chances
         grammar.extend(entities.tolist())
         self._placed += len(entities)
         self._position += len(entities)
@@ -125,21 +140,35 @@ class PageWriter:
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
-    def _values(self, scores: FloatArray, allowed: IntArray) -> Values:
-        job = self._job
-        values = scores[allowed]
-        if job.temperature == 0.0:
-            return values
-        noise = gumbel(job.seed, self._position, len(scores), allowed)
-        return values.astype(np.float64) / max(job.temperature, _COLDEST) + noise
+    def _choose(
+        self, scores: FloatArray, allowed: IntArray, count: int
+    ) -> tuple[IntArray, list[float]]:
+        """``count`` of ``allowed``, in order, and the probability of each.
 
-    def _drawn(self, scores: FloatArray, allowed: IntArray, chosen: IntArray) -> list[float]:
-        """The probability of each of ``chosen``; nothing where the best are taken."""
-        if self._job.temperature == 0.0:
-            return []
-        temperature = max(self._job.temperature, _COLDEST)
-        drawn: list[float] = propensities(scores[allowed], allowed, chosen, temperature).tolist()
-        return drawn
+        No probabilities stand for certainty, and for a copy's guesses.
+        """
+        job, values = self._job, scores[allowed]
+        if job.temperature > 0.0:
+            return self._sampled(values, allowed, count, len(scores))
+        if job.exploration.share == 0.0:
+            return top(values, allowed, count), []
+        best = top(values, np.arange(len(values), dtype=np.int32), count)
+        seed, position = self._explored_by, self._position
+        chosen = job.exploration.choose(values, best, seed=seed, position=position)
+        chances = job.exploration.chances(values, chosen).tolist() if self._told else []
+        return allowed[chosen.places], chances
+
+    def _sampled(
+        self, values: FloatArray, allowed: IntArray, count: int, size: int
+    ) -> tuple[IntArray, list[float]]:
+        """The same, all of it drawn at the job's temperature: nothing is left to explore."""
+        job, temperature = self._job, max(self._job.temperature, _COLDEST)
+        noise = gumbel(job.seed, self._position, size, allowed)
+        chosen = top(values.astype(np.float64) / temperature + noise, allowed, count)
+        if not self._told:
+            return chosen, []
+        drawn: list[float] = propensities(values, allowed, chosen, temperature).tolist()
+        return chosen, drawn
 
     def _await_row(self) -> None:
         if self._finished >= self._job.rows:

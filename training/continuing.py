@@ -3,18 +3,15 @@
 from model.checkpoint import Checkpoint
 from training.objective import Objective
 from training.pretrain import Pretraining
-from training.rewards.declaration import Rewards
-from training.wbc import WeightedClassification
-
-REWARDS = "rewards.toml"
+from training.wbc import REWARDS, WeightedClassification
 
 
 def objective_of(checkpoint: Checkpoint) -> Objective:
-    """WBC with the rewards that a post-trained checkpoint carries; pretraining without any.
+    """WBC as a post-trained checkpoint carries it; pretraining where it carries no rewards.
 
     METHOD, "Multi-cadence": *post-training* goes on day after day. A pretraining loss would unlearn
-    that a logit is a value.
+    that a logit is a value, and an appeal that was settled would be learnt by another loss.
     """
     if REWARDS not in checkpoint.extra:
         return Pretraining()
-    return WeightedClassification(Rewards.parse(checkpoint.extra[REWARDS].decode()))
+    return WeightedClassification.continued(checkpoint.extra)

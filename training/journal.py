@@ -2,7 +2,7 @@
 
 ``journal.jsonl`` has a line a finished day, appended and synced after all that the day writes is in
 its place: what stands there is done, and nothing else is believed. A last line that was cut off by
-a crash is dropped.
+a crash is dropped. ``run.json`` says by what settings the days were made.
 """
 
 import json
@@ -27,6 +27,29 @@ class Journal:
         """One JSON document a line."""
         return self.folder / "journal.jsonl"
 
+    def claim(self, settings: Mapping[str, object]) -> None:
+        """Make the folder this run's, by what decides its days; a `UsageError` names what differs.
+
+        Where no day is finished, there is nothing yet that other settings would spoil.
+        """
+        path, lines = self.folder / "run.json", self.lines()
+        if lines and path.exists():
+            try:
+                found = json.loads(path.read_bytes())
+            except ValueError as error:
+                raise UsageError(
+                    f"{path} is unreadable: {error}; delete it, and the days go on by these flags."
+                ) from error
+            for name in settings:
+                if found.get(name) != settings[name]:
+                    raise UsageError(
+                        f"{self.folder} holds {len(lines)} days of a run with {name} = "
+                        f"{found.get(name)!r}, now {settings[name]!r}. Repeat its flags to go on, "
+                        "or take another --out."
+                    )
+            return
+        self._write(path, json.dumps(dict(settings), indent=2).encode())
+
     def lines(self) -> list[Line]:
         """The finished days."""
         if not self.path.exists():
@@ -44,11 +67,15 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """A day is finished."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         whole = b"".join(json.dumps(each).encode() + b"\n" for each in self.lines())
-        unfinished = self.path.with_name(".journal.jsonl")
+        self._write(self.path, whole + json.dumps(line).encode() + b"\n")
+
+    def _write(self, path: Path, content: bytes) -> None:
+        """Replaced whole or not at all."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}")
         with unfinished.open("wb") as file:
-            file.write(whole + json.dumps(line).encode() + b"\n")
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        unfinished.replace(self.path)
+        unfinished.replace(path)

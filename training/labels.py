@@ -12,7 +12,6 @@ from training.feedback import is_judged, is_positive, target_weight
 
 Floats = NDArray[np.float32]
 Aggregate = Literal["sum", "mean", "max"]
-_REDUCE = {"sum": np.add, "mean": np.add, "max": np.maximum}
 
 
 class Labels(Protocol):
@@ -67,9 +66,15 @@ class PositiveFeedback:
 def row_weights(weights: Floats, starts: NDArray[np.int64], aggregate: Aggregate) -> Floats:
     """(rows,) of titles' weights (cells,); a row's cells begin at each of ``starts``.
 
-    A title that counts for nothing takes no part in a mean.
+    A title that counts for nothing, as one that nobody saw, takes no part in a mean, and is no
+    largest one: of a row whose seen titles were all passed over the best is a loss.
     """
-    reduced: Floats = _REDUCE[aggregate].reduceat(weights, starts).astype(np.float32)
+    counted = weights != 0
+    there = np.add.reduceat(counted.astype(np.float32), starts)  # (rows,)
+    if aggregate == "max":
+        best = np.maximum.reduceat(np.where(counted, weights, -np.inf), starts)
+        return np.where(there > 0, best, 0.0).astype(np.float32)
+    reduced: Floats = np.add.reduceat(weights, starts).astype(np.float32)
     if aggregate == "mean":
-        reduced /= np.maximum(1, np.add.reduceat((weights != 0).astype(np.float32), starts))
+        reduced /= np.maximum(1, there)
     return reduced

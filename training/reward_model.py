@@ -55,8 +55,8 @@ _LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
 # About what an examined place loses by a title that nobody wants: the head's weights are learnt in
 # units of it, so that a step of the usual rate is a small one.
 _UNIT = 0.02
-# A predicted reward that says nothing of what came must not steer anything.
-LEAST_CORRELATION = 0.05
+# Predictions of several kinds of pages may be this far off what came, in deviations of the latter.
+MOST_MISCALIBRATED = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,12 +200,25 @@ class RewardModel(Objective):
 
     def refuse(self, figures: Mapping[str, float]) -> None:
         """`TrainingError` where it cannot tell a good page from a bad one on a day never seen."""
-        correlation = figures.get("rank correlation")
-        if correlation is not None and not correlation >= LEAST_CORRELATION:
+        if "R2" not in figures:
             raise TrainingError(
-                f"the reward model's rank correlation on the held-out day is {correlation:.3f}, "
-                f"below {LEAST_CORRELATION}: it cannot tell good pages from bad ones, and nothing "
-                "may be trained against it. Train longer, or on more days."
+                "there is no day of pages to hold out, and what nobody has checked must not be "
+                "trained against. A reward model needs two days of pages with feedback."
+            )
+        lowest, share = figures["rank correlation, lowest"], figures["R2"]
+        off, most = figures["calibration error"], MOST_MISCALIBRATED * figures["deviation"]
+        told = f"rank correlation {figures['rank correlation']:.3f}"
+        held = {
+            f"{told}, and 95% sure only that it is above {lowest:.3f}": lowest > 0,
+            f"R2 {share:.3f}, no better than the mean": share > 0,
+            f"calibration error {off:.3f}, above {most:.3f}": off <= most,
+        }
+        wrong = [said for said, holds in held.items() if not holds]  # NaN holds nowhere
+        if wrong:
+            raise TrainingError(
+                f"the reward model on the held-out day: {'; '.join(wrong)}. It cannot tell good "
+                "pages from bad ones, and nothing may be trained against it. Train longer, or on "
+                "more days."
             )
 
     def files(self) -> Mapping[str, bytes]:
@@ -282,13 +295,24 @@ def agreement(predicted: NDArray[np.float64], came: NDArray[np.float64]) -> dict
     error = float(np.square(came - predicted).sum())
     order = np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, len(predicted)))
     gaps = [abs(predicted[bin_].mean() - came[bin_].mean()) * len(bin_) for bin_ in order]
+    correlation = rank_correlation(predicted, came)
     return {
         "R2": 1.0 - error / spread if spread else 0.0,
-        "rank correlation": rank_correlation(predicted, came),
+        "rank correlation": correlation,
+        "rank correlation, lowest": _lowest(correlation, len(came)),
         "calibration error": float(sum(gaps) / len(predicted)),
         "mean predicted": float(predicted.mean()),
         "mean reward": float(came.mean()),
+        "deviation": float(came.std()),
     }
+
+
+def _lowest(correlation: float, count: int) -> float:
+    """The lower end of a rank correlation's 95% interval (Fieller, Hartley and Pearson 1957)."""
+    if count <= 3:  # noqa: PLR2004 - the formula's degrees of freedom
+        return -1.0
+    sure = np.arctanh(np.clip(correlation, -1 + 1e-9, 1 - 1e-9))
+    return float(np.tanh(sure - 1.96 * np.sqrt(1.06 / (count - 3))))
 
 
 def _spread(totals: torch.Tensor) -> torch.Tensor:

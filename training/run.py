@@ -200,7 +200,7 @@ class Run:
         if validation is not None:
             losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
             check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
-            self._objective.refuse(validation.figures)
+        self._objective.refuse({} if validation is None else validation.figures)
         return self._group.of_leader(
             lambda: self._finished(partial, taken, weights, Judged(before, validation))
         )

@@ -29,7 +29,7 @@ class Timeline:
     """The events of a data folder, to be asked about any past moment.
 
     ``first_time`` (N,) marks, in the order of ``histories``, the events with a title that their
-    member had nothing of before. Remembers the injections it has made.
+    member had nothing of before. Remembers the injections it has made, until it is to `forget`.
     """
 
     catalog: Catalog
@@ -103,6 +103,12 @@ class Timeline:
             self._injections[tick] = inject(self.catalog, trends, tick)
             if trends.paces is not None:
                 self._paces[tick] = np.log1p(trends.paces).astype(np.float16)
+
+    def forget(self, before: float) -> None:
+        """Drop what was prepared for moments before ``before``: each holds counts of all titles."""
+        for held in (self._injections, self._paces):
+            for tick in [tick for tick in held if tick < before]:
+                del held[tick]
 
     def injection(self, at: float) -> Injection:
         """What was new, live and trending at the last tick before ``at``."""

@@ -11,7 +11,7 @@ Everything is a pure function of the parent, the data before the day's end, the 
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ import torch
 from dataset.day import day_of, day_start
 from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY
-from genpage.errors import UsageError
+from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
@@ -35,7 +35,8 @@ from training.objective import Objective
 from training.paced import paced_optimiser
 from training.pages import Pages
 from training.partial import PartialRun, State
-from training.questions import Asked, Moments, QuestionStream, groups, title_places
+from training.questions import Asked, Moments, QuestionStream, title_places
+from training.rehearsal import batches, of_the_past
 from training.schedule import learning_rate
 from training.start import continued_checkpoint
 from training.timeline import Timeline
@@ -53,7 +54,8 @@ class Cadence:
     """How much a pass trains on. ``lr`` is AdamW's peak; ``questions`` a batch's targets.
 
     A daily pass takes the questions of the newest ``days``, ``past`` times as many of days drawn
-    from the ``past_days`` before, and ``pages`` of the newest day's pages at most.
+    from the ``past_days`` before, and about ``pages`` of the newest day's pages: a batch of
+    ``page_tokens`` is not cut.
     """
 
     lr: float = 1e-3
@@ -167,33 +169,52 @@ class Updates:
             "without": start.sources.off,
             "seed": self._seed,
             "objective": type(self._objective).__name__,
+            **({} if self._objective is None else self._objective.settings()),
             # Sums in another order round differently.
             "threads": torch.get_num_threads(),
         }
 
     @property
     def until(self) -> str:
-        """The first day that it has not seen."""
+        """The first day that it has not seen; `UsageError` where it has seen none."""
+        if self._until == -np.inf:
+            raise UsageError(
+                "the checkpoint was trained on no day, so that no day is its next one; "
+                "`genpage train histories` begins."
+            )
         return day_of(self._until)
 
     def day(self, day: str, cadence: Cadence, *, judge: bool = True) -> Update:
-        """Judge the model on a day, then train on it and on what the cadence takes beside it."""
+        """Judge the model on a day, then train on it and on what the cadence takes beside it.
+
+        `UsageError` for a day that it has seen, and where days of data would be left out: what it
+        was trained on is one interval.
+        """
         start = day_start(day)
         if start < self._until:
             raise UsageError(
                 f"--day {day}: the checkpoint has been trained up to {self.until} already; a daily "
                 "update goes on with a day that it has not seen."
             )
+        whole = start - (cadence.days - 1) * SECONDS_A_DAY
+        left = [d for d in self._folder.days() if self._until <= day_start(d) < whole]
+        if left and self._until > -np.inf:
+            raise UsageError(
+                f"--day {day}: the checkpoint was trained up to {self.until}, and {len(left)} days "
+                f"of data from {left[0]} on would be left out; begin there, or give more --days."
+            )
         began, until = time.perf_counter(), start + SECONDS_A_DAY
         self._moments.newest = until
         before = self._judge(self._stream.between(start, until)) if judge else None
         new_titles = self._newcomers(until)
-        newest = self._stream.between(until - cadence.days * SECONDS_A_DAY, until)
+        newest = self._stream.between(whole, until)
         seed = (self._seed, int(start // SECONDS_A_DAY))
-        past = self._past(until - cadence.days * SECONDS_A_DAY, newest, cadence, seed)
-        pages = self._pages([day], until, cadence.pages)
+        wanted = cadence.past * sum(len(each.events) for each in newest)
+        past = of_the_past(self._stream, whole, wanted, cadence.past_days, seed)
+        pages = self._pages([day], until, cadence)
         update = self._train([*newest, *past], pages, cadence, seed, (day, day))
         self._moments.forget(until - (cadence.days + cadence.past_days + 7) * SECONDS_A_DAY)
+        self._timeline.forget(until)
         return replace(
             update, before=before, new_titles=new_titles, seconds=time.perf_counter() - began
         )
@@ -224,12 +245,17 @@ class Updates:
 
         Where an unfinished pass lies in ``partial``, it goes on from there, to the same weights.
         """
-        end = day_start(until)
+        began, end = day_start(first), day_start(until)
+        days = [day for day in self._folder.days() if began <= day_start(day) < end]
         self._moments.newest = end
         self._newcomers(end)
-        asked = self._stream.between(day_start(first), end)
-        days = [day for day in self._folder.days() if first <= day < until]
-        pages = self._pages(days, end, cadence.pages)
+        asked = self._stream.between(began, end)
+        if not asked:
+            raise DatasetError(
+                f"{self._folder.path} has no event to ask about from {first} until {until}: none "
+                "with a title that its member had not had; there is nothing to train on"
+            )
+        pages = self._pages(days, end, cadence)
         update = self._train(
             asked, pages, cadence, (self._seed, 0), (first, days[-1]), watch, partial
         )
@@ -259,7 +285,8 @@ class Updates:
             self.network.load_state_dict(state.network)
             optimiser.load_state_dict(state.optimiser)
         self.network.train()
-        for number, chosen in enumerate(self._passes(asked, cadence, seed)):
+        order = batches(asked, cadence.passes, cadence.questions, seed)
+        for number, chosen in enumerate(order):
             if number < steps:
                 continue  # by the run that was stopped
             batch = self._stream.batch(chosen, np.random.default_rng((*seed, 1, number)))
@@ -310,51 +337,25 @@ class Updates:
             seconds=before + time.perf_counter() - began,
         )
 
-    @staticmethod
-    def _passes(
-        asked: list[Asked], cadence: Cadence, seed: tuple[int, ...]
-    ) -> Iterator[list[Asked]]:
-        """What makes each batch of all passes."""
-        for number in range(cadence.passes):
-            order = np.random.default_rng((*seed, 2, number)).permutation(len(asked))
-            yield from groups([asked[place] for place in order.tolist()], cadence.questions)
-
-    def _past(
-        self, until: float, newest: list[Asked], cadence: Cadence, seed: tuple[int, ...]
-    ) -> list[Asked]:
-        """Histories of some earlier days, as many questions as the cadence says."""
-        chance = np.random.default_rng((*seed, 3))
-        wanted = cadence.past * sum(len(each.events) for each in newest)
-        chosen: list[Asked] = []
-        for ago in 1 + chance.permutation(cadence.past_days):
-            if wanted <= 0:
-                break
-            day = until - int(ago) * SECONDS_A_DAY
-            earlier = self._stream.between(day, day + SECONDS_A_DAY)
-            for place in chance.permutation(len(earlier)).tolist():
-                if wanted > 0:
-                    chosen.append(earlier[place])
-                    wanted -= len(earlier[place].events)
-        return chosen
-
-    def _pages(self, days: list[str], until: float, most: int) -> BatchStream | None:
-        if self._objective is None or not most:
+    def _pages(self, days: list[str], until: float, cadence: Cadence) -> BatchStream | None:
+        if self._objective is None or not cadence.pages:
             return None
-        labels = self._objective.labels(self._folder, self._start.catalog, until)
+        folder, start = self._folder, self._start
+        labels = self._objective.labels(folder, start.catalog, until)
         pages = Pages.read(
-            self._folder, self._start.vocabulary, days, most, until=until, labels=labels
+            folder, start.vocabulary, days, cadence.pages, until=until, labels=labels
         )
         if not len(pages):
             return None
         self._timeline.learn_injections(pages.ts)
-        titles = CandidateTitles.learnt(self.network, self._start, self._candidates)
+        titles = CandidateTitles.learnt(self.network, start, self._candidates)
         known = None if titles is None else titles.titles
         return BatchStream(
             ExampleBuilder(self._timeline, pages, self._encoder, until=until, titles=known),
             (until - pages.ts) / SECONDS_A_DAY,
             self._candidates,
             self._fallbacks,
-            batch_tokens=4096,
+            batch_tokens=cadence.page_tokens,
             seed=self._seed,
             titles=titles,
         )

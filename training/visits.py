@@ -41,6 +41,7 @@ class Visit:
     context: Context
     trends: Trends
     prompt: IntArray  # (n,)
+    page_id: str  # of the page that was served then
 
     def grammar(self, catalog: Catalog, rules: Rules) -> PageGrammar:
         """A fresh page for this request, by serving's own rules."""
@@ -128,7 +129,7 @@ class Visits:
                 locale=line["locale"],
             )
             prompt = encoder.encode(context, request, injection).tokens
-            visits.append(Visit(request, context, trends, prompt))
+            visits.append(Visit(request, context, trends, prompt, line["page_id"]))
         return cls(catalog, tuple(visits))
 
     def page(self, sampled: SampledPage) -> Page:

@@ -17,17 +17,24 @@ Beside METHOD, each a switch:
 3. *Appraisal.* The appeal of titles is learnt by itself first (`training.appraisal`), and the
    sequence model then learns what that leaves. Learnt together from the beginning, some hundred
    steps of noisy gradients leave it far from what its numbers say.
+4. *Restraint.* Beside a settled appeal the sequence model's own word of a title starts as noise,
+   and a greedy decoder picks among all titles those that it overrates most. Of ``drawn`` titles a
+   place the squared logit costs ``restraint``: what no page speaks for is nothing. Off by default:
+   what it is worth is not measured yet (docs/quality.md).
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from typing import Self
 
 import numpy as np
 import torch
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
 from dataset.folder import DataFolder
 from genpage.catalog import Catalog
+from genpage.errors import CheckpointError
 from model.config import Size
 from model.network import Network
 from training.added import Added
@@ -43,24 +50,65 @@ from training.recipe import WBC, Recipe
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
 
+# What a checkpoint carries of the objective: the declaration, and `Standing`.
+REWARDS, STANDING = "rewards.toml", "wbc.json"
+
 
 @dataclass(frozen=True, slots=True)
 class Switches:
     """What METHOD leaves open."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     negatives: int = 0
     negative_weight: float = 0.02
     next_title_share: float = 0.25
     appraisal: Appraisal | None = field(default_factory=Appraisal)
+    restraint: float = 0.0
+    drawn: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How the weights came about: by which switches, and whether the appeal is ``settled``."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    switches: Switches
+    settled: bool
+
+
+_STANDING = TypeAdapter(Standing)
 
 
 class WeightedClassification(Objective):
     """Weighted binary cross-entropy of impressed rows and entities, and of next titles."""
 
-    def __init__(self, rewards: Rewards, switches: Switches | None = None) -> None:
+    def __init__(
+        self, rewards: Rewards, switches: Switches | None = None, *, settled: bool = False
+    ) -> None:
+        """``settled``: the appeal of titles was learnt by itself before, and stays as it is."""
         self.rewards = rewards
         self.switches = switches or Switches()
-        self._settled = False
+        self._settled = settled
+
+    @classmethod
+    def continued(cls, files: Mapping[str, bytes]) -> Self:
+        """As the run that wrote these `files` left it; `CheckpointError` where they are unreadable.
+
+        Without a standing (an older checkpoint) the appeal stays as it is where a run by these
+        rewards would have settled it.
+        """
+        rewards = Rewards.parse(files[REWARDS].decode())
+        if STANDING not in files:
+            return cls(rewards, settled=rewards.shown.ignored < 0.0)
+        try:
+            standing = _STANDING.validate_json(files[STANDING])
+        except ValidationError as error:
+            raise CheckpointError(
+                f"{STANDING} is of another version: {error.errors()[0]['msg']}; train it again."
+            ) from error
+        return cls(rewards, standing.switches, settled=standing.settled)
 
     def acquaint(self, network: Network, lesson: Lesson) -> None:
         """Learn titles' appeal by itself; from then on it stays as it is."""
@@ -93,6 +141,8 @@ class WeightedClassification(Objective):
         if switches.negatives and switches.negative_weight:
             drawn = self._negatives(hidden, entities, batch, added)
             total = total + drawn / page.divisor
+        if self._settled and switches.restraint:
+            total = total + switches.restraint * self._restrained(hidden, entities, batch)
         if batch.appeal is not None and not self._settled:
             total = total + APPEAL_SHARE * classification(alone, batch.entities.weights).mean
         return Loss(total, parts)
@@ -117,6 +167,21 @@ class WeightedClassification(Objective):
         logits = logits + added.titles[targets.page[:, None], chosen]
         weights = importance(chosen, closed)
         return self.switches.negative_weight * (weights * softplus(logits)).sum()
+
+    def _restrained(
+        self, hidden: torch.Tensor, entities: torch.Tensor, batch: Batch
+    ) -> torch.Tensor:
+        """The mean squared logit of titles drawn for each place of the page."""
+        positions = batch.entities.positions
+        generator = torch.Generator(device=entities.device).manual_seed(batch.seed)
+        chosen = torch.randint(
+            len(entities),
+            (len(positions), self.switches.drawn),
+            generator=generator,
+            device=entities.device,
+        )
+        logits = torch.einsum("kd,knd->kn", hidden[positions], entities[chosen]).float()
+        return logits.square().sum() / max(1, logits.numel())
 
     def labels(self, folder: DataFolder, catalog: Catalog, until: float) -> Labels:
         """Rewards by the declaration, pages without feedback included."""
@@ -177,8 +242,9 @@ class WeightedClassification(Objective):
         return figures
 
     def files(self) -> Mapping[str, bytes]:
-        """The rewards that it was trained for."""
-        return {"rewards.toml": self.rewards.text.encode()}
+        """The rewards that it was trained for, and how: `continued` goes on from both."""
+        standing = _STANDING.dump_json(Standing(self.switches, self._settled), indent=2)
+        return {REWARDS: self.rewards.text.encode(), STANDING: standing}
 
 
 def importance(chosen: torch.Tensor, closed: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,6 @@ from api.replies import (
     WordReply,
 )
 from api.routes.running import Running, problems
-from api.why import explain
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.documents import dump
@@ -98,10 +97,10 @@ async def why(page_id: str, server: Running) -> WhyReply:
         ),
         None,
     )
-    found = explain(page.plan, page.rows, made_it)
+    explained = await server.explanations.of(page, made_it)
     return WhyReply(
         page_id=page.page_id,
-        told=found.told,
+        told=explained.found.told,
         rows=[
             RowWhy(
                 index=index,
@@ -111,7 +110,7 @@ async def why(page_id: str, server: Running) -> WhyReply:
                 facts=FactsReply.model_validate(asdict(each.facts)),
             )
             for index, (row, choice, each) in enumerate(
-                zip(page.rows, page.choices, found.rows, strict=True)
+                zip(explained.rows, explained.choices, explained.found.rows, strict=True)
             )
         ],
     )

@@ -8,7 +8,7 @@ Shape legend: n places of a page, E entities, R rows, F features.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import lightgbm
 import numpy as np
@@ -29,6 +29,7 @@ from genpage.context import Context
 from genpage.errors import DatasetError
 from genpage.request import PageRequest
 from genpage.rules import Rules
+from training.appraisal import Appraisal
 from training.content import fit_content_encoder
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
@@ -36,6 +37,8 @@ from training.rewards.labels import RewardLabels
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float32]
 _QUIET = {"verbosity": -1, "num_threads": 1, "deterministic": True, "force_row_wise": True}
+# As many pages as a model's appeal of titles is learnt from: neither is told more than the other.
+PAGES: Final = Appraisal().pages
 # Rates are shrunk to the mean reward by so many impressions.
 _PRIOR = 50.0
 
@@ -54,11 +57,12 @@ class Trees:
 class LearningSettings:
     """How much is learnt from, and how trees grow. Chosen on validation days: small ones.
 
-    ``pages`` are sampled; ``row_share`` of them, the last ones, are the row ranker's. Of the titles
-    that nothing was done with ``idle_share`` are kept, and weigh for the others.
+    ``pages`` are drawn, or all there are; ``row_share`` of them, the last ones, are the row
+    ranker's. Of the titles that nothing was done with ``idle_share`` are kept, and weigh for the
+    others.
     """
 
-    pages: int = 8000
+    pages: int = PAGES
     row_share: float = 0.3
     idle_share: float = 0.12
     engaged_trees: Trees = Trees(200, 7, 150)
@@ -157,20 +161,25 @@ class _Lessons:
         """A sample of the days' pages in order of time, and each midnight's rates on the way."""
         found: list[_Seen] = []
         counter = _RateCounter(self._catalog)
-        share = None
+        drawn = self._drawn(folder, days)
         for day in days:
             self._rates[day_start(day)] = counter.rates()
             lines = labels.valued(folder.impressions(day, day)).filter(pl.col("examined") > 0.5)  # noqa: PLR2004 - seen, or more likely than not
             counter.add(lines)
-            names = lines["page_id"].unique(maintain_order=True)
-            if share is None:
-                share = min(1.0, self._settings.pages / max(1, len(names) * len(days)))
-            keep = names.filter(pl.Series(self._chance.random(len(names)) < share))
             found += self._seen(
-                lines.filter(pl.col("page_id").is_in(keep.implode())), labels.rewards.shown.ignored
+                lines.filter(pl.col("page_id").is_in(drawn.implode())), labels.rewards.shown.ignored
             )
         self._last = counter.rates()
         return sorted(found, key=lambda page: page.request.at)
+
+    def _drawn(self, folder: DataFolder, days: Sequence[str]) -> pl.Series:
+        """The pages to learn from, of all days alike: as many as the settings say, or all."""
+        names = pl.concat(
+            [folder.impressions(day, day, columns=("page_id",))["page_id"].unique() for day in days]
+            or [pl.Series("page_id", [], pl.String)]
+        ).sort()
+        order = self._chance.permutation(len(names))[: self._settings.pages]
+        return names.gather(order)
 
     def _seen(self, lines: pl.DataFrame, ignored: float) -> Iterator[_Seen]:
         for page in lines.partition_by("page_id", maintain_order=True):
@@ -199,9 +208,9 @@ class _Lessons:
         settings = self._settings
         cut = min(len(pages) - 1, max(1, int(len(pages) * (1 - settings.row_share))))
         parts = [self._title_lines(page) for page in pages[:cut]]
-        features, reward, weight = (np.concatenate(part) for part in zip(*parts, strict=True))
+        features, reward, acted = (np.concatenate(part) for part in zip(*parts, strict=True))
         names = list(page_features(self._catalog))
-        acted = weight == 1.0
+        weight = np.where(acted, 1.0, 1.0 / settings.idle_share).astype(np.float32)
         engaged = self._trees(
             "binary", settings.engaged_trees, features, acted, weight=weight, names=names
         )
@@ -222,7 +231,7 @@ class _Lessons:
             names=list(ROW_FEATURES),
             categories=CATEGORIES,
         )
-        return Rankers(titles, rows, self._last, slope)
+        return Rankers(titles, rows, self._last, slope, len(pages))
 
     def _trees(
         self,
@@ -257,11 +266,10 @@ class _Lessons:
         )
         return lightgbm.train(parameters, data, trees.count)
 
-    def _title_lines(self, page: _Seen) -> tuple[Floats, Floats, Floats]:
+    def _title_lines(self, page: _Seen) -> tuple[Floats, Floats, NDArray[np.bool_]]:
         acted = page.acted
         keep = acted | (self._chance.random(len(acted)) < self._settings.idle_share)
-        weight = np.where(acted, 1.0, 1.0 / self._settings.idle_share)[keep].astype(np.float32)
-        return self._of(page, page.entity[keep]), page.reward[keep], weight
+        return self._of(page, page.entity[keep]), page.reward[keep], acted[keep]
 
     def _row_lines(
         self, page: _Seen, titles: TitleRanker, row_features: RowFeatures

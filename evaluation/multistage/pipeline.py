@@ -63,13 +63,15 @@ class Rankers:
     """What the pipeline learnt: trees for titles and for rows, and the rates they read.
 
     A row's worth follows that of its best three titles (times ``row_slope``); its trees learn what
-    that leaves out. A row's reward is too noisy for trees to find the sum by themselves.
+    that leaves out. A row's reward is too noisy for trees to find the sum by themselves. ``pages``
+    is how many pages all that was learnt from.
     """
 
     titles: TitleRanker
     rows: lightgbm.Booster
     rates: Rates
     row_slope: float = 1.0
+    pages: int = 0
 
     def row_scores(self, features: Floats) -> Floats:
         """(k,) what rows are thought worth: their best titles' worth, and what trees add to it."""
@@ -124,7 +126,7 @@ class Pipeline:
         """The page's further rows, one by one; ``grammar`` is advanced."""
         context = context.before(request.at)
         values = self.values(context, request, grammar)
-        plans = Plans(grammar, values, request.entities_per_row)
+        plans = Plans(grammar, values, request.entities_per_row, request.rows)
         acts = row_acts(self.catalog, context)
         profile = context.profile or self.rules.assumed_profile(context.user_id)
         asked = request_features(profile, request)
@@ -152,20 +154,28 @@ class Pipeline:
 
 
 class Plans:
-    """Each row's best titles of those that the page has left. Reads the grammar as it advances."""
+    """Each row's best titles of those that the page has left, asked for between its rows.
 
-    def __init__(self, grammar: PageGrammar, values: Floats, count: int) -> None:
-        """``values`` (E,) order the titles once, ties by index; a plan has ``count`` at most."""
-        self._grammar, self._count = grammar, count
+    Reads the grammar as it advances. All titles are looked through once a row; from then on the
+    row's own best, so many as the page can use up, less those that were used.
+    """
+
+    def __init__(self, grammar: PageGrammar, values: Floats, count: int, rows: int) -> None:
+        """``values`` (E,) order the titles once, ties by index.
+
+        A plan has ``count`` titles at most, and at most ``rows`` rows are yet to come.
+        """
+        self._grammar, self._count, self._most = grammar, count, count * rows
         self._order = np.argsort(-values, kind="stable").astype(np.int32)
-        self._rank = np.empty_like(self._order)
-        self._rank[self._order] = np.arange(len(values), dtype=np.int32)
+        self._own: dict[int, NDArray[np.int32]] = {}
 
     def best(self, row: int) -> NDArray[np.int32]:
         """Catalog indices, the highest value first."""
-        left = np.zeros(len(self._order), np.bool_)
-        left[self._rank[self._grammar.left_for(row)]] = True
-        return self._order[np.flatnonzero(left)[: self._count]]
+        order = self._own.get(row, self._order)
+        allowed = self._grammar.may_show_of(np.array([row], np.int32), order)[0]
+        left: NDArray[np.int32] = order[allowed]
+        self._own[row] = left[: self._most]
+        return left[: self._count]
 
 
 def proposed(signals: Floats, grammar: PageGrammar) -> Ints:

@@ -1,7 +1,7 @@
 """Studies carried out one after the other, each published as soon as it is over.
 
-A study that is published already, from this workshop and by the same command, is not run again. One
-that fails does not keep the others from running.
+A study that is published already, from this workshop, by the same code and command, is not run
+again. One that fails does not keep the others from running.
 """
 
 import json

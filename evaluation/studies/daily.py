@@ -1,13 +1,19 @@
-"""Daily updates against a stale model: the quality of the next title, day after day."""
+"""Daily updates against a stale model: the quality of the next title, day after day.
+
+- The *stale* curve: a day asked about by the base model, which was last updated so many days ago,
+  beside the model that was updated the night before.
+- The *forgetting* curve: the same older days, which the base model had learnt, asked about again
+  after every update, with the lists that were known then; so that it falls by what is forgotten.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from dataset.day import day_of, day_start
+from evaluation.freshness import AGES, slice_document
 from evaluation.intervals import difference_of
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import asked_days, asked_model
@@ -15,90 +21,119 @@ from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
 from genpage.catalog import SECONDS_A_DAY
 from model.checkpoint import Checkpoint
-from training.pretrain import Pretraining
-from training.updates import Cadence, Slice, Updates
+from training.continuing import objective_of
+from training.updates import Cadence, Updates
 
-# How far back the updated model is asked about what it learnt.
-AGES = (1, 7, 14)
-_FIGURE = "hr10"
+_FIGURE = "hr@10"
+_DIFFERENCE, _FORGOTTEN = "difference", "forgotten"
 
 
 def run(workshop: Workshop) -> Findings:
-    """One model goes on every day, the other stays; then what the first has forgotten."""
-    days, asked = workshop.data().days(), asked_days(workshop)
-    count, base = len(asked), asked_model(workshop)
-    fresh, stale = {}, {}
+    """One model goes on every day, the other stays; what the first has forgotten on the way."""
+    asked, base = asked_days(workshop), asked_model(workshop)
+    older = _older(workshop)
+    fresh, stale = [], []
+    known = {
+        name: [_told(workshop, "daily-base", partial(_asked_again, workshop, base), name)]
+        for name in older
+    }
     for day in asked:
-        fresh[day] = _told(workshop, f"daily-fresh-{day}", partial(_updated, workshop, base, day))
-        stale[day] = _told(workshop, f"daily-stale-{day}", partial(_judged, workshop, base, day))
-    rows = []
-    for series, slices in (("updated every day", fresh), ("not updated", stale)):
-        rows += [
-            Row(f"day {age}", slices[day], series=series, x=float(age))
-            for age, day in enumerate(asked, 1)
-        ]
-    one = np.array([fresh[day] for day in asked])
-    other = np.array([stale[day] for day in asked])
+        update = partial(
+            _told, workshop, f"daily-fresh-{day}", partial(_updated, workshop, base, day)
+        )
+        fresh.append(update("before"))
+        stale.append(
+            _told(workshop, f"daily-stale-{day}", partial(_judged, workshop, base, day), "before")
+        )
+        for name in older:
+            known[name].append(update(name))
+    rows = [
+        Row(f"day {age}", value, series=series, x=float(age))
+        for series, values in (("updated every day", fresh), ("not updated", stale))
+        for age, value in enumerate(values, 1)
+    ]
+    rows += [
+        Row(f"after {updates} updates", value, series=name, x=float(updates))
+        for name, values in known.items()
+        for updates, value in enumerate(values)
+    ]
     rows.append(
         Row.of(
             "updated less not, mean over the days",
-            difference_of(one, other, np.arange(count)),
-            series="difference",
+            difference_of(np.array(fresh), np.array(stale), np.arange(len(asked))),
+            series=_DIFFERENCE,
         )
     )
-    last = asked[-1]
-    after = workshop.folder / "checkpoints" / f"daily-{last}"
-    for age in AGES:
-        then = day_of(day_start(last) - age * SECONDS_A_DAY)
-        if then < days[0]:
-            continue
-        for name, path in (("updated", after), ("base", base)):
-            step = f"daily-older-{name}-{then}"
-            value = _told(workshop, step, partial(_judged, workshop, path, then))
-            rows.append(Row(f"{name}, a day {age} days back", value, series="older days"))
+    rows += [
+        Row(
+            f"{name}, after the last update less before the first",
+            values[-1] - values[0],
+            series=_FORGOTTEN,
+        )
+        for name, values in known.items()
+    ]
     return Findings(
         rows,
         Axes("days since the base model's last", "HR@10 of the next title"),
         workshop.simulated,
         notes=(
-            "Both begin with the same model. A day is judged before anybody trains on it. Older "
-            "days are asked about after the last update: what was learnt there and is still known. "
-            "The interval of the difference is by bootstrap over days."
+            f"Both begin with the same model, which has learnt the days before {asked[0]}. A day "
+            f"is judged before anybody trains on it: *not updated* is how good a model is of 1 to "
+            f"{len(asked)} days ago. The days *learnt* before the first update are asked about "
+            "again after each: with the lists of what goes together as of then, so that they are "
+            "the same questions, and what changes is what the weights have forgotten. Days differ "
+            "in how hard they are; a curve is compared with itself. The interval of the difference "
+            "is by bootstrap over days."
         ),
-        unplotted=("difference", "older days"),
+        unplotted=(_DIFFERENCE, _FORGOTTEN),
     )
 
 
+def _older(workshop: Workshop) -> Mapping[str, str]:
+    """What a day is called -> the day: some that the base model has learnt."""
+    first, start = workshop.data().days()[0], day_start(asked_days(workshop)[0])
+    days = {ago: day_of(start - ago * SECONDS_A_DAY) for ago in AGES}
+    return {f"learnt {ago} days before": day for ago, day in days.items() if day >= first}
+
+
 def _updated(workshop: Workshop, base: Path, day: str) -> Mapping[str, object]:
-    """Judge a day, train on it, keep the checkpoint."""
+    """Judge a day, train on it, keep the checkpoint, and ask about the older days."""
     before = workshop.folder / "checkpoints" / f"daily-{day_of(day_start(day) - SECONDS_A_DAY)}"
-    parent = before if before.is_dir() else base
-    updates = Updates(workshop.data(), Checkpoint.load(parent), Pretraining())
+    parent = Checkpoint.load(before if before.is_dir() else base)
+    updates = Updates(workshop.data(), parent, objective_of(parent))
     update = updates.day(day, Cadence())
-    updates.checkpoint().save(workshop.folder / "checkpoints" / f"daily-{day}")
     assert update.before is not None
-    return _document(update.before)
+    out = workshop.folder / "checkpoints" / f"daily-{day}"
+    updates.checkpoint().save(out)
+    return {"before": slice_document(update.before), **_asked_again(workshop, out)}
+
+
+def _asked_again(workshop: Workshop, checkpoint: Path) -> Mapping[str, object]:
+    """The older days, by a model that learnt them once."""
+    updates = Updates(workshop.data(), Checkpoint.load(checkpoint))
+    return {
+        name: slice_document(updates.judged(day, lists_of=day))
+        for name, day in _older(workshop).items()
+    }
 
 
 def _judged(workshop: Workshop, checkpoint: Path, day: str) -> Mapping[str, object]:
-    updates = Updates(workshop.data(), Checkpoint.load(checkpoint), Pretraining())
-    return _document(updates.judged(day))
+    updates = Updates(workshop.data(), Checkpoint.load(checkpoint))
+    return {"before": slice_document(updates.judged(day))}
 
 
-def _document(found: Slice) -> Mapping[str, object]:
-    return asdict(found)
-
-
-def _told(workshop: Workshop, name: str, compute: Callable[[], object]) -> float:
+def _told(workshop: Workshop, name: str, compute: Callable[[], object], what: str) -> float:
+    """The figure of one of a step's slices; 0 where nothing was asked."""
     found = workshop.step(name, compute)
     assert isinstance(found, dict)
-    return float(found[_FIGURE] or 0.0)
+    return float(found[what][_FIGURE] or 0.0)
 
 
 STUDY = Study(
     "daily",
     "Daily updates against a stale model",
-    "What is a model that trains on every finished day worth over one that stays as it was?",
+    "What is a model that trains on every finished day worth over one that stays as it was, and "
+    "what does it forget on the way?",
     "fresher is better.",
     run,
 )

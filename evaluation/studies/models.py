@@ -10,14 +10,15 @@ from pathlib import Path
 
 from evaluation.studies.workshop import Workshop
 from model.checkpoint import Checkpoint
+from training.appraisal import Appraisal
 from training.pretrain import Pretraining
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
 from training.rl.run import ReinforcementRun, Settings
 from training.updates import Cadence, Updates
-from training.wbc import WeightedClassification
+from training.wbc import Switches, WeightedClassification
 
-_MOST_DAYS = 14
+_MOST_DAYS, _LEAST_DAYS = 14, 7
 
 
 def pretrained(workshop: Workshop) -> Path:
@@ -27,22 +28,27 @@ def pretrained(workshop: Workshop) -> Path:
 
 def classified(workshop: Workshop) -> Path:
     """WBC on top of it."""
-    return workshop.trained(
-        "wbc", WeightedClassification(Rewards.default()), parent=pretrained(workshop)
-    )
+    return workshop.trained("wbc", _wbc(workshop), parent=pretrained(workshop))
 
 
 def unprepared(workshop: Workshop, steps: int) -> Path:
     """WBC from nothing: what pretraining is compared with."""
-    return workshop.trained(
-        f"wbc-alone-{steps}", WeightedClassification(Rewards.default()), steps=steps
-    )
+    return workshop.trained(f"wbc-alone-{steps}", _wbc(workshop), steps=steps)
+
+
+def _wbc(workshop: Workshop) -> WeightedClassification:
+    """Titles' appeal from as many pages as the pipeline learns from."""
+    appraisal = Appraisal(pages=workshop.scale.pages)
+    return WeightedClassification(Rewards.default(), Switches(appraisal=appraisal))
 
 
 def reward_model(workshop: Workshop) -> Path:
-    """What RL asks for the worth of pages that nobody has seen."""
+    """What RL asks for the worth of pages that nobody has seen.
+
+    As in `genpage train recipe` it goes on from WBC, whose appeal of titles it holds as it is.
+    """
     return workshop.trained(
-        "reward-model", RewardModel(Rewards.default()), parent=pretrained(workshop)
+        "reward-model", RewardModel(Rewards.default()), parent=classified(workshop)
     )
 
 
@@ -64,9 +70,12 @@ def reinforced(workshop: Workshop) -> Path:
 
 
 def asked_days(workshop: Workshop) -> Sequence[str]:
-    """The days at the data's end that the model of next titles has not seen: half, at most 14."""
+    """The days at the data's end that the model of next titles has not seen: at most 14.
+
+    It begins with a week at least, or with half of fewer days.
+    """
     days = workshop.data().days()
-    return days[-min(_MOST_DAYS, len(days) // 2) :]
+    return days[-min(_MOST_DAYS, max(len(days) // 2, len(days) - _LEAST_DAYS)) :]
 
 
 def asked_model(workshop: Workshop) -> Path:

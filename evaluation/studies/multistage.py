@@ -1,6 +1,8 @@
 """One model against the pipeline that it replaces: what pages are worth, and what they take."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +11,6 @@ import numpy as np
 from evaluation.intervals import mean_of, uplift_of
 from evaluation.multistage.learning import LearningSettings, learn_pipeline
 from evaluation.multistage.pages import pipeline_pages
-from evaluation.multistage.pipeline import Pipeline
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import stages
 from evaluation.studies.study import Study
@@ -28,11 +29,6 @@ def run(workshop: Workshop) -> Findings:
     first = next(iter(found.values()))
     visits = JudgedVisits.of(workshop, first)
 
-    def learnt() -> Pipeline:
-        workshop.tell("the pipeline learns")
-        settings = LearningSettings(pages=workshop.scale.pages)
-        return learn_pipeline(workshop.data(), workshop.held_out()[0], settings=settings)
-
     worth: dict[str, list[float]] = {}
     shown: dict[str, list[Page]] = {}
     for name, checkpoint in found.items():
@@ -40,10 +36,9 @@ def run(workshop: Workshop) -> Findings:
             workshop,
             f"pages-{name}",
             partial(model_pages, workshop, visits.catalog, checkpoint),
-        )
-    shown["multistage"] = _kept(
-        workshop, "pages-multistage", lambda: pipeline_pages(learnt(), visits.visits)
-    )
+        ).pages
+    learnt = _kept(workshop, "pages-multistage", partial(_pipeline_pages, workshop, visits))
+    shown["multistage"] = learnt.pages
     for name, pages in shown.items():
         worth[name] = visits.rewards(pages, first.rules).tolist()
     members = visits.members
@@ -74,6 +69,7 @@ def run(workshop: Workshop) -> Findings:
             "pages assembled under the same grammar. It learns from the same days and rewards as "
             "the models; its counts, pairs and histories are live up to each visit. No page of "
             "either breaks a rule (`genpage.audit`).\n\n"
+            f"{_learnt_from(workshop, learnt.learnt_from, found)}\n\n"
             "Latency is a 10 x 20 page behind the same routes, members in turn, in one process "
             "(`genpage bench multistage`). The pipeline's feature store is in that process, where "
             f"a real one would be a call away. {told}"
@@ -82,13 +78,63 @@ def run(workshop: Workshop) -> Findings:
     )
 
 
-def _kept(workshop: Workshop, name: str, make: Callable[[], list[Page]]) -> list[Page]:
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """Pages, and of the pipeline how many logged ones it learnt from."""
+
+    pages: list[Page]
+    learnt_from: int = 0
+
+
+def _kept(workshop: Workshop, name: str, make: Callable[[], list[Page] | _Made]) -> _Made:
     """Pages as a step."""
-    told = workshop.step(
-        name, lambda: [[[row.row_id, *row.entity_ids] for row in page.rows] for page in make()]
+
+    def told() -> object:
+        made = make()
+        made = made if isinstance(made, _Made) else _Made(made)
+        pages = [[[row.row_id, *row.entity_ids] for row in page.rows] for page in made.pages]
+        return {"pages": pages, "learnt_from": made.learnt_from}
+
+    found = workshop.step(name, told)
+    assert isinstance(found, dict)
+    pages = [
+        Page(tuple(PageRow(row[0], tuple(row[1:])) for row in page)) for page in found["pages"]
+    ]
+    return _Made(pages, found["learnt_from"])
+
+
+def _pipeline_pages(workshop: Workshop, visits: JudgedVisits) -> _Made:
+    workshop.tell("the pipeline learns")
+    settings = LearningSettings(pages=workshop.scale.pages)
+    pipeline = learn_pipeline(workshop.data(), workshop.held_out()[0], settings=settings)
+    return _Made(pipeline_pages(pipeline, visits.visits), pipeline.rankers.pages)
+
+
+def _learnt_from(workshop: Workshop, pipeline: int, checkpoints: Mapping[str, Checkpoint]) -> str:
+    """How many logged pages each side has learnt from."""
+    budget, data = workshop.scale.pages, workshop.data()
+    # A model holds out the last day that it is given.
+    days = [day for day in data.days() if day < workshop.held_out()[0]][:-1]
+    logged = sum(
+        data.impressions(day, day, columns=("page_id",))["page_id"].n_unique() for day in days
     )
-    assert isinstance(told, list)
-    return [Page(tuple(PageRow(row[0], tuple(row[1:])) for row in page)) for page in told]
+    stages = ", ".join(
+        f"{name} {pages:,}"
+        for name, checkpoint in checkpoints.items()
+        if (pages := examples_of(checkpoint))
+    )
+    return (
+        f"Both learn from {budget:,} logged pages at most (`--pages`): the pipeline from "
+        f"{pipeline:,}, drawn from all days before the held-out ones, titles' appeal in WBC from "
+        f"the newest {min(budget, logged):,}, the last of those days left out. Sequences are "
+        f"learnt from fewer, page by page: {stages}. RL makes pages of its own beside."
+    )
+
+
+def examples_of(checkpoint: Checkpoint) -> int:
+    """How many logged pages a checkpoint's own training went through, repeated ones each time."""
+    lines = checkpoint.extra.get("metrics.jsonl", b"").splitlines()
+    return sum(json.loads(line).get("examples", 0) for line in lines)
 
 
 def _variety(

@@ -6,9 +6,10 @@ Everything lies under one folder::
     SERVICE/MODELS/checkpoints/NAME         what was trained on it, shared by the studies
     SERVICE/MODELS/steps/STUDY/NAME.json    what was measured
 
-SERVICE and MODELS name their settings, so that figures of one scale are never taken for another's.
-A step's result is a JSON file that appears whole or not at all, so that a study that was killed
-goes on where it was; training resumes by itself (`training.partial`).
+SERVICE and MODELS name their settings and the code that decides them (`studies.version`), so that
+figures of one scale, or of older code, are never taken for another's. A step's result is a JSON
+file that appears whole or not at all, so that a study that was killed goes on where it was;
+training resumes by itself (`training.partial`).
 """
 
 import hashlib
@@ -22,6 +23,8 @@ from pathlib import Path
 
 from dataset.folder import DataFolder
 from dataset.write import new_folder
+from evaluation.multistage.learning import PAGES
+from evaluation.studies.version import EVERYTHING, SERVICE, code_of
 from genpage.errors import DatasetError
 from genpage.sources import Sources
 from model.config import Size
@@ -34,11 +37,16 @@ Tell = Callable[[str], object]
 # Measures a bundle's latency on some data beside the pipeline's (`benchmarks.multistage`): what
 # serves is above this room, so the command hands it in.
 Bench = Callable[[Path, Path], Mapping[str, object]]
+# Which code some rooms are.
+Code = Callable[[Sequence[str]], str]
 
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the studies are. The default takes all of them less than an hour on two cores."""
+    """How large the studies are. The default takes all of them less than an hour on two cores.
+
+    ``pages`` is how many the pipeline and WBC's appeal of titles each learn from, at most.
+    """
 
     members: int = 1000
     entities: int = 800
@@ -47,7 +55,7 @@ class Scale:
     size: Size = "micro"
     steps: int = 200
     visits: int = 200
-    pages: int = 3000
+    pages: int = PAGES
     seed: int = 0
 
     @property
@@ -72,10 +80,11 @@ class Workshop:
         *,
         tell: Tell = print,
         bench: Bench | None = None,
+        code: Code = code_of,
     ) -> None:
         self.scale, self.bench = scale or Scale(), bench
-        self._service = folder / self.scale.service
-        self.folder = self._service / self.scale.digest
+        self._service = folder / f"{self.scale.service}-{code(SERVICE)}"
+        self.folder = self._service / f"{self.scale.digest}-{code(EVERYTHING)}"
         self.steps = self.folder / "steps"
         self.tell = tell
 

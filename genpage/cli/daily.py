@@ -9,11 +9,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from genpage.cli.command import Command
-from genpage.errors import UsageError
+from genpage.errors import DatasetError, UsageError
 from genpage.staging import refuse_existing
 from model.config import Size
 
 if TYPE_CHECKING:
+    from dataset.folder import DataFolder
     from model.checkpoint import Checkpoint
     from training.updates import Update
 
@@ -54,9 +55,9 @@ class Histories(Command):
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
+        from training.continuing import objective_of
         from training.group import refuse_others
         from training.partial import PartialRun
-        from training.pretrain import Pretraining
         from training.updates import Cadence, Updates
 
         refuse_others()
@@ -64,14 +65,15 @@ class Histories(Command):
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
-        days = folder.days()
-        first = self.first or days[0]
-        to = self.to or day_of(day_start(days[-1]) + SECONDS_A_DAY)
+        to = end_of_days(folder, self.to)
+        first = self.first or folder.days()[0]
         if day_start(first) >= day_start(to):
             raise UsageError(f"--first {first} must be a day before --to {to}")
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
-            updates = Updates(folder, self._parent(folder), Pretraining(), seed=self.seed)
+            parent = self._parent(folder)
+            # What a post-trained model goes on with: its rewards are not to be unlearnt.
+            updates = Updates(folder, parent, objective_of(parent), seed=self.seed)
         cadence = Cadence(
             lr=self.lr, passes=self.passes, questions=self.questions, pages=self.pages
         )
@@ -100,8 +102,7 @@ class Histories(Command):
         partial.discard()
         self.emit(document(checkpoint, update), table(checkpoint, update))
 
-    def _parent(self, folder: object) -> "Checkpoint":
-        from dataset.folder import DataFolder
+    def _parent(self, folder: "DataFolder") -> "Checkpoint":
         from genpage.rules import Rules
         from model.checkpoint import Checkpoint
         from training.start import (
@@ -118,7 +119,6 @@ class Histories(Command):
             check_history(parent, self.history_tokens)
             check_content(self.content)
             return parent
-        assert isinstance(folder, DataFolder)
         return fresh_checkpoint(
             folder.catalog(),
             self.size or "tiny",
@@ -143,7 +143,9 @@ class Daily(Command):
     lr: float | None = Field(default=None, gt=0, description="peak learning rate")
     days: int | None = Field(default=None, ge=1, description="newest days that count whole")
     past: float | None = Field(default=None, ge=0, description="share of questions of before them")
-    pages: int | None = Field(default=None, ge=0, description="the day's pages trained on, at most")
+    pages: int | None = Field(
+        default=None, ge=0, description="about so many of the day's pages trained on"
+    )
     seed: int = Field(default=0, ge=0, description="of order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
     force: bool = Field(default=False, description="replace an existing checkpoint")
@@ -152,8 +154,9 @@ class Daily(Command):
         """Judge, train, write the checkpoint."""
         import torch
 
-        from dataset.day import day_start
+        from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
+        from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
         from training.continuing import objective_of
         from training.group import refuse_others
@@ -161,19 +164,41 @@ class Daily(Command):
 
         refuse_others()
         refuse_existing(self.out, force=self.force)
-        day_start(self.day)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
+        folder = DataFolder(self.data)
+        after = day_of(day_start(self.day) + SECONDS_A_DAY)
+        end_of_days(folder, after, said=f"--day {self.day}")
         asked = {"lr": self.lr, "days": self.days, "past": self.past, "pages": self.pages}
         cadence = Cadence(**{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
         console = Console(stderr=True)
         with console.status(f"training on {self.day}"):
             parent = Checkpoint.load(self.parent)
-            updates = Updates(DataFolder(self.data), parent, objective_of(parent), seed=self.seed)
+            updates = Updates(folder, parent, objective_of(parent), seed=self.seed)
             update = updates.day(self.day, cadence)
             checkpoint = updates.checkpoint()
             checkpoint.save(self.out)
         self.emit(document(checkpoint, update), table(checkpoint, update))
+
+
+def end_of_days(folder: "DataFolder", to: str | None, *, said: str | None = None) -> str:
+    """The day after the last one to go through: ``to``, by default the data's end.
+
+    `UsageError` past the data, where a model would be held to have seen what has not come;
+    ``said`` is what the person wrote.
+    """
+    from dataset.day import day_of, day_start
+    from genpage.catalog import SECONDS_A_DAY
+
+    days = folder.days()
+    if not days:
+        raise DatasetError(f"{folder.path} has no day of events or impressions")
+    end = day_start(days[-1]) + SECONDS_A_DAY
+    if to is not None and day_start(to) > end:
+        raise UsageError(
+            f"{said or f'--to {to}'}: the data ends with {days[-1]}; what comes later is not known"
+        )
+    return to or day_of(end)
 
 
 def document(checkpoint: "Checkpoint", update: "Update") -> dict[str, object]:

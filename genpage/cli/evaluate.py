@@ -106,7 +106,7 @@ class NextItem(Command):
     def _daily(self, folder: "DataFolder", period: "Period") -> "DailyRanker":
         from evaluation.daily import DailyRanker
         from model.checkpoint import Checkpoint
-        from training.pretrain import Pretraining
+        from training.continuing import objective_of
         from training.updates import Cadence, Update, Updates
 
         def told(update: "Update") -> None:
@@ -117,7 +117,8 @@ class NextItem(Command):
             )
 
         assert self.checkpoint is not None
-        updates = Updates(folder, Checkpoint.load(self.checkpoint), Pretraining())
+        checkpoint = Checkpoint.load(self.checkpoint)
+        updates = Updates(folder, checkpoint, objective_of(checkpoint))
         return DailyRanker(updates, period, Cadence(), told)
 
     def _model(self, catalog: "Catalog") -> "Asked | None":

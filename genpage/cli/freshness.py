@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from genpage.cli.command import Command
+from genpage.cli.daily import end_of_days
 
 
 class Freshness(Command):
@@ -26,15 +27,16 @@ class Freshness(Command):
         from evaluation.freshness import document, freshness
         from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
-        from training.pretrain import Pretraining
+        from training.continuing import objective_of
         from training.updates import Cadence, Updates
 
         folder, checkpoint = DataFolder(self.data), Checkpoint.load(self.checkpoint)
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
-            fresh = Updates(folder, checkpoint, Pretraining(), seed=self.seed)
+            fresh = Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
             stale = Updates(folder, checkpoint, None, seed=self.seed)
-        last = self.last or day_of(day_start(fresh.until) + 14 * SECONDS_A_DAY)
+        end = end_of_days(folder, self.last)
+        last = self.last or min(end, day_of(day_start(fresh.until) + 14 * SECONDS_A_DAY))
         table = Table("day", "stale for", "HR@10 fresh", "HR@10 stale", "1, 7, 14 days before")
         days = []
         for found in freshness(fresh, stale, last, Cadence()):

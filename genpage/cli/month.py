@@ -1,22 +1,22 @@
 """``genpage daily``: train, export, gate and announce, day after day."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 from rich.console import Console
 from rich.table import Table
 
 from genpage.cli.command import Command
+from genpage.cli.daily import end_of_days
 from genpage.errors import ArtefactError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataset.folder import DataFolder
-    from runtime.manifest import Precision
     from training.journal import Journal, Line
-    from training.updates import Slice, Updates
+    from training.updates import Cadence, Slice, Updates
 
 
 class DailyCycle(Command):
@@ -32,12 +32,14 @@ class DailyCycle(Command):
     last: str | None = Field(
         default=None, alias="to", description="the day after the last; by default the data's end"
     )
-    pages: int | None = Field(default=None, ge=0, description="pages trained on a day, at most")
+    pages: int | None = Field(
+        default=None, ge=0, description="about so many pages trained on a day"
+    )
     bundles: bool = Field(default=True, description="export each day's bundle")
     curves: bool = Field(
         default=False, description="also judge older days, and a model that is not updated"
     )
-    precision: str = Field(default="int8", description="of the bundles")
+    precision: Literal["fp32", "int8"] = Field(default="int8", description="of the bundles")
     keep: int = Field(default=3, ge=1, description="newest checkpoints and bundles kept")
     publish: str | None = Field(
         default=None, description="announce bundles: a server's URL or a broker's HOST:PORT"
@@ -52,9 +54,8 @@ class DailyCycle(Command):
         """Go through the days."""
         import torch
 
-        from dataset.day import day_of, day_start
+        from dataset.day import day_start
         from dataset.folder import DataFolder
-        from genpage.catalog import SECONDS_A_DAY
         from training.group import refuse_others
         from training.journal import Journal
 
@@ -62,13 +63,12 @@ class DailyCycle(Command):
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
-        days = folder.days()
-        last = self.last or day_of(day_start(days[-1]) + SECONDS_A_DAY)
+        last = day_start(end_of_days(folder, self.last))
         journal = Journal(self.out)
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
             updates = self._updates(folder, journal)
-        while updates.until < last:
+        while day_start(updates.until) < last:
             line = self._day(updates, updates.until, journal)
             journal.append(line)
             before = line["before"]
@@ -78,32 +78,34 @@ class DailyCycle(Command):
 
     def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
         from model.checkpoint import Checkpoint
+        from model.manifest import Manifest
         from training.continuing import objective_of
         from training.updates import Updates
 
+        # Given others, the days would go on from a checkpoint that those did not make.
+        parent, pages = Manifest.read(self.parent).version, self._cadence().pages
+        journal.claim({"--from": parent, "--pages": pages, "--seed": self.seed})
         lines = journal.lines()
         newest = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
         checkpoint = Checkpoint.load(newest)
         return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
-    def _day(self, updates: "Updates", day: str, journal: "Journal") -> dict[str, object]:
-        from dataclasses import replace
-
-        from export.bundle import export_bundle
+    def _cadence(self) -> "Cadence":
         from training.updates import Cadence
 
-        cadence = Cadence()
-        if self.pages is not None:
-            cadence = replace(cadence, pages=self.pages)
+        return Cadence() if self.pages is None else Cadence(pages=self.pages)
+
+    def _day(self, updates: "Updates", day: str, journal: "Journal") -> dict[str, object]:
+        from export.bundle import export_bundle
+
         curves = self._curves(updates, day) if self.curves else {}
-        update = updates.day(day, cadence)
+        update = updates.day(day, self._cadence())
         checkpoint = updates.checkpoint()
         checkpoint.save(self.out / "checkpoints" / day)
         bundle = self.out / "bundles" / day
         if self.bundles:
-            precision: Precision = "fp32" if self.precision == "fp32" else "int8"
             # Parity and golden pages are the export's own gates: what strays is not written.
-            export_bundle(checkpoint, bundle, precision=precision, force=True)
+            export_bundle(checkpoint, bundle, precision=self.precision, force=True)
         self._gate(update.before, journal)
         announced = None
         if self.bundles and self.publish is not None:

@@ -46,6 +46,7 @@ class PageQuality(Command):
         from evaluation.logged_pages import read_pages, title_worth
         from evaluation.page_quality import Served, offline, predictiveness, served
         from evaluation.source import Period
+        from evaluation.unseen import refuse_seen
         from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
         from model.covering import covering
@@ -57,16 +58,19 @@ class PageQuality(Command):
         first = self.first or day_of(day_start(end) - SECONDS_A_DAY)
         period = Period.of(folder, first, end)
         days = [day for day in folder.days() if period.first <= day < period.last]
+        checkpoints = {str(path): Checkpoint.load(path) for path in self.checkpoint}
+        for name, checkpoint in checkpoints.items():
+            seen = checkpoint.lineage.trained_on
+            refuse_seen(None if seen is None else seen.until, period.first, "--from", name)
         size = PageSize(self.rows, self.entities_per_row)
         catalog = folder.catalog()
         earlier = [day for day in folder.days() if day < period.first][-_WORTH_DAYS:]
         worth = title_worth(folder, earlier)
         offlines: dict[str, Offline] = {}
         shown: dict[str, Served] = {}
-        for path in self.checkpoint:
-            checkpoint = Checkpoint.load(path)
+        for name, checkpoint in checkpoints.items():
             logged = read_pages(folder, checkpoint, days, count=self.pages, seed=self.seed)
-            offlines[str(path)] = offline(
+            offlines[name] = offline(
                 folder, checkpoint, logged, worth, temperature=self.temperature, seed=self.seed
             )
             over = covering(checkpoint, catalog)
@@ -76,7 +80,7 @@ class PageQuality(Command):
             visits = Visits.read(
                 folder, catalog, encoder, days, count=self.visits, size=size, seed=self.seed
             )
-            shown[str(path)] = served(folder, checkpoint, visits, size, seed=self.seed)
+            shown[name] = served(folder, checkpoint, visits, size, seed=self.seed)
         rewards = [found.reward.value for found in shown.values() if found.reward is not None]
         predicts: dict[str, float] = {}
         if len(rewards) == len(offlines):
@@ -112,6 +116,9 @@ def _table(
         for key, each in estimates.items():
             table.add_row(name, key, f"{each.value:.4g}", f"{each.low:.4g} to {each.high:.4g}")
         table.add_row(name, "coverage", f"{served.variety.coverage:.4g}", "")
+        if found.gone or found.dropped:
+            table.add_row(name, "pages of what left the catalog", str(found.gone), "left out")
+            table.add_row(name, "pages without a weight", str(found.dropped), "left out")
         if served.languages is not None:
             table.add_row(name, "gap between languages", f"{served.languages.gap:.4g}", "")
     for key, value in predicts.items():

@@ -18,7 +18,7 @@ class WholeRecipe(Command):
 
     Stopped at any moment it goes on where it was: finished stages are kept, a training goes on with
     the step after its last saved state, the days with the first one that is not in their journal.
-    With other flags, the stages that they concern are made again, and those after them.
+    With other flags or other data, the stages concerned are made again, and those after them.
     """
 
     data: Path = Field(description="a folder in the data layout")
@@ -51,7 +51,8 @@ class WholeRecipe(Command):
         """Each is made from those before; the days see what the others must not."""
         from dataset.folder import DataFolder
 
-        days = DataFolder(self.data).days()
+        folder = DataFolder(self.data)
+        days = folder.days()
         # RL holds one day out, and trains on one before it.
         if len(days) < self.days + 2:
             raise UsageError(
@@ -59,6 +60,7 @@ class WholeRecipe(Command):
             )
         # The last day before --to is held out by every training: the first one to update with.
         to = days[1 - self.days] if self.days > 1 else None
+        read = folder.digest(None if to is None else days[-self.days])
         pretrained, wbc, reward_model, policy, updated = (
             self.out / name for name in ("pretrained", "wbc", "reward-model", "policy", "days")
         )
@@ -80,8 +82,9 @@ class WholeRecipe(Command):
                     *("train", "pretrain", *logged, "--size", self.size, *history),
                     *_given("steps", self.pretrain_steps),
                 ),
+                data=read,
             ),
-            Stage("WBC", wbc, self._post("wbc", logged, pretrained, self.wbc_steps)),
+            Stage("WBC", wbc, self._post("wbc", logged, pretrained, self.wbc_steps), data=read),
             Stage(
                 "reward model",
                 reward_model,
@@ -89,6 +92,7 @@ class WholeRecipe(Command):
                     *self._post("reward-model", logged, wbc, self.reward_model_steps),
                     *_given("rows", self.rows),
                 ),
+                data=read,
             ),
             Stage(
                 "RL",
@@ -99,12 +103,15 @@ class WholeRecipe(Command):
                     *_given("rows", self.rows),
                     *_given("entities-per-row", self.entities_per_row),
                 ),
+                data=read,
             ),
         ]
         if self.days:
             bundles = "--bundles" if self.bundles else "--no-bundles"
             words = ("daily", *every, "--from", str(policy), "--pages", str(self.pages), bundles)
-            stages.append(Stage("daily updates", updated, words, in_place=True))
+            stages.append(
+                Stage("daily updates", updated, words, data=folder.digest(), in_place=True)
+            )
         return stages
 
     def _post(

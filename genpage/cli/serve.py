@@ -15,6 +15,7 @@ from rich.text import Text
 from genpage.cli.command import Switch
 from genpage.cli.kafka import KafkaCommand
 from genpage.errors import UsageError
+from genpage.exploration import Exploration
 
 if TYPE_CHECKING:
     from api.auth import Keys
@@ -69,6 +70,13 @@ class Serve(KafkaCommand):
     )
     autoregressive: int = Field(
         default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
+    )
+    explore: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.2,
+        description="share of a page's choices that are drawn, within the rules, instead of "
+        "decided: what pages are judged from later; genpage.pages says how likely each was",
     )
     grace: float = Field(
         default=10.0, ge=0, le=3600, description="seconds that pages have to end after SIGTERM"
@@ -158,6 +166,7 @@ class Serve(KafkaCommand):
             options=Options(
                 keys=keys,
                 autoregressive=self.autoregressive,
+                exploration=Exploration(self.explore),
                 grace_s=self.grace,
                 console=local and self.console != "off",
                 model_name=self.model_name,

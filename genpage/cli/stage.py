@@ -24,14 +24,16 @@ _DECIDE_NOTHING = tuple(Path(f"cli/{name}.py") for name in ("demo", "recipe", "s
 class Stage:
     """One step: what it makes, by which command, from which code.
 
-    No ``rooms``: what was made stays whatever becomes of the code. ``in_place``: the command goes
-    on in ``out`` itself, where it stopped, and takes no ``--force``.
+    No ``rooms``: what was made stays whatever becomes of the code. ``data`` is a digest of what the
+    command reads of a data folder that no stage makes. ``in_place``: the command goes on in ``out``
+    itself, where it stopped, and takes no ``--force``.
     """
 
     name: str
     out: Path
     words: tuple[str, ...]
     rooms: tuple[str, ...] = ()
+    data: str = ""
     in_place: bool = False
 
     @property
@@ -41,8 +43,9 @@ class Stage:
 
     @property
     def fingerprint(self) -> str:
-        """A digest of the command and of the code behind it, defaults and rules included."""
+        """A digest of the command, its data and the code behind it, defaults and rules included."""
         digest = hashlib.sha256("\0".join(self.words).encode())
+        digest.update(self.data.encode())
         for room in self.rooms:
             for source in _sources(room):
                 digest.update(source.read_bytes())
@@ -65,17 +68,17 @@ class Stage:
         An interrupted one goes on, unless the code or the command is another.
         """
         self.stamp.unlink(missing_ok=True)
-        begun = self._begun
-        if not begun.exists() or begun.read_text("ascii") != self.fingerprint:
+        begun, fingerprint = self._begun, self.fingerprint
+        if not begun.exists() or begun.read_text("ascii") != fingerprint:
             unfinished = self.out if self.in_place else self._partial
             shutil.rmtree(unfinished, ignore_errors=True)
         self.out.parent.mkdir(parents=True, exist_ok=True)
-        begun.write_text(self.fingerprint, "ascii")
+        begun.write_text(fingerprint, "ascii")
         command = [sys.executable, "-m", "genpage", *self.words, "--out", str(self.out)]
         if run_command(command if self.in_place else [*command, "--force"]) != 0:
             raise GenPageError(f"stopped while making {self.out}; the reason stands above")
         begun.unlink()
-        self.stamp.write_text(self.fingerprint, "ascii")
+        self.stamp.write_text(fingerprint, "ascii")
 
     @property
     def _begun(self) -> Path:

@@ -19,8 +19,8 @@ class StudyCommand(Command):
     """One of the studies, or all: table, plot and JSON into docs/studies.
 
     What a study needs (data, checkpoints, steps) is kept under --work, so that one that was
-    interrupted goes on where it was, and one that is finished is not run again. Remove that folder
-    to begin with nothing.
+    interrupted goes on where it was, and one that is finished is not run again, unless the code is
+    another. Remove that folder to begin with nothing.
     """
 
     name: CliPositionalArg[str] = Field(description="which study; all for every one")
@@ -32,7 +32,11 @@ class StudyCommand(Command):
     size: Size = Field(default="micro", description="of the models")
     steps: int = Field(default=200, ge=1, description="training steps of a model")
     visits: int = Field(default=200, ge=10, description="visits whose pages are judged")
-    pages: int = Field(default=3000, ge=50, description="pages the pipeline learns from")
+    pages: int = Field(
+        default=20_000,
+        ge=50,
+        description="pages that the pipeline and WBC's appeal of titles learn from, at most",
+    )
     seed: int = Field(default=0, ge=0, description="of the simulated service")
     threads: int = Field(default=2, ge=1, description="CPU threads of training")
     force: bool = Field(default=False, description="run again what is finished")

@@ -200,6 +200,9 @@ class WBC(PostTraining):
         ge=0,
         description="newest pages that titles' appeal is learnt from first; 0: with sequences only",
     )
+    restraint: float = Field(
+        default=0.0, ge=0, description="what titles' squared logits cost beside that appeal"
+    )
 
     def objective(self) -> "Objective":
         """The objective, with its switches."""
@@ -210,6 +213,7 @@ class WBC(PostTraining):
             self.negatives,
             self.negative_weight,
             appraisal=Appraisal(pages=self.appraised) if self.appraised else None,
+            restraint=self.restraint,
         )
         return WeightedClassification(self.declared(), switches)
 

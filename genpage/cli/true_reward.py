@@ -49,6 +49,7 @@ class EvaluateReward(Command):
         from dataset.folder import DataFolder
         from evaluation.intervals import mean_of, uplift_of
         from evaluation.true_reward import judge_checkpoint, judge_pipeline
+        from evaluation.unseen import refuse_seen
         from model.checkpoint import Checkpoint
         from training.visits import PageSize
 
@@ -61,6 +62,9 @@ class EvaluateReward(Command):
             raise DatasetError(f"{self.data} has no days")
         day = self.day or days[-1]
         loaded = [(str(path), Checkpoint.load(path)) for path in self.checkpoints]
+        for name, checkpoint in loaded:
+            seen = checkpoint.lineage.trained_on
+            refuse_seen(None if seen is None else seen.until, day, "--day", name)
         size = PageSize(self.rows, self.entities_per_row)
         found = []
         if self.multistage:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from pydantic import ValidationError
 from pydantic_settings import CliApp
 
 from api.auth import Keys
@@ -37,6 +38,20 @@ def test_parts_are_switched_on_and_off_by_word(part: str) -> None:
         flag = f"--{part.replace('_', '-')}"
         serve = CliApp.run(Serve, cli_args=[flag, word], cli_cmd_method_name="settings")
         assert getattr(serve.settings().limits, part) is meant
+
+
+def test_exploration_is_a_share_that_is_declared() -> None:
+    """None by default, a fifth at most."""
+
+    def share(*args: str) -> float:
+        serve = CliApp.run(Serve, cli_args=[*args], cli_cmd_method_name="settings")
+        return serve.settings().options.exploration.share
+
+    assert share() == 0.0
+    assert share("--explore", "0.05") == 0.05
+    for refused in ("0.3", "-0.1", "some"):
+        with pytest.raises(ValidationError, match="explore"):
+            share("--explore", refused)
 
 
 @pytest.mark.parametrize(

@@ -18,12 +18,15 @@ from senders import StandIn
 from api.app import create_app
 from api.fake import FakeServer, Logbook
 from api.page_publisher import PagePublisher, page_document
+from api.server import Options
+from genpage.exploration import Exploration
 from genpage.served_page import ServedPage, ServedRow
 from streaming.messages import Message
 from streaming.page_messages import of_page, read_page
 from streaming.pages_out import PagesOut
 
 Eventually = Callable[[Callable[[], Awaitable[bool] | bool]], Awaitable[None]]
+Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
 PAGE = {"user_id": "ada", "rows": 2, "entities_per_row": 3}
 
 
@@ -59,6 +62,32 @@ async def test_what_is_told_is_what_was_sent(
     page._watchers = 0
     page._sent = 2
     assert page_document(page, "cancelled", 5.0)["rows_sent"] == 1
+
+
+async def test_explored_pages_tell_how_likely_each_place_was(start: Start) -> None:
+    """Greedy pages of a server that explores; those sampled at a temperature are drawn already."""
+    fake = FakeServer.of(options=Options(console=True, exploration=Exploration(0.2)))
+    client = await start(fake)
+    body = {**PAGE, "rows": 6, "entities_per_row": 8}
+    chances: list[float] = []
+    for member in range(12):
+        made = (await client.post("/v1/pages", json={**body, "user_id": f"m{member}"})).json()
+        page = fake.server.pages.store.get(made["page_id"])
+        told = page_document(page, "complete", 5.0, Exploration(0.2))
+        assert told["explored"] == 0.2
+        read = read_page(of_page(told, 6.0))
+        assert [row.entity_ids for row in read.rows] == [
+            tuple(entity["id"] for entity in row["entities"]) for row in made["rows"]
+        ]
+        chances += [chance for row in read.rows for chance in row.propensities]
+    assert all(0 < chance < 1 for chance in chances)
+    best = [chance for chance in chances if chance > 0.5]
+    # A fifth of the places, and of the rows that the first places stand for too, less those
+    # where the best was drawn.
+    assert 0.68 < len(best) / len(chances) < 0.9
+    sampled = (await client.post("/v1/pages", json={**body, "temperature": 1.0})).json()
+    page = fake.server.pages.store.get(sampled["page_id"])
+    assert page_document(page, "complete", 5.0, Exploration(0.2))["explored"] == 0.0
 
 
 async def test_what_is_read_after_the_end_is_told_as_well(

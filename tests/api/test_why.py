@@ -1,15 +1,20 @@
 """Why rows stand there: what was counted, what was chosen over what, what titles owe to what."""
 
+import asyncio
+import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import numpy as np
 import pytest
 
+from api import explanations
 from api.fake import FakeServed, FakeServer, fake_catalog
 from api.replies import WhyReply
 from api.server import Options
+from api.why import Explanation, explain
 from genpage.catalog import Catalog
 from genpage.entity import Entity
 from genpage.event import Event
@@ -120,6 +125,28 @@ async def test_without_the_model_there_are_the_facts(start: Start) -> None:
     assert [row.facts for row in after.rows] == [row.facts for row in before.rows]
     assert [row.choice for row in after.rows] == [row.choice for row in before.rows]
     assert not any(row.grounds for row in after.rows)
+
+
+async def test_reasons_are_found_aside_and_once_a_page(
+    client: httpx.AsyncClient, fake: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loop that serves everybody does nothing of it; asked again, what was found is told."""
+    threads: list[threading.Thread] = []
+
+    def observed(*args: Any) -> Explanation:  # noqa: ANN401 - whatever it is called with
+        threads.append(threading.current_thread())
+        return explain(*args)
+
+    monkeypatch.setattr(explanations, "explain", observed)
+    await fake.contexts.apply(ACTS)
+    page = (await client.post("/v1/pages", json=PAGE)).json()
+    first, beside = await asyncio.gather(*(told(client, page["page_id"]) for _ in range(2)))
+    assert first == beside == await told(client, page["page_id"])
+    assert len(threads) == 1
+    assert threads[0] is not threading.current_thread()
+    other = (await client.post("/v1/pages", json=PAGE)).json()
+    await told(client, other["page_id"])
+    assert len(threads) == 2
 
 
 async def test_an_erased_member_is_explained_nowhere(

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evaluation.intervals import Estimate
-from evaluation.logged_pages import page_chances
+from evaluation.off_policy import Logged, doubly_robust
+from evaluation.page_chances import page_chances
 from evaluation.page_quality import Offline, predictiveness
 from genpage.catalog import Catalog
 from genpage.context import Context
@@ -57,9 +58,46 @@ def test_a_chance_by_hand() -> None:
     )
     assert chances is not None
     assert chances.chance.tolist() == pytest.approx([3 / 4 * 2 / 4, 1 / 2, 1.0 * 1 / 3, 1 / 2])
-    # What would stand there on average: titles 0, 1, 2; then 1, 2; then 2, 3, 4; then 2, 4.
-    averages = [(2 * 1.0 + 2.0 + 3.0) / 4, 2.5, 4.0, 4.0]
+    # What would stand there on average: "all" with 3.0 and "pick" with 2.0, by their chances; then
+    # titles 1, 2; then "all", the only row left, with 2, 3, 4; then 2, 4.
+    averages = [(3.0 + 3 * 2.0) / 4, 2.5, 4.0, 4.0]
     assert chances.expected.tolist() == pytest.approx(averages)
+    # What stood there: the row "pick", title 1, the row "all", title 4.
+    assert chances.predicted.tolist() == pytest.approx([2.0, 2.0, 4.0, 5.0])
+
+
+@pytest.mark.parametrize("logged_chance", [0.5, 0.9])
+def test_a_right_model_knows_which_of_two_rows_the_target_opens(logged_chance: float) -> None:
+    """Whatever the log says of its chances: the target opens the good row, and earns 1."""
+    catalog = Catalog.build(
+        [Entity(f"e{i}", "film", f"Film {i}") for i in range(2)],
+        [Row(f"r{i}", "mix", f"Row {i}", entity_ids=(f"e{i}",)) for i in range(2)],
+    )
+    request = PageRequest("u", 1e9, rows=1, entities_per_row=1)
+    scores = np.zeros((2, 4), np.float32)
+    scores[0, 1] = 50.0
+    worth = np.array([0.0, 1.0])
+    found = []
+    for row in (0, 1):
+        page = PageGrammar.start(
+            catalog, Rules.default(), Context("u"), request, Trends.none(catalog)
+        )
+        chances = page_chances(page, [DecodedRow(row, (row,))], scores, 1.0, worth)
+        assert chances is not None
+        found.append(chances)
+    logged = Logged(
+        np.array([[0.0], [1.0]]),
+        np.full((2, 1), logged_chance),
+        np.stack([chances.chance for chances in found]),
+        np.ones((2, 1), np.bool_),
+        np.arange(2),
+    )
+    estimate = doubly_robust(
+        logged,
+        np.stack([chances.predicted for chances in found]),
+        np.stack([chances.expected for chances in found]),
+    )
+    assert estimate.estimate.value == pytest.approx(1.0)
 
 
 def test_a_page_that_breaks_a_rule_has_no_chance() -> None:

@@ -70,6 +70,27 @@ def test_doubly_robust_needs_only_one_to_be_right() -> None:
     assert abs(ips(lies).estimate.value - TRUTH) > 0.1
 
 
+@pytest.mark.parametrize("weighting", ["page", "cascade"])
+@pytest.mark.parametrize("said", [0.0, 0.8])
+def test_a_wrong_model_of_places_that_depend_on_each_other_costs_nothing(
+    weighting: Weighting, said: float
+) -> None:
+    """Every way through two choices, as often as it is logged: the estimate is the truth itself.
+
+    The second earns only behind the first, to which the target comes far more often; the model is
+    wrong about both, and says of the second what the first was.
+    """
+    first, second = np.array([[0, 0], [0, 1], [1, 0], [1, 1]]).T
+    target = np.column_stack([np.where(first, 0.9, 0.1), np.where(second, 0.7, 0.3)])
+    reward = np.column_stack([first, first * second]).astype(float)
+    there = np.ones((4, 2), np.bool_)
+    logged = Logged(reward, np.full((4, 2), 0.5), target, there, np.arange(4))
+    of_second = said * first
+    predicted = np.column_stack([np.full(4, said), of_second])
+    found = doubly_robust(logged, predicted, predicted, weighting)
+    assert found.estimate.value == pytest.approx(0.9 + 0.9 * 0.7)
+
+
 def test_a_right_model_narrows_the_interval() -> None:
     """That is what a reward model is for."""
     logged, arm = bandit()

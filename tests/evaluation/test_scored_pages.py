@@ -1,14 +1,18 @@
 """Logged pages are scored as serving would score them: by logits and by what the moment adds."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
 from dataset.folder import DataFolder
 from dataset.write import new_folder
-from evaluation.logged_pages import LoggedPage, score_pages, score_places
+from evaluation.logged_pages import LoggedPage, read_pages, score_pages, score_places
+from evaluation.page_quality import offline
 from evaluation.true_reward import decode
 from genpage.grammar import DecodedRow
 from genpage.rules import Rules
@@ -93,3 +97,31 @@ def test_places_are_scored_alike_with_and_without_chances(
     plain, plain_rows = score_places(simulated, replace(checkpoint, weights=quiet), pages)
     assert not np.allclose(plain.score, titles.score, atol=0.1)
     assert not np.allclose(plain_rows.score, rows.score, atol=0.1)
+
+
+def test_each_page_is_read_once_by_its_id_and_what_is_gone_is_counted(
+    simulated: DataFolder, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """Two pages of one member at one moment stay apart; a title that left takes its pages along."""
+    folder = tmp_path / "data"
+    shutil.copytree(simulated.path, folder)
+    (day,) = simulated.days()[-1:]
+    file = folder / "impressions" / f"{day}.parquet"
+    lines = pl.read_parquet(file)
+    first = lines.filter(pl.col("page_id") == lines["page_id"][0])
+    again = first.with_columns(pl.lit("again").alias("page_id"))
+    pl.concat([lines, again]).sort("ts", maintain_order=True).write_parquet(file)
+    asked = lines["page_id"].n_unique() + 1
+    pages = read_pages(DataFolder(folder), checkpoint, [day], count=asked)
+    ids = [page.page_id for page in pages]
+    assert (len(ids), len(set(ids)), pages.gone) == (asked, asked, 0)
+    assert all(page.visit.page_id == page.page_id for page in pages)
+    left = first["entity_id"][0]
+    shown = lines.filter(pl.col("entity_id") == left)["page_id"].n_unique() + 1
+    titles = pl.read_parquet(folder / "entities.parquet")
+    titles.filter(pl.col("id") != left).write_parquet(folder / "entities.parquet")
+    rest = read_pages(DataFolder(folder), checkpoint, [day], count=asked)
+    assert (len(rest), rest.gone) == (asked - shown, shown)
+    worth = np.zeros(len(titles) - 1)
+    told = offline(DataFolder(folder), checkpoint, rest, worth).document()
+    assert told["gone"] == shown

@@ -1,6 +1,7 @@
 """True rewards of checkpoints' pages: the twin's pages, the judge's word, the same visits."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ from dataset.folder import DataFolder
 from dataset.write import new_folder
 from evaluation.intervals import mean_of
 from evaluation.true_reward import decode, judge_checkpoint, judge_pipeline
-from genpage.cli import main
+from genpage.cli import main, run
 from genpage.errors import UsageError
 from genpage.page import Page, PageRow
 from genpage.rules import Rules
 from model.checkpoint import Checkpoint
 from model.decode import decode_page
+from model.trained_on import TrainedOn
 from model.twin import TorchTwin
 from simulation.judge import Judge, Showing
 from simulation.service import simulate
@@ -139,3 +141,27 @@ def test_the_command_compares_with_the_pipeline(
     share = model["true_reward"]["value"] / pipeline["true_reward"]["value"] - 1.0
     assert model["over_first"]["value"] == pytest.approx(share)
     assert pipeline["over_first"]["value"] == 0.0
+
+
+@pytest.mark.parametrize("command", ["reward", "page-quality"])
+@pytest.mark.parametrize("ago", [0, 1])
+def test_days_that_a_checkpoint_was_trained_on_are_refused(
+    simulated: Path, checkpoint: Checkpoint, tmp_path: Path, command: str, ago: int
+) -> None:
+    """By its name, before anything is judged; up to the evening before, it may be asked."""
+    days = DataFolder(simulated).days()
+    seen = TrainedOn(days[0], days[-1 - ago])
+    checkpoint.save(tmp_path / "unseen")
+    held = tmp_path / "held"
+    replace(checkpoint, lineage=replace(checkpoint.lineage, trained_on=seen)).save(held)
+    size = ("--rows", "2", "--entities-per-row", "5", "--visits", "4", "--json")
+    words = ["evaluate", "reward", str(tmp_path / "unseen"), str(held)]
+    if command == "page-quality":
+        words = ["evaluate", "page-quality", "--checkpoint", f"{tmp_path / 'unseen'},{held}"]
+        words += ["--pages", "4"]
+    words += ["--data", str(simulated), *size]
+    if ago:
+        run(words)
+    else:
+        with pytest.raises(UsageError, match=f"held was trained up to .*, past --.* {days[-1]}"):
+            run(words)

@@ -1,6 +1,7 @@
 """The masks against the plain-Python audit: they must agree on every page and every entity."""
 
 import random
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -13,9 +14,11 @@ from strategies import World, worlds
 from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.context import Context
+from genpage.entity import Entity
 from genpage.grammar import PageGrammar
 from genpage.page import Page, PageRow
 from genpage.request import PageRequest
+from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
 
@@ -236,3 +239,25 @@ def test_excluding_everything_exhausts_the_page(world: World) -> None:
     """A request that excludes the whole catalog gets no row."""
     request = replace(world.request, exclude=frozenset(world.catalog.entity_positions))
     assert start(replace(world, request=request)).allowed_rows().size == 0
+
+
+def test_a_copy_takes_no_room_by_rows_times_titles() -> None:
+    """Drafting copies a page at each pass: who may stand where is shared, and changed by nobody."""
+    films = [Entity(f"e{n}", "film", f"F{n}") for n in range(10_000)]
+    catalog = Catalog.build(films, [Row(f"r{n}", "browse", f"R{n}") for n in range(100)])
+    at = PageRequest("m", 0.0, rows=5, entities_per_row=20)
+    page = PageGrammar.start(catalog, Rules.default(), Context("m"), at, Trends.none(catalog))
+    page.open_row(3)
+    page.extend([5, 6])
+    tracemalloc.start()
+    try:
+        copy = page.fork()
+        copy.extend(range(7, 25))
+        copy.open_row(4)
+        copy.extend(range(30, 50))
+        assert tracemalloc.get_traced_memory()[1] < 200_000
+    finally:
+        tracemalloc.stop()
+    assert page.placed == (5, 6)
+    assert set(range(7, 50)) <= set(page.allowed_entities().tolist())
+    assert not {5, 6, 7, 49} & set(copy.left_for(9).tolist())

@@ -104,3 +104,19 @@ def test_what_was_begun_from_an_older_stage_is_not_gone_on_with(
     commands.fails = None
     make_stages(stages(tmp_path, "2"), CONSOLE)
     assert (tmp_path / "b" / "made").read_text() == "x"
+
+
+def test_other_data_makes_again_what_read_it(commands: Commands, tmp_path: Path) -> None:
+    """Under the same name: a stage is as old as what it was made from, and those after it too."""
+
+    def reading(first: str, second: str) -> list[Stage]:
+        return [
+            Stage("first", tmp_path / "a", ("first",), data=first),
+            Stage("second", tmp_path / "b", ("second",), data=second),
+        ]
+
+    make_stages(reading("1", "1"), CONSOLE)
+    make_stages(reading("1", "2"), CONSOLE)
+    assert commands.run == ["first", "second", "second"]
+    make_stages(reading("2", "2"), CONSOLE)
+    assert commands.run[3:] == ["first", "second"]

@@ -9,9 +9,9 @@ from naive_decoder import scores_after
 from pages import Plan, library, plan
 
 from genpage.page import FinishReason
+from genpage.propensity import propensities
 from runtime.decoder import Decoder
 from runtime.fake import FakeModel
-from runtime.propensity import propensities
 
 Rows = list[tuple[int, tuple[int, ...], tuple[float, ...]]]
 

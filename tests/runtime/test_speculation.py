@@ -10,6 +10,7 @@ from pages import FakeClock, finish_of, library, plan, random_plan, rows_of
 from strategies import World, worlds
 
 from genpage.catalog import Catalog
+from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
 from genpage.promise import PROMISES
 from genpage.row import Row
@@ -23,6 +24,7 @@ from runtime.output import Output
 from runtime.pace import Pace
 from runtime.writer import PageWriter
 from tokenizer.appeal import PageAppeal
+from tokenizer.crowd import CROWDS
 
 
 def eager(chance: float) -> Pace:
@@ -85,6 +87,62 @@ def test_a_draft_that_came_to_nothing_changes_no_promise(seed: int) -> None:
     plain, _ = decode(replace(page.job(model), appeal=appeal.fresh()), model, None)
     drafted, _ = decode(replace(page.job(model), appeal=appeal.fresh()), model, eager(0.9))
     assert drafted == plain
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("exploration", [Exploration(), Exploration(0.2)])
+def test_no_draft_changes_what_is_crowded(seed: int, exploration: Exploration) -> None:
+    """Titles that lose by those like them above: what a draft placed and took back is not seen."""
+    numbers = np.random.default_rng(seed)
+    page = plan(library(entities=120, rows=12), rows=6, entities_per_row=8)
+    model = FakeModel.of(page.catalog, steady=0.8)
+    content = numbers.normal(size=(120, 5)).astype(np.float32)
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
+    appeal = PageAppeal.of(
+        numbers.normal(size=120).astype(np.float32),
+        numbers.normal(size=PROMISES).astype(np.float32),
+        content,
+        np.full(CROWDS, -2.0, np.float32),
+    )
+
+    def rows(pace: Pace | None, appeal: PageAppeal | None) -> tuple[list[DecodedRow], list[int]]:
+        job = replace(page.job(model), appeal=appeal, exploration=exploration)
+        return decode(job, model, pace)
+
+    plain, alone = rows(None, appeal.fresh())
+    drafted, passes = rows(eager(0.9), appeal.fresh())
+    assert drafted == plain
+    assert len(passes) < len(alone)
+    uncrowded = PageAppeal.of(appeal.entities, appeal.promise_weights)
+    assert plain != rows(None, uncrowded)[0]
+
+
+def test_a_drafter_holds_lines_of_its_own_and_of_places_to_come() -> None:
+    """Neither the scores of a whole pass, with every page's beside, nor of what was passed."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.7)
+    decoder, rows, held = Decoder(page.job(model), eager(1.0)), set[int](), list[int]()
+    most = 0
+    while True:
+        chunk = decoder.chunk(0, decoder.length)
+        held[chunk.start :] = chunk.tokens.tolist()
+        decoder.fed(chunk)
+        ends = range(len(held) - chunk.scored + 1, len(held) + 1)
+        scores = np.stack([scores_after(model, held[:end]) for end in ends])
+        rows.update(written.row.row for written in decoder.take(scores))
+        if decoder.reason is not None:
+            break
+        drafter = decoder._drafter
+        assert drafter is not None
+        lines = [drafter._row_scores, *drafter._kept.values()]
+        if drafter._entity_scores is not None:
+            lines.append(drafter._entity_scores[1])
+        assert not any(np.shares_memory(line, scores) for line in lines if line is not None)
+        assert all(line.base is None for line in lines if line is not None)
+        for row, number in drafter._kept:
+            assert row not in rows if number else row >= len(rows)
+        most = max(most, len(drafter._kept))
+    assert 0 < most <= 12
 
 
 def test_where_scores_hardly_depend_on_the_prefix_a_row_takes_one_pass() -> None:

@@ -327,3 +327,56 @@ def test_one_process_goes_through_the_days(
     assert ended.value.code == 2
     assert "without torchrun" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["daily", "--to", "2027-01-01"], "--to 2027-01-01: the data ends with 2026-01-04"),
+        (["train", "daily", "--day", "2026-01-05"], "--day 2026-01-05: the data ends with"),
+        (["train", "daily", "--day", DAYS[3]], "2 days of data from 2026-01-02 on would be left"),
+        (["train", "histories", "--first", "2030-01-01", "--to", "2031-01-01"], "the data ends"),
+        (["train", "histories", "--first", "2030-01-01"], "must be a day before"),
+        (["daily", "--to", "20270101"], "is no day"),
+    ],
+)
+def test_days_that_have_not_come_and_gaps_are_refused(
+    command: list[str],
+    said: str,
+    service: Path,
+    start: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """No model is held to have seen what is not there, or what it was not shown."""
+    flags = ["--data", str(service), "--from", str(start), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit):
+        main([*command, *flags])
+    assert said in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "out" / "checkpoints").exists()
+
+
+def test_other_flags_do_not_go_on_unheard(
+    service: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What decides the days is asked for again as it was; before the first day anything goes."""
+    cycle(service, start, tmp_path, DAYS[1])  # no day yet
+    cycle(service, start, tmp_path, DAYS[2], "--seed", "1")
+    with pytest.raises(SystemExit) as ended:
+        cycle(service, start, tmp_path, DAYS[3])
+    assert ended.value.code == 2
+    assert "with --seed = 1, now 0" in " ".join(capsys.readouterr().err.split())
+    with pytest.raises(SystemExit):
+        cycle(service, tmp_path / "checkpoints" / DAYS[1], tmp_path, DAYS[3], "--seed", "1")
+    assert "with --from = " in " ".join(capsys.readouterr().err.split())
+    assert len(Journal(tmp_path).lines()) == 1
+    cycle(service, start, tmp_path, DAYS[3], "--seed", "1", "--least", "0")
+    assert len(Journal(tmp_path).lines()) == 2
+
+
+def test_an_unknown_precision_is_refused(service: Path, start: Path, tmp_path: Path) -> None:
+    """Not taken for int8."""
+    with pytest.raises(SystemExit) as ended:
+        cycle(service, start, tmp_path / "out", DAYS[2], "--precision", "fp16")
+    assert ended.value.code == 2
+    assert not (tmp_path / "out").exists()

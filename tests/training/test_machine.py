@@ -45,6 +45,8 @@ def test_a_cpu_run_in_bfloat16_stays_near_float32(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The whole loop goes through, weights stay float32, and the losses are those of rounding."""
+    # Emulated, the matrix products that the machine's speed is measured by take half a minute.
+    monkeypatch.setattr("training.machine._SIDE", 64)
     losses = []
     for held in ({}, {"amx_bf16": True}):
         monkeypatch.setattr(torch.cpu, "get_capabilities", lambda held=held: held)

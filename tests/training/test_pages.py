@@ -13,6 +13,7 @@ from genpage.row import Row
 from tokenizer.page import PageCodec
 from tokenizer.vocabulary import Vocabulary
 from training.feedback import SHOWN
+from training.labels import row_weights
 from training.pages import Pages
 
 CATALOG = Catalog.build(
@@ -134,3 +135,19 @@ def test_the_newest_days_are_read_first(folder: DataFolder) -> None:
     assert some.page_ids == everything.page_ids[-48:]
     assert np.array_equal(some.tokens, everything.tokens[-len(some.tokens) :])
     assert (np.diff(everything.ts) >= 0).all()
+
+
+def test_an_unseen_title_is_not_a_rows_best() -> None:
+    """What nobody saw is worth nothing, which is more than what was passed over: it takes no part.
+
+    Rows: passed over and unseen; unseen alone; acted on and unseen.
+    """
+    weights = np.array([-0.02, 0.0, -0.01, 0.0, 0.0, 0.5, 0.0, -0.02], np.float32)
+    starts = np.array([0, 3, 5])
+    for aggregate, expected in (
+        ("max", [-0.01, 0.0, 0.5]),
+        ("mean", [-0.015, 0.0, 0.24]),
+        ("sum", [-0.03, 0.0, 0.48]),
+    ):
+        found = row_weights(weights, starts, aggregate)  # type: ignore[arg-type]  # by name
+        assert found.tolist() == pytest.approx(expected)

@@ -1,15 +1,19 @@
 """``genpage train recipe``: all stages for real, killed between each two of them."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import polars as pl
 import pytest
 import torch
 
 from genpage.cli import run
+from genpage.cli.recipe import WholeRecipe
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint
+from model.trained_on import TrainedOn
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
 
@@ -69,11 +73,29 @@ def test_it_goes_on_wherever_it_was_killed(
         Rewards.default().text.encode()
     }
     # RL was not shown the day that came as an update.
-    assert policy.lineage.trained_on is not None
-    assert policy.lineage.trained_on.until <= "2026-01-04"
+    assert policy.lineage.trained_on == TrainedOn("2026-01-01", "2026-01-03")
     run(words)
     assert len(begun) == 10
     assert all(torch.isfinite(weights).all() for weights in updated.weights.values())
+
+
+def test_a_stage_is_made_again_when_the_days_that_it_read_are_others(
+    service: Path, tmp_path: Path
+) -> None:
+    """A day that only the updates see changes nothing before them."""
+    data = shutil.copytree(service, tmp_path / "data")
+
+    def fingerprints() -> list[str]:
+        stages = WholeRecipe(data=data, out=tmp_path / "out", days=2).stages()
+        return [stage.fingerprint for stage in stages]
+
+    def changed(day: str) -> list[bool]:
+        before, file = fingerprints(), data / "events" / f"{day}.parquet"
+        pl.read_parquet(file).head(-1).write_parquet(file)
+        return [old != new for old, new in zip(before, fingerprints(), strict=True)]
+
+    assert changed("2026-01-04") == [False] * 4 + [True]
+    assert changed("2026-01-03") == [True] * 5
 
 
 def test_too_few_days_are_told(service: Path, tmp_path: Path) -> None:

@@ -165,14 +165,61 @@ def test_it_learns_what_titles_pay(reward_model: tuple[Path, Summary]) -> None:
     assert set(validation.figures) >= {"R2", "rank correlation", "calibration error"}
 
 
+GOOD = {
+    "R2": 0.2,
+    "rank correlation": 0.3,
+    "rank correlation, lowest": 0.1,
+    "calibration error": 0.1,
+    "deviation": 1.0,
+}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"rank correlation, lowest": -0.01}, "above -0.010"),
+        ({"rank correlation, lowest": math.nan}, "above nan"),
+        ({"R2": -0.1}, r"R2 -0\.100"),
+        ({"calibration error": 0.6}, r"calibration error 0\.600, above 0\.500"),
+    ],
+)
+def test_the_gate(wrong: dict[str, float], said: str) -> None:
+    """Each of the three figures must hold; one that holds them all passes."""
+    objective = RewardModel(Rewards.default())
+    objective.refuse(GOOD)
+    with pytest.raises(TrainingError, match=said) as error:
+        objective.refuse(GOOD | wrong)
+    assert str(error.value).count(";") == 0  # the others are not complained of
+
+
 def test_one_that_tells_nothing_is_not_written(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The gate: the error says by how much, and no checkpoint stands there."""
-    monkeypatch.setattr(RewardModel, "report", lambda *_: {"R2": -0.1, "rank correlation": 0.01})
-    with pytest.raises(TrainingError, match=r"0\.010, below 0\.05"):
+    figures = GOOD | {"rank correlation": 0.01, "rank correlation, lowest": -0.2}
+    monkeypatch.setattr(RewardModel, "report", lambda *_: figures)
+    with pytest.raises(TrainingError, match=r"0\.010, and .* above -0\.200"):
         trained(service, tmp_path / "model", steps=1)
     assert not (tmp_path / "model").exists()
+
+
+def test_one_that_nobody_checked_is_not_written(service: Path, tmp_path: Path) -> None:
+    """With a single day there is none to hold out."""
+    options = Options(
+        data=service, out=tmp_path / "m", size="micro", steps=1, batch_tokens=512, to="2026-01-02"
+    )
+    with pytest.raises(TrainingError, match="no day of pages to hold out"):
+        Run(options, RewardModel(Rewards.default())).train(lambda _: None)
+    assert not (tmp_path / "m").exists()
+
+
+def test_the_lowest_correlation_by_simulation() -> None:
+    """Of samples of a known correlation, about one in forty has its lower end above it."""
+    chance = np.random.default_rng(4)
+    drawn = chance.multivariate_normal([0, 0], [[1, 0.4], [0.4, 1]], (600, 100))
+    true = 6 / np.pi * np.arcsin(0.4 / 2)  # Spearman's of a normal pair
+    lowest = [agreement(d[:, 0], d[:, 1])["rank correlation, lowest"] for d in drawn]
+    assert 0.01 < float(np.mean(np.array(lowest) > true)) < 0.05
 
 
 def test_a_checkpoint_without_a_head_is_no_reward_model(

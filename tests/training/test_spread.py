@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load
 from torch import nn
 
 from genpage.cli import run
@@ -18,6 +19,8 @@ from model.checkpoint import Checkpoint
 from model.trunk import RMSNorm, SwiGLU
 from training.group import ALONE, Group
 from training.pretrain import Pretraining
+from training.reward_model import HEADS, RewardModel
+from training.rewards.declaration import Rewards
 from training.run import Options, Run
 from training.trainer import Record
 
@@ -29,7 +32,7 @@ STEPS = 6
 TOLERANCE = 2e-5
 
 # What each of two processes runs: DDP to its end, FSDP2 until so many steps are taken, and then it
-# ends without warning.
+# ends without warning; the reward model, whose head stands beside the network, by FSDP2 too.
 _PROCESS = """
 import os, sys, warnings
 warnings.simplefilter("error")
@@ -37,7 +40,10 @@ from pathlib import Path
 import torch
 from training.group import joined
 from training.pretrain import Pretraining
+from training.reward_model import RewardModel
+from training.rewards.declaration import Rewards
 from training.run import Options, Run
+RewardModel.refuse = lambda *_: None  # six steps tell nothing apart
 torch.set_num_threads(1)
 
 def watch(record):
@@ -45,12 +51,14 @@ def watch(record):
         os._exit(7)
 
 with joined() as group:
-    for kind, recompute in (("ddp", False), ("fsdp", True)):
+    for kind, recompute in (("ddp", False), ("fsdp", True), ("reward", True)):
         options = Options(
             data=Path(sys.argv[1]), out=Path(sys.argv[2]) / kind, size="micro", steps=6,
-            batch_tokens=1024, save_every=2, shards=2, spread=kind, recompute=recompute,
+            batch_tokens=1024, save_every=2, shards=2,
+            spread="ddp" if kind == "ddp" else "fsdp", recompute=recompute,
         )
-        Run(options, Pretraining(), group).train(watch if kind == "fsdp" else lambda _: None)
+        objective = RewardModel(Rewards.default()) if kind == "reward" else Pretraining()
+        Run(options, objective, group).train(watch if kind == "fsdp" else lambda _: None)
 """
 
 
@@ -129,6 +137,21 @@ def test_two_processes_have_the_losses_of_one(kind: str, alone: Path, together: 
     apart = [(mine.weights[name] - value).abs().flatten() for name, value in theirs.weights.items()]
     assert float(torch.cat(apart).mean()) < 1e-5
     assert not (together / f"{kind}.partial").exists()
+
+
+def test_two_processes_train_the_reward_model_of_one(
+    service: Path, together: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its head is cut with the network, and is whole again in the checkpoint."""
+    monkeypatch.setattr(RewardModel, "refuse", lambda *_: None)
+    out = tmp_path / "alone"
+    Run(options(service, out), RewardModel(Rewards.default())).train(lambda _: None)
+    assert_same_curve(together / "reward", out)
+    mine, theirs = (load(Checkpoint.load(c).extra[HEADS]) for c in (together / "reward", out))
+    assert mine.keys() == theirs.keys()
+    for name, value in theirs.items():
+        assert value.any()
+        assert (mine[name] - value).abs().mean() < 1e-5
 
 
 def test_a_killed_run_goes_on_with_another_number_of_processes(

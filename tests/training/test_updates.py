@@ -15,7 +15,7 @@ from evaluation.freshness import freshness
 from evaluation.scorer import Question
 from evaluation.source import Period, Source
 from evaluation.targets import targets_between
-from genpage.errors import UsageError
+from genpage.errors import DatasetError, UsageError
 from genpage.injection import Injection
 from genpage.rules import Rules
 from genpage.sources import Sources
@@ -24,6 +24,7 @@ from model.checkpoint import Checkpoint
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import FloatArray
 from training.asking import question_logits
+from training.pretrain import Pretraining
 from training.questions import TICK_S, Moments, QuestionStream, title_places
 from training.start import fresh_checkpoint
 from training.timeline import Timeline
@@ -249,3 +250,42 @@ def test_freshness_judges_both_before_learning(folder: DataFolder, parent: Check
     assert days[0].older[7].questions == 0
     with pytest.raises(UsageError, match="same day"):
         next(freshness(fresh, stale, "2026-01-06", CADENCE))
+
+
+def test_days_without_a_question_are_no_pass(folder: DataFolder, parent: Checkpoint) -> None:
+    """A pass over nothing would write the parent under a new name."""
+    with pytest.raises(DatasetError, match="nothing to train on"):
+        Updates(folder, parent).pass_over(
+            "2025-01-01", "2025-02-01", CADENCE, lambda _share, _nats: None
+        )
+
+
+def test_a_model_of_no_day_has_no_next_one(folder: DataFolder) -> None:
+    """Its first day is nobody's guess."""
+    fresh = fresh_checkpoint(folder.catalog(), "micro", rules=Rules.default(), seed=0)
+    with pytest.raises(UsageError, match="trained on no day"):
+        _ = Updates(folder, fresh).until
+
+
+def test_a_batch_of_pages_has_as_many_tokens_as_told(
+    folder: DataFolder, parent: Checkpoint
+) -> None:
+    """One batch of pages is taken: the fewer tokens it has, the fewer pages."""
+    taken = [
+        Updates(folder, parent, Pretraining())
+        .day(DAYS[2], replace(CADENCE, pages=1, page_tokens=tokens), judge=False)
+        .pages
+        for tokens in (256, 2048)
+    ]
+    assert 0 < taken[0] < taken[1]
+
+
+def test_what_a_day_prepared_is_forgotten_after_it(folder: DataFolder, parent: Checkpoint) -> None:
+    """Counts of all titles for each page's moment are not kept for a month of days."""
+    updates = Updates(folder, parent, Pretraining())
+    timeline, moment = updates._timeline, day_start(DAYS[2]) + 100.0
+    timeline.learn_injections(np.array([moment, moment + 2 * 86_400.0]))
+    assert timeline.paces(moment) is not None
+    updates.day(DAYS[2], replace(CADENCE, pages=4), judge=False)
+    assert timeline.paces(moment) is None
+    assert timeline.paces(moment + 2 * 86_400.0) is not None

@@ -6,13 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from genpage.errors import UsageError
+from genpage.errors import CheckpointError, UsageError
 from model.checkpoint import Checkpoint
 from training.batches import Batch
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
 from training.run import Options, Run
-from training.wbc import Switches, WeightedClassification, classification, importance, select
+from training.wbc import (
+    STANDING,
+    Switches,
+    WeightedClassification,
+    classification,
+    importance,
+    select,
+)
 
 
 def test_the_gradient_is_weight_times_chance_less_label() -> None:
@@ -133,3 +140,44 @@ def test_an_unfinished_run_for_other_rewards_is_refused(service: Path, tmp_path:
     other = Rewards.parse(Rewards.default().text.replace("abandon = -0.5", "abandon = -0.9"))
     with pytest.raises(UsageError, match="rewards"):
         Run(options, WeightedClassification(other)).train(stop)
+
+
+def test_beside_a_settled_appeal_titles_logits_are_restrained(
+    batch: tuple[Checkpoint, Batch],
+) -> None:
+    """The squared logit of titles drawn for each place costs; every one drawn: the plain mean."""
+    checkpoint, packed = batch
+    network = checkpoint.network()
+    totals = []
+    for restraint in (0.0, 0.5):
+        switches = Switches(next_title_share=0, restraint=restraint, drawn=4000)
+        objective = WeightedClassification(Rewards.default(), switches)
+        objective._settled = True
+        with torch.no_grad():
+            totals.append(float(objective.loss(network, packed).total))
+    with torch.no_grad():
+        hidden = network.hidden(packed.tokens, packed.packing)
+        output = network.output_table()[packed.candidates.entities]
+        every = hidden[packed.entities.positions] @ output.T
+    assert totals[1] - totals[0] == pytest.approx(0.5 * float(every.square().mean()), rel=0.03)
+    unsettled = WeightedClassification(
+        Rewards.default(), Switches(next_title_share=0, restraint=0.5)
+    )
+    plain = WeightedClassification(Rewards.default(), Switches(next_title_share=0, restraint=0.0))
+    with torch.no_grad():
+        assert torch.equal(unsettled.loss(network, packed).total, plain.loss(network, packed).total)
+
+
+def test_what_a_run_left_is_gone_on_with() -> None:
+    """Switches and whether the appeal is settled come back from a checkpoint's files."""
+    switches = Switches(3, 0.5, appraisal=None, restraint=0.1)
+    for settled in (False, True):
+        before = WeightedClassification(Rewards.default(), switches, settled=settled)
+        after = WeightedClassification.continued(before.files())
+        assert after.switches == switches
+        assert after.rewards == before.rewards
+        assert after.files() == before.files()
+    older = {"rewards.toml": before.files()["rewards.toml"]}
+    assert b'"settled": true' in WeightedClassification.continued(older).files()[STANDING]
+    with pytest.raises(CheckpointError, match="another version"):
+        WeightedClassification.continued(older | {STANDING: b'{"settled": true, "odd": 1}'})

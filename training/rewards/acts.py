@@ -6,7 +6,8 @@ page is credited with.
 
 An act on the page comes from the event log by page and title; an impression that bears an
 ``action`` that no event tells is believed. An act elsewhere (no page id) is credited to the latest
-page within the window that showed the member the title.
+page within the window that showed the member the title, whether or not that page is among the
+lines asked about: however a log is cut into parts, an act is credited once.
 """
 
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from training.rewards.declaration import Attribution
 ACTS = ("line", "action", "seconds", "share")
 # Nobody acts on a page that was opened longer ago.
 LONGEST_VISIT_S = 6 * 3600.0
+SHOWN_COLUMNS = (
+    *("user_id", "ts", "page_id", "row_pos", "col_pos"),
+    *("entity_id", "seen", "action"),
+)
 EVENT_COLUMNS = ("user_id", "entity_id", "action", "ts", "duration_s", "page_id")
 
 
@@ -51,11 +56,16 @@ def numbered(impressions: pl.DataFrame) -> tuple[pl.DataFrame, int]:
 
 
 def acts_of(
-    lines: pl.DataFrame, events: pl.DataFrame, attribution: Attribution
+    lines: pl.DataFrame,
+    events: pl.DataFrame,
+    attribution: Attribution,
+    around: pl.DataFrame | None = None,
 ) -> tuple[pl.DataFrame, int]:
     """The acts on ``lines`` (as `numbered`), and how many events name a page that is not there.
 
-    ``events`` are those of the same days and of the window after them.
+    ``events`` are those of the same days and of the window after them; ``around`` the impressions
+    (`SHOWN_COLUMNS`) to which an act elsewhere may be owed instead. Those of the pages of ``lines``
+    may be among them, and are passed over.
     """
     here = lines.select("line", "page_id", "entity_id").unique(
         ["page_id", "entity_id"], keep="first", maintain_order=True
@@ -74,7 +84,7 @@ def acts_of(
     )
     parts = [pl.concat([told, logged]).with_columns(pl.lit(1.0).alias("share"))]
     if attribution.window_s > 0 and attribution.share > 0:
-        parts.append(_elsewhere(lines, events, attribution))
+        parts.append(_elsewhere(_shown(lines, around), events, attribution))
     acts = (
         pl.concat(parts)
         .group_by("line", "action", "share", maintain_order=True)
@@ -87,14 +97,32 @@ def acts_of(
     return kept.select(ACTS), len(lost)
 
 
-def _elsewhere(lines: pl.DataFrame, events: pl.DataFrame, attribution: Attribution) -> pl.DataFrame:
-    shown = lines.filter(pl.col("seen").fill_null(value=True) | pl.col("action").is_not_null())
+def elsewhere(lines: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
+    """The events off any page that these members had with these lines' titles."""
+    pairs = lines.select("user_id", "entity_id").unique()
+    away = events.filter(pl.col("page_id").is_null())
+    return away.join(pairs, on=["user_id", "entity_id"], how="semi")
+
+
+def _shown(lines: pl.DataFrame, around: pl.DataFrame | None) -> pl.DataFrame:
+    """The seen titles of these pages, with their ``line``, and of others, without one."""
+    known = lines.select(*SHOWN_COLUMNS, "line")
+    if around is not None:
+        others = around.join(lines.select("page_id").unique(), on="page_id", how="anti")
+        nobody = pl.lit(None, known.schema["line"]).alias("line")
+        known = pl.concat([known, others.select(*SHOWN_COLUMNS, nobody)])
+    return known.filter(pl.col("seen").fill_null(value=True) | pl.col("action").is_not_null()).sort(
+        "ts", "page_id", "row_pos", "col_pos"
+    )
+
+
+def _elsewhere(shown: pl.DataFrame, events: pl.DataFrame, attribution: Attribution) -> pl.DataFrame:
     return (
         events.filter(pl.col("page_id").is_null())
         .select("user_id", "entity_id", "action", "ts", pl.col("duration_s").alias("seconds"))
         .sort("ts")
         .join_asof(
-            shown.select("user_id", "entity_id", "ts", "line").sort("ts"),
+            shown.select("user_id", "entity_id", "ts", "line"),
             on="ts",
             by=["user_id", "entity_id"],
             strategy="backward",

@@ -12,7 +12,14 @@ from dataset.day import day_of, day_start
 from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY, Catalog
 from training.labels import Aggregate
-from training.rewards.acts import EVENT_COLUMNS, Dropped, acts_of, numbered
+from training.rewards.acts import (
+    EVENT_COLUMNS,
+    SHOWN_COLUMNS,
+    Dropped,
+    acts_of,
+    elsewhere,
+    numbered,
+)
 from training.rewards.declaration import Rewards
 from training.rewards.examination import COLUMNS, Examination
 from training.rewards.terms import act_terms, line_rewards
@@ -146,7 +153,27 @@ class RewardLabels:
         events = self.folder.events(
             day_of(float(times.min())), day_of(last), columns=EVENT_COLUMNS
         ).filter(pl.col("ts") < self.until)
-        return acts_of(lines, events, self.rewards.attribution)
+        around = self._around(lines, events)
+        return acts_of(lines, events, self.rewards.attribution, around)
+
+    def _around(self, lines: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame | None:
+        """The impressions to which the acts elsewhere may be owed, a day after the other.
+
+        None where there is no such act: then nothing is read.
+        """
+        attribution = self.rewards.attribution
+        acts = elsewhere(lines, events)
+        if not len(acts) or not attribution.window_s or not attribution.share:
+            return None
+        last = min(acts["ts"].to_numpy().max(), lines["ts"].to_numpy().max() + attribution.window_s)
+        bounds = (day_of(float(lines["ts"].to_numpy().min())), day_of(float(last)))
+        pairs = acts.select("user_id", "entity_id").unique()
+        return pl.concat(
+            self.folder.impressions(day, day, columns=SHOWN_COLUMNS)
+            .filter(pl.col("ts") < self.until)
+            .join(pairs, on=["user_id", "entity_id"], how="semi")
+            for day in (bounds[0], *(d for d in self.folder.days() if bounds[0] < d <= bounds[1]))
+        )
 
     def with_lengths(self, acts: pl.DataFrame, lines: pl.DataFrame) -> pl.DataFrame:
         """The acts with their title's ``length_s``, null where it has none or left the catalog."""

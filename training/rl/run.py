@@ -17,6 +17,7 @@ from model.appealing import appeal_over
 from model.checkpoint import Checkpoint, Lineage
 from model.network import Network
 from model.sampling import Shape
+from model.trained_on import TrainedOn
 from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
 from training.divergence import check_finite
@@ -32,6 +33,7 @@ from training.rl.watch import Look, Watch
 from training.start import continued_checkpoint
 from training.trainer import BETAS
 from training.visits import PageSize, Visits
+from training.wbc import REWARDS, STANDING
 
 Ending = Literal["budget", "reward hacking"]
 
@@ -144,7 +146,8 @@ class ReinforcementRun:
             "size": settings.size,
             "seed": settings.seed,
         }
-        visits = Visits.read(folder, catalog, encoder, days[-1 - settings.days : -1], **read)  # type: ignore[arg-type]  # by name
+        taken = days[-1 - settings.days : -1]
+        visits = Visits.read(folder, catalog, encoder, taken, **read)  # type: ignore[arg-type]  # by name
         read["count"] = settings.look_visits
         self._held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
         rows, entities = self.start.vocabulary.item_tokens(catalog)
@@ -168,7 +171,14 @@ class ReinforcementRun:
             weight_decay=0.0,
         )
         self._data = folder.digest(days[-1])
-        self._days = days
+        self._held_out = days[-1]
+        # What the reward model saw reaches the policy by its word.
+        seen = TrainedOn(taken[0], taken[-1]).and_also(parent.lineage.trained_on)
+        self._valued_by = type(reward_model).__name__
+        if isinstance(reward_model, Checkpoint):
+            seen = seen.and_also(reward_model.lineage.trained_on)
+            self._valued_by = reward_model.lineage.version
+        self._seen = seen
 
     def _valuer(self, reward_model: Checkpoint | Valuer, *, catalog_version: str) -> Valuer:
         if not isinstance(reward_model, Checkpoint):
@@ -305,8 +315,7 @@ class ReinforcementRun:
             entropy=entropy,
             clipped=float(result.clipped),
             violations=sum(
-                table.broken(page, visit)
-                for page, visit in list(zip(pages, owners, strict=True))[:: settings.group]
+                table.broken(page, visit) for page, visit in zip(pages, owners, strict=True)
             ),
             diversity=diversity(pages, self._content),
             gradient=norm,
@@ -329,6 +338,11 @@ class ReinforcementRun:
         visits = self._held.visits
         pages = table.groups(self.network, visits, 1, shape, 0)
         kept = [index for index, page in enumerate(pages) if page.choices]
+        if not kept:
+            raise DatasetError(
+                f"none of the members who came on {self._held_out}, the held-out day, may be shown "
+                "any row; check the rules"
+            )
         chosen = [pages[index] for index in kept]
         owners = [visits[index] for index in kept]
         worth = table.worth(chosen, Sheet.of(chosen, self.device), owners)
@@ -352,7 +366,7 @@ class ReinforcementRun:
         lineage = Lineage.fresh(
             self.start.lineage.size,
             parent=self._parent.lineage.version,
-            trained_on=self._parent.lineage.trained_on,
+            trained_on=self._seen,
         )
         replace(
             self.start,
@@ -360,8 +374,8 @@ class ReinforcementRun:
             trends=self._parent.trends,
             lineage=lineage,
             extra={
-                # Daily updates go on with the rewards that it was trained for.
-                **{n: c for n, c in self._parent.extra.items() if n == "rewards.toml"},
+                # Daily updates go on with the rewards of its parent, as those were learnt.
+                **{n: c for n, c in self._parent.extra.items() if n in {REWARDS, STANDING}},
                 "metrics.jsonl": partial.metrics.read_bytes(),
                 "rl.svg": curves([asdict(line) for line in lines]),
             },
@@ -377,6 +391,8 @@ class ReinforcementRun:
             "settings": asdict(self.settings),
             "form": asdict(self._table.form),
             "parent": self._parent.lineage.version,
+            "reward_model": self._valued_by,
+            "device": self.device.type,
             "vocabulary": self.start.vocabulary.digest,
             "data": self._data,
             "truth": self._truth is not None,

@@ -2,21 +2,29 @@
 
 import json
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 
+from evaluation.multistage.learning import LearningSettings
+from evaluation.studies import models
 from evaluation.studies.carrying_out import Outcome, carry_out
 from evaluation.studies.catalogue import MODULES, available, chosen, study
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.publish import publish
 from evaluation.studies.scaling import CONFIGS, power_law
 from evaluation.studies.study import Study
+from evaluation.studies.version import EVERYTHING as ROOMS
+from evaluation.studies.version import code_of, digest_of
 from evaluation.studies.workshop import Scale, Workshop
+from genpage.cli.study import StudyCommand
 from genpage.errors import DatasetError, UsageError
 from model.config import ModelConfig
+from training.appraisal import Appraisal
+from training.wbc import WeightedClassification
 
 
 def findings() -> Findings:
@@ -112,6 +120,87 @@ def test_a_finished_study_is_not_run_again(tmp_path: Path) -> None:
     assert (out / "some.svg").is_file()
     assert not outcomes(force=True)[1].skipped
     assert runs.count("some") == 3
+
+
+def test_other_code_runs_a_study_again(tmp_path: Path) -> None:
+    """What was finished, measured and trained by older code is not taken for this one's."""
+    out = tmp_path / "out"
+
+    def outcome(code: str) -> Outcome:
+        workshop = Workshop(tmp_path / "work", code=lambda rooms: f"{code}{len(rooms)}")
+        assert workshop.step("measured", lambda: code) == code
+        return next(carry_out([some()], workshop, out, lambda study: study.name))
+
+    assert [outcome(code).skipped for code in ("a", "a", "b", "b", "a")] == [
+        *(False, True, False, True, True)
+    ]
+
+
+def test_a_version_is_of_every_source_file(tmp_path: Path) -> None:
+    """Another line, name or rule is another version; what nobody runs, or only asks, is none."""
+    room = tmp_path / "room"
+    (room / "inner").mkdir(parents=True)
+    (room / "cli").mkdir()
+    (room / "one.py").write_text("A = 1\n")
+    versions = [digest_of([room])]
+    for change in (
+        lambda: (room / "one.py").write_text("A = 2\n"),
+        lambda: (room / "inner" / "two.py").write_text(""),
+        lambda: (room / "inner" / "two.py").rename(room / "inner" / "three.py"),
+        lambda: (room / "rules.toml").write_text("a = 1\n"),
+    ):
+        change()
+        versions.append(digest_of([room]))
+    assert len(set(versions)) == len(versions)
+    (room / "cli" / "command.py").write_text("B = 1\n")
+    (room / "one.pyc").write_bytes(b"x")
+    assert digest_of([room]) == versions[-1]
+    assert code_of(("evaluation",)) != code_of(("evaluation", "model"))
+    assert all(find_spec(name) is not None for name in ROOMS)
+
+
+def test_the_pipeline_and_the_model_learn_from_as_many_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One budget: the recipe's, the pipeline's, the studies' and the command's are the same."""
+    assert LearningSettings().pages == Appraisal().pages == Scale().pages
+    flags = StudyCommand.model_fields
+    for name in ("members", "entities", "days", "size", "steps", "visits", "pages", "seed"):
+        assert flags[name].default == getattr(Scale(), name), name
+    asked: list[int] = []
+
+    def trained(_: Workshop, name: str, objective: WeightedClassification, **_how: object) -> Path:
+        if name.startswith("wbc"):
+            assert objective.switches.appraisal is not None
+            asked.append(objective.switches.appraisal.pages)
+        return tmp_path / name
+
+    monkeypatch.setattr(Workshop, "trained", trained)
+    workshop = Workshop(tmp_path, Scale(pages=77))
+    models.classified(workshop)
+    models.unprepared(workshop, 2)
+    assert asked == [77, 77]
+
+
+def test_rl_and_its_reward_model_go_on_from_wbc(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in `genpage train recipe`: the reward model holds WBC's appeal of titles."""
+    parents: dict[str, Path | None] = {}
+
+    def trained(
+        _: Workshop, name: str, _objective: object, *, parent: Path | None = None, **_how: object
+    ) -> Path:
+        parents[name] = parent
+        return tmp_path / name
+
+    monkeypatch.setattr(Workshop, "trained", trained)
+    models.reward_model(Workshop(tmp_path))
+    assert parents == {
+        "pretrained": None,
+        "wbc": tmp_path / "pretrained",
+        "reward-model": tmp_path / "wbc",
+    }
 
 
 def test_a_study_is_published_whole(tmp_path: Path) -> None:

@@ -87,6 +87,18 @@ def test_what_is_done_elsewhere_is_credited_to_the_latest_page_in_time() -> None
     assert acts(shown, done, HERE) == set()
 
 
+def test_what_a_page_of_another_part_of_the_log_is_owed_is_not_credited_again() -> None:
+    """The log of two pages in two parts: the later one has the play, either way round."""
+    shown = impressions(("p", 0, 0, "a", None), ("q", 0, 0, "a", None))
+    done = events(("a", "play", 1800, 60.0, None))
+    earlier, later = (
+        acts_of(numbered(shown.filter(pl.col("page_id") == page))[0], done, NEXT_HOUR, shown)[0]
+        for page in ("p", "q")
+    )
+    assert not len(earlier)
+    assert later.rows() == [(0, "play", 60.0, 0.5)]
+
+
 def test_what_came_before_the_page_is_not_credited() -> None:
     """Nor what another member did."""
     shown = impressions(("p", 0, 0, "a", None))

@@ -1,11 +1,12 @@
 """Rewards of a whole folder: rows, pages, what is estimated and what is left out."""
 
+import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from dataset.day import day_start
+from dataset.day import day_of, day_start
 from dataset.folder import DataFolder
 from genpage.errors import NotFoundError
 from tokenizer.vocabulary import Vocabulary
@@ -102,6 +103,58 @@ def test_an_explanation_adds_up(labels: RewardLabels) -> None:
     assert found.reward == pytest.approx(2 * PLAY + 10 * IGNORED)
     played = [title for title in found.titles if title.done]
     assert [title.done for title in played] == [("play 83 min",)] * 2
+
+
+def shown_twice(service: Path, path: Path, between: float) -> DataFolder:
+    """A title on a page just before a moment and on one just behind it, then played elsewhere."""
+    shutil.copytree(service, path)
+    for page, at in (("earlier", between - 600.0), ("later", between + 600.0)):
+        file = path / "impressions" / f"{day_of(at)}.parquet"
+        lines = pl.read_parquet(file)
+        line = lines.head(1).with_columns(
+            pl.lit(page).alias("page_id"),
+            pl.lit("owl").alias("user_id"),
+            pl.lit(at).alias("ts"),
+            pl.lit("e0").alias("entity_id"),
+            pl.lit(None, pl.String).alias("action"),
+        )
+        pl.concat([lines, line]).sort("ts", maintain_order=True).write_parquet(file)
+    file = path / "events" / f"{day_of(between)}.parquet"
+    events = pl.read_parquet(file)
+    play = events.head(1).with_columns(
+        pl.lit("elsewhere").alias("event_id"),
+        pl.lit("owl").alias("user_id"),
+        pl.lit(between + 3600.0).alias("ts"),
+        pl.lit("e0").alias("entity_id"),
+        *(
+            pl.lit(None, events.schema[name]).alias(name)
+            for name in ("page_id", "row_id", "row_pos", "col_pos")
+        ),
+    )
+    pl.concat([events, play]).sort("ts", maintain_order=True).write_parquet(file)
+    return DataFolder(path)
+
+
+@pytest.mark.parametrize("hour", [0, 12])
+def test_an_act_elsewhere_is_credited_once_and_explained_as_it_is_taught(
+    service: Path, tmp_path: Path, hour: int
+) -> None:
+    """A day is learnt from at a time, a page explained by itself: the later page has the play."""
+    between = day_start("2026-01-03") + 3600.0 * hour
+    folder = shown_twice(service, tmp_path / "data", between)
+    labels = RewardLabels.read(folder, folder.catalog(), Rewards.default())
+    taught: dict[str, float] = {}
+    for day in folder.days():
+        valued = labels.valued(folder.impressions(day, day))
+        taught |= dict(valued.filter(pl.col("user_id") == "owl").select("page_id", "reward").rows())
+    assert taught == pytest.approx({"earlier": IGNORED, "later": PLAY / 2})
+    told = {page: explain(labels, page) for page in taught}
+    assert {page: found.reward for page, found in told.items()} == pytest.approx(taught)
+    assert told["earlier"].titles[0].done == ()
+    assert told["later"].titles[0].done == ("play 83 min, later",)
+    # Before the later page was served, nobody knew of it, nor of the play.
+    soon = RewardLabels.read(folder, folder.catalog(), Rewards.default(), until=between)
+    assert explain(soon, "earlier").reward == pytest.approx(IGNORED)
 
 
 def test_an_unknown_page_is_said_to_be_unknown(labels: RewardLabels) -> None:

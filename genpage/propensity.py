@@ -3,11 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.arrays import FloatArray, IntArray
-
 
 def propensities(
-    scores: FloatArray, allowed: IntArray, chosen: IntArray, temperature: float
+    scores: NDArray[np.float32],
+    allowed: NDArray[np.integer],
+    chosen: NDArray[np.integer],
+    temperature: float,
 ) -> NDArray[np.float64]:
     """(k,) the probability of each of ``chosen``, one after the other, out of ``allowed``.
 

@@ -1,0 +1,84 @@
+"""The chance that a policy shows just a logged page, and what a reward model says of its places.
+
+Shape legend: K titles of a page, R catalog rows, E catalog entities.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genpage.grammar import DecodedRow, PageGrammar
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Chances:
+    """Of each title (K,): its chance given all before it; its worth, and what it would be.
+
+    ``predicted`` is a reward model's of what was shown, ``expected`` its mean over all that the
+    policy could have chosen at that step. A row's first title is one step with its row, and the
+    model knows it by the row alone, as the mean over the titles that the row has left: over other
+    rows' titles the policy's chances are not known without opening each of them.
+    """
+
+    chance: Values
+    predicted: Values
+    expected: Values
+
+
+def page_chances(
+    grammar: PageGrammar,
+    rows: Sequence[DecodedRow],
+    scores: NDArray[np.float32],
+    temperature: float,
+    worth: Values,
+) -> Chances | None:
+    """The chance of each title; a row's is its first title's too.
+
+    ``scores`` (page tokens, R + E) stand before each token of the page; ``worth`` (E,) is what each
+    title brings. None where the rules would not let the page be. Mutates the grammar.
+    """
+    catalog_rows = len(grammar.catalog.rows)
+    found: list[tuple[float, float, float]] = []
+    place = 0
+    for row in rows:
+        allowed = grammar.allowed_rows()
+        if row.row not in allowed:
+            return None
+        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
+        among = np.array([_mean_left(grammar, other, worth) for other in allowed.tolist()])
+        chosen = int(np.searchsorted(allowed, row.row))
+        opening, predicted, expected = odds[chosen], among[chosen], odds @ among
+        grammar.open_row(row.row)
+        place += 1
+        for position, entity in enumerate(row.entities):
+            allowed = grammar.allowed_entities()
+            if entity not in allowed:
+                return None
+            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            chance = odds[int(np.searchsorted(allowed, entity))]
+            if position == 0:
+                chance *= opening
+            else:
+                predicted, expected = worth[entity], odds @ worth[allowed]
+            found.append((float(chance), float(predicted), float(expected)))
+            grammar.add(entity)
+            place += 1
+        if grammar.room:
+            return None  # a shorter row than the rules would make
+    columns = np.array(found, np.float64).reshape(-1, 3)
+    return Chances(columns[:, 0], columns[:, 1], columns[:, 2])
+
+
+def _mean_left(grammar: PageGrammar, row: int, worth: Values) -> float:
+    left = grammar.left_for(row)
+    return float(worth[left].mean()) if len(left) else 0.0
+
+
+def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
+    logits = scores[allowed].astype(np.float64) / temperature
+    odds = np.exp(logits - logits.max())
+    return np.asarray(odds / odds.sum())
