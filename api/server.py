@@ -174,7 +174,7 @@ class Server:
     def _listeners(self) -> list[PageListener]:
         listeners: list[PageListener] = []
         if self.rollout is not None:
-            listeners.append(TrialListener(self.rollout))
+            listeners.append(TrialListener(self.rollout, self.options.exploration))
         if self.event_log is not None:
             listeners.append(PagePublisher(self.event_log.pages, self.options.exploration))
         return listeners

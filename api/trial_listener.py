@@ -1,6 +1,7 @@
 """Tells the rollout of the pages that ended: what a canary is judged by, what a shadow compares."""
 
 from api.live_page import LivePage
+from genpage.exploration import Exploration
 from rollout.canary import Sample
 from rollout.rollout import Rollout
 from rollout.trial import Served
@@ -9,8 +10,9 @@ from rollout.trial import Served
 class TrialListener:
     """An `api.page_listener.PageListener`."""
 
-    def __init__(self, rollout: Rollout) -> None:
+    def __init__(self, rollout: Rollout, exploration: Exploration) -> None:
         self._rollout = rollout
+        self._exploration = exploration
 
     def ended(self, page: LivePage, outcome: str) -> None:
         """A page ended. One that its client or we cut short says nothing of the bundle."""
@@ -27,5 +29,6 @@ class TrialListener:
                 rows=plan.page_rows(page.rows),
                 sample=Sample(page.state == "failed", short, spent.total_ms - spent.queue_ms),
                 first=not plan.earlier,
+                exploration=self._exploration,
             )
         )

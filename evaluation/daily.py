@@ -20,7 +20,8 @@ from evaluation.source import Period, Source
 from evaluation.targets import Targets
 from evaluation.unseen import refuse_seen
 from genpage.catalog import SECONDS_A_DAY
-from training.updates import Cadence, Update, Updates
+from training.cadence import Cadence
+from training.updates import Update, Updates
 
 if TYPE_CHECKING:
     from tokenizer.history import Histories

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from dataset.day import day_of, day_start
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import UsageError
-from training.updates import Cadence, Slice, Updates
+from training.cadence import Cadence
+from training.updates import Slice, Updates
 
 # How old the days are that today's model is asked about again.
 AGES = (1, 7, 14)
@@ -49,16 +50,19 @@ def freshness(
     while fresh.until < until:
         day = fresh.until
         start = day_start(day)
-        older = {}
-        for ago in AGES:
-            then = day_of(start - ago * SECONDS_A_DAY)
-            older[ago] = fresh.judged(then, lists_of=then)
+        older = older_slices(fresh, day)
         found = stale.judged(day)
         before = fresh.day(day, cadence).before
         if before is None:
             raise AssertionError("a judged day has no slice. This is a bug.")
         age = 1 + round((start - began) / SECONDS_A_DAY)
         yield FreshnessDay(day, age, before, found, older)
+
+
+def older_slices(fresh: Updates, day: str) -> dict[int, Slice]:
+    """What a model makes of days before ``day``, with their own lists, by how old they are."""
+    days = {ago: day_of(day_start(day) - ago * SECONDS_A_DAY) for ago in AGES}
+    return {ago: fresh.judged(then, lists_of=then) for ago, then in days.items()}
 
 
 def document(day: FreshnessDay) -> dict[str, object]:

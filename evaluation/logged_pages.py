@@ -30,6 +30,7 @@ from model.covering import covering
 from model.packing import Packing
 from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import PromptEncoder
+from training.late import LateActs
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
 from training.visits import PageSize, Visit, Visits
@@ -255,14 +256,24 @@ def _add(
 
 
 def title_worth(
-    folder: DataFolder, days: Sequence[str], rewards: Rewards | None = None, *, prior: float = 50.0
+    folder: DataFolder,
+    days: Sequence[str],
+    rewards: Rewards | None = None,
+    *,
+    until: float,
+    prior: float = 50.0,
 ) -> Values:
-    """(E,) each title's mean reward where it was seen on ``days``, shrunk by ``prior`` sights."""
+    """(E,) each title's mean reward where it was seen on ``days``, shrunk by ``prior`` sights.
+
+    Nothing that happened at ``until`` (Unix seconds) or later is seen, and pages that were acted on
+    then are left out (`training.late`): what the judged days brought is not what they are told by.
+    """
     catalog = folder.catalog()
-    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
+    labels = RewardLabels.read(folder, catalog, rewards or Rewards.default(), until=until)
+    late = LateActs.read(folder, until)
     sums = np.zeros((2, len(catalog.entities)))
     for day in days:
-        lines = labels.valued(folder.impressions(day, day))
+        lines = labels.valued(late.without(folder.impressions(day, day)))
         totals = lines.group_by("entity_id").agg(pl.col("weight").sum(), pl.col("examined").sum())
         for name, weight, examined in totals.iter_rows():
             index = catalog.entity_index(name)

@@ -6,7 +6,7 @@ of `evaluation.intervals`.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +33,15 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Judged:
-    """A model's pages: their true rewards (B,), whose visits they are (B,), broken rules."""
+    """A model's pages: their true rewards (B,), whose visits they are (B,), broken rules.
+
+    ``learnt_from`` is how many logged pages were learnt from, where that was counted.
+    """
 
     rewards: Values
     members: Units
     violations: int
+    learnt_from: int | None = None
 
 
 def judge_checkpoint(
@@ -74,7 +78,8 @@ def judge_pipeline(
     """
     over, visits = _visits(data, checkpoint, [day], count, size, seed)
     pipeline = learn_pipeline(DataFolder(data), day, rules=over.rules)
-    return _judged(data, visits, pipeline_pages(pipeline, visits.visits), over.rules)
+    judged = _judged(data, visits, pipeline_pages(pipeline, visits.visits), over.rules)
+    return replace(judged, learnt_from=pipeline.rankers.pages)
 
 
 def _visits(

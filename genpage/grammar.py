@@ -68,6 +68,8 @@ class PageGrammar:
         self._open: int | None = None
         self._placed: list[int] = []
         self._room = 0
+        # What `allowed_rows` found, until a title is used or a row closed.
+        self._openable: IntArray | None = None
 
     @classmethod
     def start(
@@ -98,6 +100,7 @@ class PageGrammar:
         copy._spent, copy._kinds = self._spent.copy(), dict(self._kinds)
         copy._rows, copy._placed = list(self._rows), list(self._placed)
         copy._open, copy._room = self._open, self._room
+        copy._openable = self._openable
         return copy
 
     @property
@@ -126,6 +129,11 @@ class PageGrammar:
         At a pinned position that is the pinned row alone, if it has enough to show and no other
         rule keeps it away. Elsewhere every row that is not pinned, not spent, and can be filled.
         """
+        if self._openable is None:
+            self._openable = self._find_openable()
+        return self._openable
+
+    def _find_openable(self) -> IntArray:
         pinned = self._pins.get(len(self._rows))
         if (
             pinned is not None
@@ -148,20 +156,15 @@ class PageGrammar:
         left: IntArray = there.nonzero()[0].astype(np.int32)
         return left
 
-    def may_show(self, rows: NDArray[np.integer], entities: IntArray) -> BoolArray:
-        """Which of these entities these rows could still show, open or not.
-
-        Both are broadcast against each other: rows (k, 1) and entities (k, n) give (k, n).
-        """
-        shown: BoolArray = self._members[rows, entities]
-        if self._unique:
-            shown &= ~self._used[entities]
-        elif self._open is not None:
-            shown &= ~(self._used[entities] & (rows == self._open))
-        return shown
+    def unused(self, entities: IntArray) -> BoolArray:
+        """Which of these may still come between two rows, where the rules let them: (...) each."""
+        if not self._unique:
+            return np.ones(entities.shape, np.bool_)
+        free: BoolArray = ~self._used.take(entities)
+        return free
 
     def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
-        """(k, n) the same of each of n entities in each of k rows; faster where they are many."""
+        """(k, n) which of n entities each of k rows could still show, open or not."""
         shown: BoolArray = self._members[rows].take(entities, axis=1)
         if self._unique:
             shown &= ~self._used.take(entities)
@@ -228,6 +231,7 @@ class PageGrammar:
 
     def _use(self, entities: NDArray[np.intp]) -> None:
         """Entities, each named once and not used before, are used now."""
+        self._openable = None
         self._used[entities] = True
         if not self._unique:
             return
@@ -237,6 +241,7 @@ class PageGrammar:
             self._left -= self._members.take(entities, axis=1).sum(axis=1, dtype=np.int32)
 
     def _close(self, row: int) -> None:
+        self._openable = None
         kind = self.catalog.rows[row].kind
         self._rows.append(DecodedRow(row, tuple(self._placed)))
         self._kinds[kind] = self._kinds.get(kind, 0) + 1

@@ -22,6 +22,7 @@ Counts = NDArray[np.intp]
 DEPTHS: Final = (1, 3, 6, 20)
 PROMISES: Final = len(DEPTHS)
 _DEPTHS: Final = np.array(DEPTHS)
+_WHOLE: Final = np.array(DEPTHS, np.float32)
 # A row's best titles are kept in order, so many; they are sought again when most of them are used.
 _KEPT: Final = 160
 # They are looked for among the best of all first, and those left of them among their first.
@@ -66,8 +67,8 @@ class Promises:
         first, counts = self._left(grammar, rows, _LOOKED_AT)
         # Nothing is ever given back, so those left of the best are still the best; where few are,
         # there may be others behind them.
-        few = counts < DEPTHS[-1]
-        if few.any():
+        if counts.min() < DEPTHS[-1]:
+            few = counts < DEPTHS[-1]
             first[few], counts[few] = self._left(grammar, rows[few], _KEPT)
             used_up = (counts < DEPTHS[-1]) & (self._best[rows, -1] >= 0)
             if used_up.any():
@@ -78,8 +79,9 @@ class Promises:
     def _left(self, grammar: PageGrammar, rows: IntArray, count: int) -> tuple[IntArray, Counts]:
         """(k, D) the best titles left of the rows' first ``count``; (k,) how many are left."""
         best = self._best[rows, :count]
-        places, counts = _leading(grammar.may_show(rows[:, None], best) & (best >= 0), DEPTHS[-1])
-        return best.ravel()[places], counts
+        # The rows could show all of these when they were sought.
+        places, counts = _leading(grammar.unused(best) & (best >= 0), DEPTHS[-1])
+        return best.take(places), counts
 
     def _seek(self, grammar: PageGrammar, order: IntArray, rows: IntArray) -> None:
         """The rows' best titles: among the best of all, then among all where there are few."""
@@ -133,6 +135,8 @@ def _leading(there: BoolArray, count: int) -> tuple[Counts, Counts]:
 
 def _means(worth: FloatArray, counts: Counts) -> FloatArray:
     """(k, P) over the first so many of ``worth`` (k, D), of which ``counts`` (k,) are there."""
+    if counts.min() >= DEPTHS[-1]:
+        return np.cumsum(worth, axis=1, dtype=np.float32).take(_DEPTHS - 1, axis=1) / _WHOLE
     held = np.minimum(_DEPTHS, counts[:, None])
     last = np.minimum(np.maximum(held, 1), worth.shape[1]) - 1
     sums = np.cumsum(worth, axis=1, dtype=np.float32)

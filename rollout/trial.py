@@ -9,6 +9,7 @@ from structlog.typing import FilteringBoundLogger
 
 from genpage.context import Context
 from genpage.errors import GenPageError
+from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import PageGrammar
 from genpage.injection import inject
 from genpage.page import PageRow
@@ -27,7 +28,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """A page that ended, as it was served; ``ms`` without its time in the queue."""
+    """A page that ended, as it was served: with what was explored. ``ms`` without the queue."""
 
     page_id: str
     version: str
@@ -36,6 +37,7 @@ class Served:
     rows: Sequence[PageRow]
     sample: Sample
     first: bool
+    exploration: Exploration = NO_EXPLORATION
 
 
 class CanaryTrial:
@@ -138,6 +140,9 @@ class ShadowTrial:
             autoregressive=self._autoregressive,
             temperature=request.temperature,
             seed=request.seed,
+            # By the same draws: pages of models that agree are the same, explored or not.
+            exploration=page.exploration,
+            drawn_as=page.page_id,
             appeal=model.appeal(page.context, request, trends),
         )
 

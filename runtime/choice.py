@@ -31,17 +31,19 @@ class RowChoice:
 
     @classmethod
     def of(
-        cls, scores: FloatArray, allowed: IntArray, row: int, added: FloatArray | None
+        cls, values: FloatArray, allowed: IntArray, row: int, added: FloatArray | None
     ) -> "RowChoice":
-        """``row`` of ``allowed`` (k,) by ``scores`` (R,), to which ``added`` (k,) was added."""
-        others = allowed[allowed != row]
+        """``row`` of ``allowed`` (k,) by ``values`` (k,), in which ``added`` (k,) is."""
+        place = int(allowed.searchsorted(row))
         best = None
-        if len(others):
-            best = int(others[np.argmax(scores[others])])
-        promise = 0.0 if added is None else float(added[np.flatnonzero(allowed == row)[0]])
+        if len(allowed) > 1:
+            others = values.copy()
+            others[place] = -np.inf
+            next_best = int(others.argmax())
+            best = NextBest(int(allowed[next_best]), float(values[next_best]))
         return cls(
-            score=float(scores[row]),
-            promise=promise,
+            score=float(values[place]),
+            promise=0.0 if added is None else float(added[place]),
             candidates=len(allowed),
-            next_best=None if best is None else NextBest(best, float(scores[best])),
+            next_best=best,
         )

@@ -101,7 +101,7 @@ class Decoder:
         if self._drafter is not None and self.reason is None:
             self._judge(self._drafter, scores, accepted, draft.steps)
             room = self._capacity - self.length
-            self._draft = self._drafter.draft(self._writer, room)
+            self._draft = self._drafter.draft(self._writer, room, len(self.pending))
         return tuple(rows)
 
     def _decide(self, scores: FloatArray) -> Written | None:

@@ -4,7 +4,8 @@ After each pass the scores of the next places are known approximately: those of 
 put the runner-up first once the winner is taken, and a rejected draft has left the scores of its
 own places behind. The tokens so guessed travel in the next pass, which verifies them all
 (`runtime.decoder`). Drafting goes on while the chance that a token saves a pass is worth what one
-token more, and guessing it, cost (`runtime.pace`).
+token more, and guessing it, cost (`runtime.pace`). The very next decision is guessed from the page
+as it stands, which costs little; those behind it take a copy.
 
 Speculative decoding after Leviathan et al., "Fast inference from transformers via speculative
 decoding", ICML 2023, with the model's own scores in the place of a smaller model's.
@@ -19,6 +20,8 @@ from runtime.pace import Pace, Source
 from runtime.writer import PageWriter, Place
 
 _NOTHING: IntArray = np.array([], np.int32)
+# A pass never has fewer (`runtime.trunk`).
+LEAST_TOKENS = 2
 # Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
 _MOST_KEPT = 12
 
@@ -41,6 +44,15 @@ class Draft:
 
 
 NO_DRAFT = Draft(_NOTHING, ())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _First:
+    """The next decision, guessed as ``tokens`` (n,) by these ``scores`` (R + E,)."""
+
+    tokens: IntArray
+    step: Step
+    scores: FloatArray
 
 
 class Drafter:
@@ -73,13 +85,34 @@ class Drafter:
         self._kept.pop(place, None)  # so that the latest stand last
         self._kept[place] = scores
 
-    def draft(self, writer: PageWriter, room: int) -> Draft:
-        """Guess on from where ``writer`` stands, at most ``room`` tokens."""
-        began = self.pace.clock()
+    def draft(self, writer: PageWriter, room: int, pending: int = LEAST_TOKENS) -> Draft:
+        """Guess on from where ``writer`` stands, at most ``room`` tokens, behind so many others."""
         self._own(writer)
-        draft = self._guessed(writer, room)
-        self.pace.drafted(len(draft.steps), self.pace.clock() - began)
+        first = self._at_once(writer, room, pending)
+        if first is None:
+            return NO_DRAFT
+        began = self.pace.clock()
+        draft = self._further(writer, first, room)
+        if len(draft.steps) > 1:
+            self.pace.drafted(len(draft.steps) - 1, self.pace.clock() - began)
         return draft
+
+    def _at_once(self, writer: PageWriter, room: int, pending: int) -> "_First | None":
+        """The next decision, which is guessed without a copy of the page."""
+        place, takes = writer.place, writer.takes
+        found = self._scores(place, takes)
+        if found is None or takes > room:
+            return None
+        source, scores = found
+        # A pass of one token is run as one of two: the other may as well be a guess.
+        more = takes - max(0, LEAST_TOKENS - pending)
+        if not self.pace.worth_a_look(source, more):
+            return None
+        writer.prepare()
+        began = self.pace.clock()
+        guessed = writer.guess(scores)
+        self.pace.looked(source, self.pace.clock() - began)
+        return _First(guessed, Step(place, source, takes), scores)
 
     def _own(self, writer: PageWriter) -> None:
         """Drop what the page has passed, and copy the lines that are left out of their passes."""
@@ -91,30 +124,43 @@ class Drafter:
             row, scores = self._entity_scores
             self._entity_scores = row, _line(scores)
 
-    def _guessed(self, writer: PageWriter, room: int) -> Draft:
-        tokens: list[IntArray] = []
-        steps: list[Step] = []
-        count, chance = 0, 1.0
-        ahead: PageWriter | None = None
-        while True:
-            at = ahead or writer
-            if at.reason is not None:
-                break
-            place, takes = at.place, at.takes
-            found = self._scores(place, takes)
-            if found is None or count + takes > room:
-                break
-            source, scores = found
-            chance *= self.pace.chance(source)
-            if not self.pace.worth(chance, takes, count):
-                break
-            if ahead is None:
-                ahead = writer.fork()
-            guessed, _ = ahead.decide(scores)
-            count += len(guessed)
-            tokens.append(guessed)
-            steps.append(Step(place, source, count))
-        return Draft(np.concatenate(tokens), tuple(steps)) if steps else NO_DRAFT
+    def _further(self, writer: PageWriter, first: "_First", room: int) -> Draft:
+        """On behind the first guess, by a copy that takes it for decided."""
+        tokens, steps = [first.tokens], [first.step]
+        count, chance = len(first.tokens), self.pace.chance(first.step.source)
+        # A copy costs more than a guess: is it worth it, as things stand?
+        takes, source = self._behind(writer, first.step)
+        next_one = chance * self.pace.chance(source)
+        if self.pace.worth(next_one, takes, 0):
+            explored = not self.pace.worth(next_one, takes, 1)
+            ahead = writer.fork()
+            ahead.decide(first.scores)
+            while ahead.reason is None:
+                place, takes = ahead.place, ahead.takes
+                found = self._scores(place, takes)
+                if found is None or count + takes > room:
+                    break
+                source, scores = found
+                chance *= self.pace.chance(source)
+                if not explored and not self.pace.worth(chance, takes, count):
+                    break
+                guessed, _ = ahead.decide(scores)
+                explored = False
+                count += len(guessed)
+                tokens.append(guessed)
+                steps.append(Step(place, source, count))
+        return Draft(np.concatenate(tokens), tuple(steps))
+
+    def _behind(self, writer: PageWriter, first: Step) -> tuple[int, Source]:
+        """What the decision behind the first would take, and where its scores would be from."""
+        takes = writer.takes_behind
+        if takes == 0:
+            return 1, "row kept" if self._kept else "row far"
+        if takes > 1:
+            return takes, "fill"
+        if self._kept:
+            return 1, "entity kept"
+        return 1, "entity near" if first.place[1] else "entity far"
 
     def _scores(self, place: Place, takes: int) -> tuple[Source, FloatArray] | None:
         kept = self._kept.get(place)

@@ -63,6 +63,7 @@ class Engine:
         self._outputs: list[Output] = []
         self._steps = 0
         self._fed_tokens = 0
+        self._modelled = 0.0  # seconds that trunk and head took in the step that is going on
 
     @property
     def busy(self) -> bool:
@@ -117,13 +118,11 @@ class Engine:
             self._finish(page, "deadline", now)
         self._scheduler.admit(now)
         work = self._scheduler.schedule()
+        self._modelled = 0.0
         self._postprocess(self._run(work))
         self._steps += 1
-        if self._pace is not None:
-            if len(work) == 1 and work[0].page.passes:
-                self._pace.passed(len(work[0].chunk.tokens), self.clock() - now)
-            else:
-                self._pace.rest()
+        if self._pace is not None and len(work) == 1 and work[0].page.passes:
+            self._pace.passed(len(work[0].chunk.tokens), self._modelled)
         outputs, self._outputs = self._outputs, []
         return outputs
 
@@ -151,6 +150,7 @@ class Engine:
 
     def _forward(self, share: list[Work]) -> list[_Scored]:
         backend = share[0].page.job.model.backend
+        began = self.clock()
         try:
             states = backend.forward([item.chunk for item in share])
         except Exception as error:  # noqa: BLE001 - a backend may raise anything
@@ -159,6 +159,7 @@ class Engine:
                 return [scored for item in share for scored in self._forward([item])]
             self._fail(share[0].page, _typed(error, _model_failed()))
             return []
+        self._modelled += self.clock() - began
         scored = []
         for item, hidden in zip(share, states, strict=True):
             page = item.page
@@ -174,6 +175,7 @@ class Engine:
         """Score, one call for all pages that share a head, and let each page decide."""
         for share in _grouped(scored, lambda item: item.page.job.model.head):
             head = share[0].page.job.model.head
+            began = self.clock()
             try:
                 scores = head.scores(_stacked([item.hidden for item in share]))
             except Exception as error:  # noqa: BLE001 - a head may raise anything
@@ -181,6 +183,7 @@ class Engine:
                     self._fail(item.page, _typed(error, _model_failed()))
                 continue
             now = self.clock()
+            self._modelled += now - began
             first = 0
             for item in share:
                 end = first + len(item.hidden)

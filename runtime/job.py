@@ -57,8 +57,9 @@ class PageJob:
     ``seed`` fixes the random stream. ``deadline`` is a time of the engine's monotonic clock, in
     seconds.
 
-    ``exploration`` draws a share of what is decided greedily, by a seed that is the page id's; what
-    is sampled at a ``temperature`` is drawn already.
+    ``exploration`` draws a share of what is decided greedily, by a seed that is the page id's, or
+    that of ``drawn_as``, a page to be compared with; what is sampled at a ``temperature`` is drawn
+    already.
 
     ``appeal`` is added to the scores, where there is any; the job owns it.
 
@@ -78,6 +79,7 @@ class PageJob:
     deadline: float | None = None
     prompt_rows: int = 0
     exploration: Exploration = NO_EXPLORATION
+    drawn_as: str | None = None
     appeal: PageAppeal | None = None
     context: Context | None = None
     request: PageRequest | None = None

@@ -44,11 +44,13 @@ class Pace:
         # Weighted sums over passes: 1, tokens, seconds, tokens squared, tokens times seconds.
         self._sums = [0.0] * 5
         self.token = _TOKEN
-        # A decision guessed, in passes. None is measured yet.
+        # A decision guessed by a copy of the page, in passes. None is measured yet.
         self.guess = 0.0
         self._guesses = [0.0, 0.0]  # weighted: how many, seconds
-        self._guessing = 0.0  # seconds, in the step that is going on
-        self._declined = 0
+        # The same by the page itself: seconds, by what it is guessed from.
+        self._looks = {source: [0.0, 0.0] for source in _CHANCES}
+        self._pass_s = 0.0
+        self._declined = self._overlooked = 0
 
     def chance(self, source: Source) -> float:
         """How often a draft of this kind is what verification decides."""
@@ -63,12 +65,25 @@ class Pace:
         self._declined = (self._declined + 1) % _EXPLORED
         return self._declined == 0
 
+    def worth_a_look(self, source: Source, tokens: int) -> bool:
+        """Whether to guess the next decision, of ``tokens`` that the pass would not have else."""
+        count, spent = self._looks[source]
+        saved = self.chance(source) - tokens * self.token  # of a pass
+        measured = count > 0.0 and self._pass_s > 0.0
+        if saved >= 0.0 and (not measured or saved * self._pass_s * count >= spent):
+            return True
+        self._overlooked = (self._overlooked + 1) % _EXPLORED
+        return self._overlooked == 0
+
+    def looked(self, source: Source, seconds: float) -> None:
+        """The next decision was guessed in so long."""
+        count, spent = self._looks[source]
+        self._looks[source] = [count * _FORGETS + 1.0, spent * _FORGETS + seconds]
+
     def drafted(self, steps: int, seconds: float) -> None:
-        """So many decisions were guessed in so long."""
-        self._guessing += seconds
-        if steps:
-            count, spent = self._guesses
-            self._guesses = [count * _FORGETS + steps, spent * _FORGETS + seconds]
+        """So many decisions, one or more, were guessed by a copy in so long."""
+        count, spent = self._guesses
+        self._guesses = [count * _FORGETS + steps, spent * _FORGETS + seconds]
 
     def tried(self, source: Source, *, hit: bool) -> None:
         """A draft was verified."""
@@ -76,12 +91,11 @@ class Pace:
         self._tries[source] = self._tries[source] * _FORGETS + 1.0
 
     def passed(self, tokens: int, seconds: float) -> None:
-        """A pass of one page took so long: a straight line through them tells a token's cost.
+        """A pass of one page took the model so long.
 
-        What of that went into guessing (`drafted`) is not the pass's.
+        A straight line through them tells a token's cost. What is decided by a pass's scores is no
+        part of it: that has to be decided anyway.
         """
-        seconds = max(0.0, seconds - self._guessing)
-        self.rest()
         terms = (1.0, tokens, seconds, tokens * tokens, tokens * seconds)
         self._sums = [old * _FORGETS + new for old, new in zip(self._sums, terms, strict=True)]
         count, n, t, nn, nt = self._sums
@@ -91,10 +105,7 @@ class Pace:
         token = (count * nt - n * t) / spread
         alone = (t - token * n) / count
         self.token = min(max(token / alone, _LEAST), _MOST) if alone > 0.0 else _MOST
+        self._pass_s = max(0.0, alone)
         guesses, spent = self._guesses
         if alone > 0.0 and guesses:
             self.guess = spent / guesses / alone
-
-    def rest(self) -> None:
-        """A step ended that says nothing of a pass."""
-        self._guessing = 0.0

@@ -59,7 +59,9 @@ class PageWriter:
         self._chances: list[float] = []
         self._choice: RowChoice | None = None
         self._next_rows = _NOTHING
-        self._explored_by = seed_of(job.page_id)
+        self._explored_by = seed_of(job.drawn_as or job.page_id)
+        # What rows promise at the page's end, once somebody asked.
+        self._promised: FloatArray | None = None
         # Of a copy's guesses nobody is told how likely they were.
         self._told = True
         self.reason = None
@@ -75,6 +77,7 @@ class PageWriter:
         copy._row, copy._placed = self._row, self._placed
         copy._chances, copy._choice = [], self._choice
         copy._next_rows, copy.reason = self._next_rows, self.reason
+        copy._promised = self._promised
         copy._explored_by, copy._told = self._explored_by, False
         return copy
 
@@ -98,6 +101,15 @@ class PageWriter:
         room = self._grammar.room
         return room if room and self._placed + 1 >= self._job.autoregressive else 1
 
+    @property
+    def takes_behind(self) -> int:
+        """How many entities the decision behind the next one would give; 0: it would be a row."""
+        room, alone = self._grammar.room, self._job.autoregressive
+        if room == 0:  # the next one opens a row, which is as long as any
+            return 1 if alone > 1 else self._grammar.entities_per_row
+        left = room - self.takes
+        return left if self._placed + 2 >= alone else min(left, 1)
+
     def decide(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
         """Decide by the scores (R + E,): the tokens (n,) chosen, and the row that this finished.
 
@@ -108,27 +120,45 @@ class PageWriter:
             return self._open_row(scores[:rows_of_catalog]), None
         return self._place(scores[rows_of_catalog:])
 
+    def prepare(self) -> None:
+        """Find out what the next decision needs whatever its scores are."""
+        if self._grammar.room == 0 and self._appeal is not None and self._promised is None:
+            self._promised = self._appeal.rows(self._grammar, self._next_rows)
+
+    def guess(self, scores: FloatArray) -> IntArray:
+        """The tokens (n,) that these scores (R + E,) would decide next; nothing is decided."""
+        model = self._job.model
+        rows_of_catalog = len(model.row_tokens)
+        told, self._told = self._told, False
+        try:
+            if self._grammar.room == 0:
+                values = self._rows(scores[:rows_of_catalog])
+                row, _ = self._choose(values, self._next_rows, 1, rows_of_catalog)
+                return model.row_tokens[row]
+            scores = scores[rows_of_catalog:]
+            allowed, values = self._titles(scores)
+            entities, _ = self._choose(values, allowed, self.takes, len(scores))
+            return model.entity_tokens[entities]
+        finally:
+            self._told = told
+
     def _open_row(self, scores: FloatArray) -> IntArray:
-        allowed, appeal = self._next_rows, self._appeal
-        added = None if appeal is None else appeal.rows(self._grammar, allowed)
-        if added is not None:
-            scores = scores.copy()
-            scores[allowed] += added
-        row, self._chances = self._choose(scores, allowed, 1)
-        self._row = int(row[0])
+        allowed = self._next_rows
+        values = self._rows(scores)
+        added, self._promised = self._promised, None
+        chosen, self._chances = self._choose(values, allowed, 1, len(scores))
+        self._row = int(chosen[0])
         if self._told:
-            self._choice = RowChoice.of(scores, allowed, self._row, added)
+            self._choice = RowChoice.of(values, allowed, self._row, added)
         self._grammar.open_row(self._row)
         self._placed = 0
         self._position += 1
-        return self._job.model.row_tokens[row]
+        return self._job.model.row_tokens[chosen]
 
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        grammar, appeal = self._grammar, self._appeal
-        if appeal is not None:
-            scores = scores + appeal.titles(grammar)
-        allowed = grammar.allowed_entities()
-        entities, chances = self._choose(scores, allowed, self.takes)
+        grammar = self._grammar
+        allowed, values = self._titles(scores)
+        entities, chances = self._choose(values, allowed, self.takes, len(scores))
         self._chances += chances
         grammar.extend(entities.tolist())
         self._placed += len(entities)
@@ -140,16 +170,32 @@ class PageWriter:
         self._await_row()
         return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
 
-    def _choose(
-        self, scores: FloatArray, allowed: IntArray, count: int
-    ) -> tuple[IntArray, list[float]]:
-        """``count`` of ``allowed``, in order, and the probability of each.
+    def _rows(self, scores: FloatArray) -> FloatArray:
+        """(k,) values of the rows that may open next."""
+        self.prepare()
+        values = scores[self._next_rows]
+        return values if self._promised is None else values + self._promised
 
-        No probabilities stand for certainty, and for a copy's guesses.
+    def _titles(self, scores: FloatArray) -> tuple[IntArray, FloatArray]:
+        """Titles that may come next and their values: all that the next choice has to know of."""
+        job, appeal = self._job, self._appeal
+        if appeal is not None and job.temperature == 0.0 and job.exploration.share == 0.0:
+            return appeal.best(self._grammar, scores, self.takes)
+        allowed = self._grammar.allowed_entities()
+        if appeal is not None:
+            scores = scores + appeal.titles(self._grammar)
+        return allowed, scores[allowed]
+
+    def _choose(
+        self, values: FloatArray, allowed: IntArray, count: int, size: int
+    ) -> tuple[IntArray, list[float]]:
+        """``count`` of ``allowed`` (n,) by their values (n,), in order, and each one's probability.
+
+        No probabilities stand for certainty, and for a copy's guesses. ``size``: of the catalog.
         """
-        job, values = self._job, scores[allowed]
+        job = self._job
         if job.temperature > 0.0:
-            return self._sampled(values, allowed, count, len(scores))
+            return self._sampled(values, allowed, count, size)
         if job.exploration.share == 0.0:
             return top(values, allowed, count), []
         best = top(values, np.arange(len(values), dtype=np.int32), count)

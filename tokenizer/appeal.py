@@ -29,6 +29,7 @@ from genpage.trends import Trends
 from tokenizer.content import ContentEncoder
 from tokenizer.crowd import CROWDS, Crowd, crowding
 from tokenizer.past import Past
+from tokenizer.shortlist import Shortlist
 from tokenizer.signs import ASKED, SIGNS, WISHES, Moment, Signs, Titles, heard, watched
 
 FloatArray = NDArray[np.float32]
@@ -44,7 +45,7 @@ _UNCROWDED: Final = np.zeros(CROWDS, np.float32)
 class PageAppeal:
     """Of one page: what is added to its scores. ``titles``, ``rows`` remember; one decoder's.
 
-    Without the titles' ``content`` (E, C) it does not matter what a title stands behind.
+    Without the titles' ``content`` (E, C), `grained`, it does not matter what one stands behind.
     """
 
     entities: FloatArray  # (E,)
@@ -53,6 +54,8 @@ class PageAppeal:
     content: FloatArray | None
     crowd_weights: FloatArray  # (F,)
     crowd: Crowd | None
+    # None where crowding does nothing, and where it may add.
+    shortlist: Shortlist | None
 
     @classmethod
     def of(
@@ -63,8 +66,13 @@ class PageAppeal:
         crowd_weights: FloatArray = _UNCROWDED,
     ) -> "PageAppeal":
         """For one decoder."""
-        crowd = None if content is None else Crowd(content, crowd_weights)
-        return cls(entities, promise_weights, Promises(entities), content, crowd_weights, crowd)
+        crowd, shortlist = None, None
+        if content is not None:
+            crowd = Crowd(content, crowd_weights)
+            if crowd_weights.any() and (crowd_weights <= 0.0).all():
+                shortlist = Shortlist(entities, content, crowd_weights)
+        promises = Promises(entities)
+        return cls(entities, promise_weights, promises, content, crowd_weights, crowd, shortlist)
 
     def fresh(self) -> "PageAppeal":
         """The same for another page of the request: nothing remembered."""
@@ -73,13 +81,28 @@ class PageAppeal:
     def fork(self) -> "PageAppeal":
         """A copy for a copy of the grammar: each goes on without the other's noticing."""
         crowd = None if self.crowd is None else self.crowd.fork()
-        return replace(self, promises=self.promises.fork(), crowd=crowd)
+        shortlist = None if self.shortlist is None else self.shortlist.fork()
+        return replace(self, promises=self.promises.fork(), crowd=crowd, shortlist=shortlist)
 
     def titles(self, grammar: PageGrammar) -> FloatArray:
         """(E,) what is added to the scores of titles that may come next."""
         if self.crowd is None or not self.crowd_weights.any():
             return self.entities
         return self.entities + self.crowd.added(grammar)
+
+    def best(
+        self, grammar: PageGrammar, scores: FloatArray, count: int
+    ) -> tuple[IntArray, FloatArray]:
+        """Sorted titles (m,), and what each is worth (m,), among which the best ``count`` are.
+
+        ``scores`` (E,) are the model's. Of those titles that may come next, but not all of them.
+        """
+        if self.shortlist is not None:
+            found = self.shortlist.best(grammar, scores, count)
+            if found is not None:
+                return found
+        allowed = grammar.allowed_entities()
+        return allowed, scores[allowed] + self.titles(grammar)[allowed]
 
     def of_rows(self, rows: Sequence[Sequence[int]]) -> FloatArray:
         """(n,) what is added to each title of a page's rows, as it stands there."""
@@ -93,9 +116,8 @@ class PageAppeal:
     def rows(self, grammar: PageGrammar, rows: IntArray) -> FloatArray:
         """(k,) what is added to the scores of rows (k,) that may open next."""
         promised = self.promises.of(grammar, rows)  # (k, P)
-        added = np.zeros(len(rows), np.float32)
-        for weight, column in zip(self.promise_weights, promised.T, strict=True):
-            added += weight * column
+        # One after another, whatever rows there are.
+        added: FloatArray = np.add.reduce(self.promise_weights[:, None] * promised.T, axis=0)
         return added
 
 

@@ -25,6 +25,7 @@ from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S
 from tokenizer.buckets import anchor_of
 from tokenizer.content import ContentEncoder
+from tokenizer.crowd import grained
 from tokenizer.past import Past
 
 FloatArray = NDArray[np.float32]
@@ -120,7 +121,7 @@ def heard(past: Past, moment: Moment, sources: Sources) -> tuple[Past, Moment]:
 class Titles:
     """The catalog's side, prepared once a snapshot."""
 
-    content: FloatArray  # (E, C) of unit length, what all titles share taken out
+    content: FloatArray  # (E, C) of unit length, `grained`, what all titles share taken out
     genres: FloatArray  # (E, G) of unit length
     kind: NDArray[np.int64]  # (E,)
     length_s: NDArray[np.float64]  # (E,) NaN where there is none
@@ -134,7 +135,7 @@ class Titles:
         content = np.zeros((0, encoder.dim), np.float32)
         if catalog.entities:
             content = encoder.encode(catalog.entities)
-            content = _unit(content - content.mean(axis=0, dtype=np.float32))
+            content = grained(_unit(content - content.mean(axis=0, dtype=np.float32)))
         lengths = [np.nan if e.duration_s is None else e.duration_s for e in catalog.entities]
         length_s = np.array(lengths, np.float64)
         released_at = np.asarray(catalog.released_at, np.float64)

@@ -114,6 +114,11 @@ class Objective(Protocol):
         targets = len(batch.entities.positions) + len(batch.titles.positions)
         return targets * len(batch.candidates.entities)
 
+    @property
+    def held_out_pages(self) -> int:
+        """By how many pages of the held-out day it is judged, at most."""
+        return 200
+
     def predictions(self, network: Network, batch: Batch) -> Mapping[str, Prediction]:
         """Predictions on held-out pages, to be `reported`."""
         return {}

@@ -44,7 +44,7 @@ WHOLE = Sharding()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pages:
-    """Pages in the order of their time. Page ``p`` is tokens ``offsets[p]:offsets[p + 1]``.
+    """Pages in an order. Page ``p`` is tokens ``offsets[p]:offsets[p + 1]``.
 
     ``sizes`` counts the pages of each shard, held here or not.
     """
@@ -66,6 +66,26 @@ class Pages:
     def tokens_of(self, page: int) -> slice:
         """Where a page stands in the token columns."""
         return slice(int(self.offsets[page]), int(self.offsets[page + 1]))
+
+    def taken(self, places: NDArray[np.int64]) -> "Pages":
+        """Those pages, in that order, as if there were no others."""
+        lengths = np.diff(self.offsets)[places]
+        offsets = np.cumsum([0, *lengths], dtype=np.int64)
+        # (N',) each token's place here: its page's first one and how far it stands behind it.
+        tokens = np.arange(offsets[-1]) + np.repeat(self.offsets[places] - offsets[:-1], lengths)
+        shard = self.shard[places]
+        return Pages(
+            page_ids=tuple(self.page_ids[place] for place in places),
+            user_ids=tuple(self.user_ids[place] for place in places),
+            devices=tuple(self.devices[place] for place in places),
+            ts=self.ts[places],
+            offsets=offsets,
+            tokens=self.tokens[tokens],
+            weights=self.weights[tokens],
+            is_row=self.is_row[tokens],
+            shard=shard,
+            sizes=tuple(np.bincount(shard, minlength=len(self.sizes)).tolist()),
+        )
 
     @classmethod
     def read(
@@ -94,7 +114,7 @@ class Pages:
             if late is not None:
                 impressions = late.without(impressions)
             parts.insert(0, cls.of(impressions, vocabulary, labels, sharding))
-        return cls._joined(parts, sharding.count)
+        return cls.joined(parts, sharding.count)
 
     @classmethod
     def of(
@@ -154,7 +174,8 @@ class Pages:
         )
 
     @classmethod
-    def _joined(cls, parts: Sequence["Pages"], shards: int) -> "Pages":
+    def joined(cls, parts: Sequence["Pages"], shards: int = 1) -> "Pages":
+        """One part's pages after the other's."""
         lengths = [size for part in parts for size in np.diff(part.offsets)]
         return cls(
             page_ids=tuple(name for part in parts for name in part.page_ids),

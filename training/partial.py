@@ -1,9 +1,10 @@
 """An unfinished run on disk, so that a killed one goes on where it was.
 
-``<out>.partial/`` holds ``run.json`` (what the run is), its newest saved state (``state.pt``,
-replaced atomically, or what `training.saved` keeps there) and ``metrics.jsonl``. A run that is
-started again with the same settings on the same data goes on from there, to the same loss curve;
-with others it is refused.
+``<out>.partial/`` holds ``run.json`` (what the run is), its newest saved state and
+``metrics.jsonl``. The state of a loop of one process, with whatever it must remember, is
+``state.pt``, replaced atomically; that of a loop that several processes may share is kept there
+by `training.saved`. A run that is started again with the same settings on the same data goes on
+from there, to the same loss curve; with others it is refused.
 """
 
 import json
@@ -33,7 +34,6 @@ class State:
     taken: int
     metrics_size: int
     network: dict[str, torch.Tensor]
-    heads: dict[str, torch.Tensor]
     # What the optimiser's own `state_dict` holds.
     optimiser: dict[str, Any]
     # What else a loop must remember: numbers, lists, tensors.
@@ -98,7 +98,6 @@ class PartialRun:
             "taken": state.taken,
             "metrics_size": state.metrics_size,
             "network": state.network,
-            "heads": state.heads,
             "optimiser": state.optimiser,
             "memory": state.memory,
         }
@@ -125,7 +124,13 @@ class PartialRun:
         path = self.folder / "state.pt"
         if not path.exists():
             return None
-        return State(**torch.load(path, map_location="cpu", weights_only=True))
+        found = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            return State(**found)
+        except TypeError as error:
+            raise UsageError(
+                f"{path} is of another version of GenPage; delete {self.folder} to begin anew"
+            ) from error
 
     def _write(self, name: str, content: bytes) -> None:
         unfinished = self.folder / f".{name}"

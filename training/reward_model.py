@@ -55,6 +55,7 @@ _LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
 # About what an examined place loses by a title that nobody wants: the head's weights are learnt in
 # units of it, so that a step of the usual rate is a small one.
 _UNIT = 0.02
+_HELD_OUT_PAGES = 1000
 # Predictions of several kinds of pages may be this far off what came, in deviations of the latter.
 MOST_MISCALIBRATED = 0.5
 
@@ -173,6 +174,11 @@ class RewardModel(Objective):
     def logits(self, batch: Batch) -> int:
         """One a title."""
         return len(batch.entities.positions)
+
+    @property
+    def held_out_pages(self) -> int:
+        """Enough for the gate: of 200 pages a rank correlation is known to .14, of these to .06."""
+        return _HELD_OUT_PAGES
 
     def predictions(self, network: Network, batch: Batch) -> Mapping[str, Prediction]:
         """Pages' sums beside what came."""

@@ -3,10 +3,9 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 
 from dataset.day import day_start
@@ -14,9 +13,8 @@ from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY, Catalog
 from genpage.errors import DatasetError, UsageError
 from genpage.rules import Rules
-from genpage.sources import EVERYTHING, Sources
+from genpage.sources import EVERYTHING
 from model.checkpoint import Checkpoint, Lineage
-from model.config import Size
 from model.trained_on import TrainedOn
 from tokenizer.content import content_encoder
 from tokenizer.prompt import PromptEncoder
@@ -27,16 +25,17 @@ from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.group import ALONE, Group
+from training.held_out import HeldOut
 from training.lesson import Lesson
 from training.machine import matmul_peak, pick_device, training_dtype
-from training.objective import Objective, Part, Prediction
+from training.objective import Objective
+from training.options import Options
 from training.pages import Pages, Sharding
 from training.partial import PartialRun
 from training.schedule import Budget
 from training.seen import SeenTitles
-from training.spread import Kind, Spread
+from training.spread import Spread
 from training.start import (
-    Content,
     bounded_history,
     check_content,
     check_history,
@@ -45,44 +44,16 @@ from training.start import (
     continued_checkpoint,
     fresh_checkpoint,
 )
-from training.summary import Judged, Speed, Summary, Validation, recent
+from training.summary import Judged, Speed, Summary, recent
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
+
+if TYPE_CHECKING:
+    from model.config import Size
 
 # A page of a streaming service with its prompt rarely takes fewer tokens: how many pages a budget
 # of steps can need at most.
 _FEWEST_TOKENS = 128
-_VALIDATION_PAGES = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What a run is asked for; None is the size's own recipe, or what ``parent`` has.
-
-    ``to`` is the first day that the run does not see, so that it can be evaluated on it. ``shards``
-    are shared out among the processes; None: one each, or as an unfinished run has them.
-    """
-
-    data: Path
-    out: Path
-    parent: Path | None = None
-    size: Size | None = None
-    steps: int | None = None
-    epochs: float | None = None
-    batch_tokens: int | None = None
-    lr: float | None = None
-    seed: int = 0
-    history_tokens: int | None = None
-    sources: Sources | None = None
-    content: Content | None = None
-    save_every: int = 50
-    rules: Path | None = None
-    to: str | None = None
-    shards: int | None = None
-    spread: Kind | None = None
-    recompute: bool = False
-    compiled: bool = False
-    force: bool = False
 
 
 class Run:
@@ -177,7 +148,10 @@ class Run:
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
         # Of the whole network, and so before a trainer cuts it up.
-        before = None if options.parent is None else self._validate()
+        held_out = self._held_out()
+        before = None
+        if held_out is not None and options.parent is not None:
+            before = held_out.judged(self.network, self._objective)
         self._objective.acquaint(self.network, self._lesson())
         trainer = Trainer(
             self.network,
@@ -196,8 +170,9 @@ class Run:
         if self._group.size > 1:
             # Judged whole, by every process alike.
             self.network = replace(start, weights=weights).network().to(self.device)
-        validation = self._validate()
-        if validation is not None:
+        validation = None
+        if held_out is not None:
+            validation = held_out.judged(self.network, self._objective)
             losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
             check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
         self._objective.refuse({} if validation is None else validation.figures)
@@ -334,8 +309,8 @@ class Run:
             "threads": torch.get_num_threads(),
         }
 
-    @torch.inference_mode()
-    def _validate(self) -> Validation | None:
+    def _held_out(self) -> HeldOut | None:
+        """What the run is judged by; None where there is no day to hold out, or no page on it."""
         if self.held_out is None:
             return None
         to = self._options.to
@@ -351,27 +326,8 @@ class Run:
         if not len(pages):
             return None
         stream = self._stream_of(pages, until)
-        chosen = np.random.default_rng(self._options.seed).permutation(len(pages))
-        builder = stream.builder
-        examples = [
-            builder.build(int(page), np.random.default_rng(0), split=0.0)
-            for page in np.sort(chosen[:_VALIDATION_PAGES])
-        ]
-        sums: dict[str, Part] = {}
-        found: dict[str, list[Prediction]] = {}
-        self.network.eval()
-        for batch in stream.packed(examples):
-            for name, part in self._objective.loss(self.network, batch).parts.items():
-                sums[name] = sums[name] + part if name in sums else part
-            for name, prediction in self._objective.predictions(self.network, batch).items():
-                found.setdefault(name, []).append(prediction)
-        return Validation(
-            day=self.held_out,
-            pages=len(examples),
-            losses={name: float(part.mean) for name, part in sums.items()},
-            guesses={name: float(part.guess_mean) for name, part in sums.items()},
-            figures=dict(self._objective.report(found)),
-        )
+        most = self._objective.held_out_pages
+        return HeldOut.drawn(self.held_out, stream, most, self._options.seed)
 
 
 def _shards(options: Options, group: Group) -> int:

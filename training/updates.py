@@ -11,7 +11,6 @@ Everything is a pure function of the parent, the data before the day's end, the 
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,48 +24,22 @@ from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.trained_on import TrainedOn
 from tokenizer.prompt import PromptEncoder
-from training.appeal import CandidateTitles
-from training.asking import question_logits, question_loss
+from training.asking import question_logits
 from training.batches import BatchStream
+from training.beside import PagesBeside
+from training.cadence import Cadence
 from training.candidates import Candidates
-from training.divergence import check_finite
-from training.examples import ExampleBuilder
+from training.course import Course, Watch
 from training.objective import Objective
-from training.paced import paced_optimiser
-from training.pages import Pages
-from training.partial import PartialRun, State
+from training.partial import PartialRun
 from training.questions import Asked, Moments, QuestionStream, title_places
-from training.rehearsal import batches, of_the_past
-from training.schedule import learning_rate
+from training.rehearsal import of_the_past
 from training.start import continued_checkpoint
 from training.timeline import Timeline
 from training.together import Together
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-# Batches between saved states of a pass.
-SAVE_EVERY = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Cadence:
-    """How much a pass trains on. ``lr`` is AdamW's peak; ``questions`` a batch's targets.
-
-    A daily pass takes the questions of the newest ``days``, ``past`` times as many of days drawn
-    from the ``past_days`` before, and about ``pages`` of the newest day's pages: a batch of
-    ``page_tokens`` is not cut.
-    """
-
-    lr: float = 1e-3
-    passes: int = 1
-    questions: int = 256
-    days: int = 1
-    past: float = 0.5
-    past_days: int = 28
-    pages: int = 4
-    page_tokens: int = 4096
-    clip: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +102,10 @@ class Updates:
         self._stream = QuestionStream(
             self._timeline, self._encoder, self._moments, self._fallbacks, place
         )
-        self._candidates = Candidates.of(vocabulary, self._start.catalog, torch.device("cpu"))
         self.network = self._start.network()
         if parent.signals is None:
             self.network.signals.initialise(torch.Generator().manual_seed(seed))
+        self._beside = None if objective is None else self._pages_beside(objective)
         self._until = -np.inf if parent.lineage.trained_on is None else _end(parent)
         self._first_day: str | None = None
         self._newcomers(self._until)
@@ -211,7 +184,8 @@ class Updates:
         seed = (self._seed, int(start // SECONDS_A_DAY))
         wanted = cadence.past * sum(len(each.events) for each in newest)
         past = of_the_past(self._stream, whole, wanted, cadence.past_days, seed)
-        pages = self._pages([day], until, cadence)
+        beside = self._beside
+        pages = None if beside is None else beside.mixed(whole, until, cadence, seed)
         update = self._train([*newest, *past], pages, cadence, seed, (day, day))
         self._moments.forget(until - (cadence.days + cadence.past_days + 7) * SECONDS_A_DAY)
         self._timeline.forget(until)
@@ -238,7 +212,7 @@ class Updates:
         first: str,
         until: str,
         cadence: Cadence,
-        watch: Callable[[float, float], None],
+        watch: Watch,
         partial: PartialRun | None = None,
     ) -> Update:
         """Train on all questions of the days ``[first, until)``; ``watch`` hears share and nats.
@@ -255,7 +229,8 @@ class Updates:
                 f"{self._folder.path} has no event to ask about from {first} until {until}: none "
                 "with a title that its member had not had; there is nothing to train on"
             )
-        pages = self._pages(days, end, cadence)
+        beside = self._beside
+        pages = None if beside is None else beside.newest(days, end, cadence)
         update = self._train(
             asked, pages, cadence, (self._seed, 0), (first, days[-1]), watch, partial
         )
@@ -269,95 +244,40 @@ class Updates:
         cadence: Cadence,
         seed: tuple[int, ...],
         days: tuple[str, str],
-        watch: Callable[[float, float], None] = lambda _share, _nats: None,
+        watch: Watch = lambda _share, _nats: None,
         partial: PartialRun | None = None,
     ) -> Update:
-        began, (first, last) = time.perf_counter(), days
-        optimiser = paced_optimiser(self.network, cadence.lr)
-        total = sum(len(each.events) for each in asked) * cadence.passes
-        # Pages are read a day at a time, so there may be more of them than were asked for.
-        page_examples = 0 if pages is None else min(cadence.pages, pages.examples)
-        state = None if partial is None else partial.open(force=False)
-        done, taken, steps, sums, before = 0, 0, 0, 0.0, 0.0
-        if state is not None:
-            steps, taken = state.step, state.taken
-            done, sums, before = (state.memory[name] for name in ("done", "sums", "seconds"))
-            self.network.load_state_dict(state.network)
-            optimiser.load_state_dict(state.optimiser)
-        self.network.train()
-        order = batches(asked, cadence.passes, cadence.questions, seed)
-        for number, chosen in enumerate(order):
-            if number < steps:
-                continue  # by the run that was stopped
-            batch = self._stream.batch(chosen, np.random.default_rng((*seed, 1, number)))
-            done += len(batch.places)
-            share = min(1.0, done / max(1, total))
-            for group in optimiser.param_groups:
-                group["lr"] = group["pace"] * learning_rate(cadence.lr, share)
-            loss = question_loss(self.network, batch, self._entities)
-            nats = float(loss.detach())
-            if pages is not None and self._objective is not None and taken < share * page_examples:
-                step = pages.after([taken])
-                taken = sum(step.taken)
-                loss = loss + self._objective.loss(self.network, step.batch).total
-            check_finite(steps + 1, cadence.lr, {"loss": float(loss.detach())})
-            optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), cadence.clip)
-            check_finite(steps + 1, cadence.lr, {"gradient's norm": float(norm)})
-            optimiser.step()
-            steps, sums = steps + 1, sums + nats * len(batch.places)
-            watch(share, nats)
-            if partial is not None and steps % SAVE_EVERY == 0:
-                seconds = before + time.perf_counter() - began
-                memory = {"done": done, "sums": sums, "seconds": seconds}
-                partial.save(
-                    State(
-                        step=steps,
-                        taken=taken,
-                        metrics_size=0,
-                        network=self.network.state_dict(),
-                        heads={},
-                        optimiser=optimiser.state_dict(),
-                        memory=memory,
-                    )
-                )
-        self.network.eval()
+        first, last = days
+        course = Course(
+            self.network, self._stream, self._entities, self._objective, cadence, seed, watch
+        )
+        lap = course.over(asked, pages, partial)
         self._until = max(self._until, day_start(last) + SECONDS_A_DAY)
         self._first_day = min(self._first_day or first, first)
         return Update(
             first=first,
             last=last,
             before=None,
-            questions=done,
-            pages=taken,
-            steps=steps,
-            nats=sums / done if done else None,
+            questions=lap.questions,
+            pages=lap.pages,
+            steps=lap.steps,
+            nats=lap.nats,
             new_titles=0,
-            seconds=before + time.perf_counter() - began,
+            seconds=lap.seconds,
         )
 
-    def _pages(self, days: list[str], until: float, cadence: Cadence) -> BatchStream | None:
-        if self._objective is None or not cadence.pages:
-            return None
-        folder, start = self._folder, self._start
-        labels = self._objective.labels(folder, start.catalog, until)
-        pages = Pages.read(
-            folder, start.vocabulary, days, cadence.pages, until=until, labels=labels
-        )
-        if not len(pages):
-            return None
-        self._timeline.learn_injections(pages.ts)
-        titles = CandidateTitles.learnt(self.network, start, self._candidates)
-        known = None if titles is None else titles.titles
-        return BatchStream(
-            ExampleBuilder(self._timeline, pages, self._encoder, until=until, titles=known),
-            (until - pages.ts) / SECONDS_A_DAY,
-            self._candidates,
-            self._fallbacks,
-            batch_tokens=cadence.page_tokens,
+    def _pages_beside(self, objective: Objective) -> PagesBeside:
+        start = self._start
+        return PagesBeside(
+            folder=self._folder,
+            start=start,
+            objective=objective,
+            network=self.network,
+            timeline=self._timeline,
+            encoder=self._encoder,
+            candidates=Candidates.of(start.vocabulary, start.catalog, torch.device("cpu")),
+            fallbacks=self._fallbacks,
             seed=self._seed,
-            titles=titles,
         )
 
     @torch.inference_mode()

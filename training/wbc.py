@@ -19,8 +19,8 @@ Beside METHOD, each a switch:
    steps of noisy gradients leave it far from what its numbers say.
 4. *Restraint.* Beside a settled appeal the sequence model's own word of a title starts as noise,
    and a greedy decoder picks among all titles those that it overrates most. Of ``drawn`` titles a
-   place the squared logit costs ``restraint``: what no page speaks for is nothing. Off by default:
-   what it is worth is not measured yet (docs/quality.md).
+   place the squared logit costs ``restraint``: what no page speaks for is nothing. 1 by default,
+   by what pages were worth on a day of the simulated service (docs/quality.md).
 """
 
 from collections.abc import Mapping, Sequence
@@ -64,7 +64,7 @@ class Switches:
     negative_weight: float = 0.02
     next_title_share: float = 0.25
     appraisal: Appraisal | None = field(default_factory=Appraisal)
-    restraint: float = 0.0
+    restraint: float = 1.0
     drawn: int = 16
 
 
@@ -97,11 +97,11 @@ class WeightedClassification(Objective):
         """As the run that wrote these `files` left it; `CheckpointError` where they are unreadable.
 
         Without a standing (an older checkpoint) the appeal stays as it is where a run by these
-        rewards would have settled it.
+        rewards would have settled it, and nothing is restrained.
         """
         rewards = Rewards.parse(files[REWARDS].decode())
         if STANDING not in files:
-            return cls(rewards, settled=rewards.shown.ignored < 0.0)
+            return cls(rewards, Switches(restraint=0.0), settled=rewards.shown.ignored < 0.0)
         try:
             standing = _STANDING.validate_json(files[STANDING])
         except ValidationError as error:

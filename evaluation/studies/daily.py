@@ -21,8 +21,9 @@ from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
 from genpage.catalog import SECONDS_A_DAY
 from model.checkpoint import Checkpoint
+from training.cadence import Cadence
 from training.continuing import objective_of
-from training.updates import Cadence, Updates
+from training.updates import Updates
 
 _FIGURE = "hr@10"
 _DIFFERENCE, _FORGOTTEN = "difference", "forgotten"

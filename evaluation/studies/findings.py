@@ -52,6 +52,11 @@ class Findings:
     notes: str = ""
     unplotted: Sequence[str] = ()
 
+    @property
+    def plotted(self) -> list[Row]:
+        """The rows of the plot."""
+        return [row for row in self.rows if row.series not in self.unplotted]
+
     def __post_init__(self) -> None:
         """A study that found nothing, or says nothing of its data, is a `DatasetError`."""
         if not self.rows:

@@ -11,11 +11,13 @@ from pathlib import Path
 from evaluation.studies.workshop import Workshop
 from model.checkpoint import Checkpoint
 from training.appraisal import Appraisal
+from training.cadence import Cadence
 from training.pretrain import Pretraining
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
-from training.rl.run import ReinforcementRun, Settings
-from training.updates import Cadence, Updates
+from training.rl.run import ReinforcementRun
+from training.rl.settings import Settings
+from training.updates import Updates
 from training.wbc import Switches, WeightedClassification
 
 _MOST_DAYS, _LEAST_DAYS = 14, 7

@@ -7,14 +7,13 @@ import matplotlib as mpl
 from matplotlib.axes import Axes as Plane
 from matplotlib.figure import Figure
 
-from evaluation.studies.findings import Axes, Findings, Row
+from evaluation.studies.findings import Axes, Row
 
 _SIZE = (7.0, 4.2)
 
 
-def draw(findings: Findings, title: str, path: Path) -> None:
+def draw(rows: Sequence[Row], axes: Axes, title: str, path: Path) -> None:
     """Write the plot; the same figures give the same file, wherever and whenever it is drawn."""
-    rows = [row for row in findings.rows if row.series not in findings.unplotted]
     with mpl.rc_context({"svg.hashsalt": "genpage", "svg.fonttype": "none", "font.size": 10.0}):
         figure = Figure(figsize=_SIZE, layout="constrained")
         plane = figure.add_subplot()
@@ -22,7 +21,7 @@ def draw(findings: Findings, title: str, path: Path) -> None:
             _curves(plane, [row for row in rows if row.x is not None])
         else:
             _bars(plane, rows)
-        _label(plane, findings.axes, title)
+        _label(plane, axes, title)
         figure.savefig(path, format="svg", metadata={"Date": None})
 
 

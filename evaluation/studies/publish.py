@@ -20,7 +20,10 @@ def publish(study: Study, findings: Findings, folder: Path, command: str) -> dic
         "simulated": findings.simulated,
         "command": command,
     }
-    _replaced(folder / f"{study.name}.svg", lambda path: draw(findings, study.title, path))
+    _replaced(
+        folder / f"{study.name}.svg",
+        lambda path: draw(findings.plotted, findings.axes, study.title, path),
+    )
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
     _replaced(folder / f"{study.name}.json", lambda path: _write(path, text))
     page = markdown(study, findings, command)

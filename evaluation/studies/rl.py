@@ -57,7 +57,9 @@ def run(workshop: Workshop) -> Findings:
         notes=(
             "Each stage goes on from the one before. Diversity is the mean content distance of "
             "all pairs of titles on a page; no stage is rewarded for it. Differences are paired "
-            "over the same visits."
+            "over the same visits. RL is what its last step left: here nothing was chosen by the "
+            "simulator's truth. (`genpage train rl` on a simulated service does choose by it: it "
+            "keeps the step whose pages of held-out visits are truly worth most.)"
         ),
         unplotted=("diversity", "reward gained", "diversity gained"),
     )

@@ -24,8 +24,9 @@ from evaluation.studies.workshop import Workshop
 from genpage.rules import Rules
 from model.config import ModelConfig
 from model.network import Network
+from training.options import Options
 from training.pretrain import Pretraining
-from training.run import Options, Run
+from training.run import Run
 from training.start import fresh_checkpoint
 
 Values = NDArray[np.float64]

@@ -31,7 +31,8 @@ from model.config import Size
 from simulation.service import simulate
 from simulation.settings import Settings
 from training.objective import Objective
-from training.run import Options, Run
+from training.options import Options
+from training.run import Run
 
 Tell = Callable[[str], object]
 # Measures a bundle's latency on some data beside the pipeline's (`benchmarks.multistage`): what

@@ -55,10 +55,11 @@ class Histories(Command):
         from dataset.day import day_of, day_start
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
+        from training.cadence import Cadence
         from training.continuing import objective_of
         from training.group import refuse_others
         from training.partial import PartialRun
-        from training.updates import Cadence, Updates
+        from training.updates import Updates
 
         refuse_others()
         refuse_existing(self.out, force=self.force)
@@ -144,7 +145,7 @@ class Daily(Command):
     days: int | None = Field(default=None, ge=1, description="newest days that count whole")
     past: float | None = Field(default=None, ge=0, description="share of questions of before them")
     pages: int | None = Field(
-        default=None, ge=0, description="about so many of the day's pages trained on"
+        default=None, ge=0, description="about so many pages trained on, the day's and past ones"
     )
     seed: int = Field(default=0, ge=0, description="of order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
@@ -158,9 +159,10 @@ class Daily(Command):
         from dataset.folder import DataFolder
         from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
+        from training.cadence import Cadence
         from training.continuing import objective_of
         from training.group import refuse_others
-        from training.updates import Cadence, Updates
+        from training.updates import Updates
 
         refuse_others()
         refuse_existing(self.out, force=self.force)

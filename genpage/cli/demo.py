@@ -8,6 +8,7 @@ from rich.console import Console
 
 from genpage.cli.command import Command
 from genpage.cli.stage import Stage, make_stages
+from genpage.hold import held
 
 # The rooms whose code decides what a stage makes: a change there makes it again.
 _SIMULATION = ("genpage", "dataset", "simulation")
@@ -34,12 +35,14 @@ class Demo(Command):
         from genpage.cli.serve import Serve, listening_socket
 
         listening_socket("127.0.0.1", self.port).close()  # a taken port is told now, not in minutes
-        make_stages(self.stages(), Console(stderr=True))
-        Serve(
-            bundle=self.dir / "bundle",
-            data=self.dir / "data",
-            port=self.port,
-        ).run()
+        # While serving too: another would take the bundle and the data away from it.
+        with held(self.dir, "--dir", "demo"):
+            make_stages(self.stages(), Console(stderr=True))
+            Serve(
+                bundle=self.dir / "bundle",
+                data=self.dir / "data",
+                port=self.port,
+            ).run()
 
     def stages(self) -> Sequence[Stage]:
         """Data, a pretrained model, the checkpoint, its bundle; each is made from those before."""

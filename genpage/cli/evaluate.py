@@ -106,8 +106,9 @@ class NextItem(Command):
     def _daily(self, folder: "DataFolder", period: "Period") -> "DailyRanker":
         from evaluation.daily import DailyRanker
         from model.checkpoint import Checkpoint
+        from training.cadence import Cadence
         from training.continuing import objective_of
-        from training.updates import Cadence, Update, Updates
+        from training.updates import Update, Updates
 
         def told(update: "Update") -> None:
             nats = "-" if update.nats is None else f"{update.nats:.3f} nats"

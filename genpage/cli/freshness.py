@@ -27,8 +27,9 @@ class Freshness(Command):
         from evaluation.freshness import document, freshness
         from genpage.catalog import SECONDS_A_DAY
         from model.checkpoint import Checkpoint
+        from training.cadence import Cadence
         from training.continuing import objective_of
-        from training.updates import Cadence, Updates
+        from training.updates import Updates
 
         folder, checkpoint = DataFolder(self.data), Checkpoint.load(self.checkpoint)
         console = Console(stderr=True)

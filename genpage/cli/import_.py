@@ -15,7 +15,7 @@ from genpage.errors import UsageError
 from genpage.event import Event
 
 if TYPE_CHECKING:
-    from simulation.replay import Seat
+    from simulation.replay_table import Seat
 from genpage.staging import refuse_existing
 
 

@@ -1,22 +1,26 @@
 """``genpage daily``: train, export, gate and announce, day after day."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from genpage.cli.command import Command
 from genpage.cli.daily import end_of_days
-from genpage.errors import ArtefactError
+from genpage.errors import ArtefactError, UsageError
+from genpage.hold import held
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from dataset.folder import DataFolder
+    from evaluation.curves import Curves
+    from training.cadence import Cadence
     from training.journal import Journal, Line
-    from training.updates import Cadence, Slice, Updates
+    from training.updates import Slice, Updates
 
 
 class DailyCycle(Command):
@@ -37,7 +41,8 @@ class DailyCycle(Command):
     )
     bundles: bool = Field(default=True, description="export each day's bundle")
     curves: bool = Field(
-        default=False, description="also judge older days, and a model that is not updated"
+        default=False,
+        description="also judge older days, and a model not updated for 1 to 14; in curves.svg",
     )
     precision: Literal["fp32", "int8"] = Field(default="int8", description="of the bundles")
     keep: int = Field(default=3, ge=1, description="newest checkpoints and bundles kept")
@@ -64,17 +69,30 @@ class DailyCycle(Command):
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
         last = day_start(end_of_days(folder, self.last))
+        if self.curves:
+            _refuse_without_plots()
         journal = Journal(self.out)
+        with held(self.out, "--out", "run of days"):
+            self._go(folder, last, journal)
+        lines = journal.lines()
+        self.emit({"days": lines}, _table(lines))
+
+    def _go(self, folder: "DataFolder", last: float, journal: "Journal") -> None:
+        from dataset.day import day_start
+        from evaluation.curves import Curves
+        from model.checkpoint import Checkpoint
+
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
             updates = self._updates(folder, journal)
+            curves = Curves(folder, Checkpoint.load(self.parent)) if self.curves else None
         while day_start(updates.until) < last:
-            line = self._day(updates, updates.until, journal)
+            line = self._day(updates, updates.until, journal, curves)
             journal.append(line)
+            if curves is not None:
+                _plot(journal)
             before = line["before"]
             console.print(f"{line['day']}: {before}")
-        lines = journal.lines()
-        self.emit({"days": lines}, _table(lines))
 
     def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
         from model.checkpoint import Checkpoint
@@ -91,14 +109,17 @@ class DailyCycle(Command):
         return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
     def _cadence(self) -> "Cadence":
-        from training.updates import Cadence
+        from training.cadence import Cadence
 
         return Cadence() if self.pages is None else Cadence(pages=self.pages)
 
-    def _day(self, updates: "Updates", day: str, journal: "Journal") -> dict[str, object]:
+    def _day(
+        self, updates: "Updates", day: str, journal: "Journal", curves: "Curves | None"
+    ) -> dict[str, object]:
+        from evaluation.freshness import slice_document
         from export.bundle import export_bundle
 
-        curves = self._curves(updates, day) if self.curves else {}
+        told = {} if curves is None else curves.of(updates, day)
         update = updates.day(day, self._cadence())
         checkpoint = updates.checkpoint()
         checkpoint.save(self.out / "checkpoints" / day)
@@ -115,24 +136,13 @@ class DailyCycle(Command):
             "day": day,
             "version": checkpoint.lineage.version,
             "announced": announced,
-            "before": slice_document(update.before),
+            "before": None if update.before is None else slice_document(update.before),
             "questions": update.questions,
             "pages": update.pages,
             "new_titles": update.new_titles,
             "seconds": update.seconds,
-            **curves,
+            **told,
         }
-
-    def _curves(self, updates: "Updates", day: str) -> dict[str, object]:
-        """How good the model still is on the days a week and two weeks ago."""
-        from dataset.day import day_of, day_start
-        from genpage.catalog import SECONDS_A_DAY
-
-        older = {}
-        for ago in (1, 7, 14):
-            then = day_of(day_start(day) - ago * SECONDS_A_DAY)
-            older[str(ago)] = slice_document(updates.judged(then, lists_of=then))
-        return {"older": older}
 
     def _gate(self, before: "Slice | None", journal: "Journal") -> None:
         earlier = [line["before"] for line in journal.lines()[-7:]]
@@ -156,6 +166,17 @@ class DailyCycle(Command):
                     rmtree(old, ignore_errors=True)
 
 
+def _refuse_without_plots() -> None:
+    if find_spec("matplotlib") is None:
+        raise UsageError("--curves draws them by matplotlib: pip install genpage[evaluate]")
+
+
+def _plot(journal: "Journal") -> None:
+    from evaluation.curve_plot import plot
+
+    plot(journal.lines(), journal.folder)
+
+
 def announce(bundle: Path, where: str) -> str:
     """Announce a bundle as ``genpage checkpoints publish`` does; the bundle's version."""
     from genpage.cli.checkpoints import Publish
@@ -166,19 +187,7 @@ def announce(bundle: Path, where: str) -> str:
     return str(document["version"])
 
 
-def slice_document(found: "Slice | None") -> dict[str, object] | None:
-    """A slice as JSON."""
-    if found is None:
-        return None
-    return {
-        "questions": found.questions,
-        "nats": found.nats,
-        "hr@10": found.hr10,
-        "ndcg@10": found.ndcg10,
-    }
-
-
-def _table(lines: "Sequence[Line]") -> Table:
+def _table(lines: "Sequence[Line]") -> RenderableType:
     table = Table("day", "questions", "HR@10 before", "NDCG@10 before", "trained on", "seconds")
     for line in lines:
         found = line["before"]
@@ -186,11 +195,27 @@ def _table(lines: "Sequence[Line]") -> Table:
         table.add_row(
             str(line["day"]),
             str(before.get("questions", 0)),
-            *(
-                "-" if before.get(name) is None else f"{before[name]:.3f}"
-                for name in ("hr@10", "ndcg@10")
-            ),
+            *(_shown(before.get(name)) for name in ("hr@10", "ndcg@10")),
             str(line["questions"]),
             str(line["seconds"]).partition(".")[0],
         )
+    with_curves = [line for line in lines if "stale_days" in line]
+    return Group(table, _curves_table(with_curves)) if with_curves else table
+
+
+def _curves_table(lines: "Sequence[Line]") -> Table:
+    from evaluation.curves import hr10, older_hr10
+    from evaluation.freshness import AGES
+
+    title = "HR@10 of each day before it is learnt, and of days that were learnt before"
+    older = (f"{ago} before" for ago in AGES)
+    table = Table("day", "updated", "stale", "stale for", *older, title=title)
+    for line in lines:
+        told = [hr10(line["before"]), hr10(line["stale"])]
+        age = "-" if line["stale"] is None else str(line["stale_days"])
+        table.add_row(str(line["day"]), *map(_shown, told), age, *map(_shown, older_hr10(line)))
     return table
+
+
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -65,7 +65,7 @@ class PageQuality(Command):
         size = PageSize(self.rows, self.entities_per_row)
         catalog = folder.catalog()
         earlier = [day for day in folder.days() if day < period.first][-_WORTH_DAYS:]
-        worth = title_worth(folder, earlier)
+        worth = title_worth(folder, earlier, until=period.start)
         offlines: dict[str, Offline] = {}
         shown: dict[str, Served] = {}
         for name, checkpoint in checkpoints.items():
@@ -114,7 +114,11 @@ def _table(
             estimates["true reward"] = served.reward
         table.add_section()
         for key, each in estimates.items():
-            table.add_row(name, key, f"{each.value:.4g}", f"{each.low:.4g} to {each.high:.4g}")
+            told = f"{each.low:.4g} to {each.high:.4g}"
+            if key in found.estimates:
+                weighed = found.estimates[key]
+                told += f"; {weighed.effective:.1f} of {weighed.pages} pages count"
+            table.add_row(name, key, f"{each.value:.4g}", told)
         table.add_row(name, "coverage", f"{served.variety.coverage:.4g}", "")
         if found.gone or found.dropped:
             table.add_row(name, "pages of what left the catalog", str(found.gone), "left out")

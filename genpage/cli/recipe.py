@@ -10,6 +10,7 @@ from rich.console import Console
 from genpage.cli.command import Command
 from genpage.cli.stage import Stage, make_stages
 from genpage.errors import UsageError
+from genpage.hold import held
 from model.config import Size
 
 
@@ -44,7 +45,8 @@ class WholeRecipe(Command):
 
         refuse_others()
         stages = self.stages()
-        make_stages(stages, Console(stderr=True))
+        with held(self.out, "--out", "recipe"):
+            make_stages(stages, Console(stderr=True))
         self.emit({stage.out.name: str(stage.out) for stage in stages})
 
     def stages(self) -> Sequence[Stage]:

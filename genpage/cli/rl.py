@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from genpage.page import Page
-    from training.rl.run import Line, Outcome, ReinforcementRun
+    from training.rl.outcome import Line, Outcome
+    from training.rl.run import ReinforcementRun
     from training.rl.sampled import Truth
     from training.visits import Visit
 
@@ -62,7 +63,8 @@ class RL(Command):
 
         from model.checkpoint import Checkpoint
         from training.group import refuse_others
-        from training.rl.run import ReinforcementRun, Settings
+        from training.rl.run import ReinforcementRun
+        from training.rl.settings import Settings
         from training.visits import PageSize
 
         refuse_others()

@@ -15,8 +15,9 @@ from model.config import Size
 
 if TYPE_CHECKING:
     from training.objective import Objective
+    from training.options import Options
     from training.rewards.declaration import Rewards
-    from training.run import Options, Run
+    from training.run import Run
     from training.summary import Summary, Validation
     from training.trainer import Record
 
@@ -97,7 +98,7 @@ class Training(Command):
 
     def _options(self) -> "Options":
         from genpage.sources import Sources
-        from training.run import Options
+        from training.options import Options
 
         return Options(
             data=self.data,
@@ -201,7 +202,7 @@ class WBC(PostTraining):
         description="newest pages that titles' appeal is learnt from first; 0: with sequences only",
     )
     restraint: float = Field(
-        default=0.0, ge=0, description="what titles' squared logits cost beside that appeal"
+        default=1.0, ge=0, description="what titles' squared logits cost beside that appeal"
     )
 
     def objective(self) -> "Objective":

@@ -95,6 +95,7 @@ class EvaluateReward(Command):
                 mean_of(judged.rewards, members, seed=self.seed),
                 uplift_of(judged.rewards, first_of_all.rewards, members, seed=self.seed),
                 uplift_of(judged.rewards, found[max(0, n - 1)][1].rewards, members, seed=self.seed),
+                judged.learnt_from,
             )
             for n, (name, judged) in enumerate(found)
         ]
@@ -113,7 +114,7 @@ class EvaluateReward(Command):
 class _Line:
     """A checkpoint's reward, and by what share it is above the first one's and the previous one's.
 
-    0 for the first one itself.
+    0 for the first one itself. ``learnt_from``: pages that the pipeline learnt from.
     """
 
     name: str
@@ -121,6 +122,7 @@ class _Line:
     reward: "Estimate"
     over_first: "Estimate"
     over_previous: "Estimate"
+    learnt_from: int | None
 
     def document(self) -> dict[str, object]:
         """As JSON."""
@@ -130,6 +132,7 @@ class _Line:
             "over_first": self.over_first.document(),
             "over_previous": self.over_previous.document(),
             "violations": self.violations,
+            **({} if self.learnt_from is None else {"pages_learnt_from": self.learnt_from}),
         }
 
 
@@ -140,6 +143,11 @@ def _table(lines: "Sequence[_Line]", title: str) -> Table:
         "over the first",
         "over the one before",
         title=f"{title}; 95% intervals over members; simulated",
+        caption="; ".join(
+            f"{line.name} learnt from {line.learnt_from:,} pages"
+            for line in lines
+            if line.learnt_from is not None
+        ),
     )
     for line in lines:
         share = f"{line.reward.value:.4f} ({line.reward.low:.4f} to {line.reward.high:.4f})"

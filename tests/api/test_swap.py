@@ -16,6 +16,8 @@ from tiny import tiny_bundle
 from api.app import create_app
 from api.compose import Settings, compose
 from api.fake import Logbook
+from api.server import Options
+from genpage.exploration import Exploration
 from rollout.active import ActiveBundle, Handled, Held
 from rollout.announcement import Announcement
 from rollout.canary import share_of
@@ -129,10 +131,12 @@ async def test_a_canarys_members_get_its_pages(tmp_path: Path, share: float) -> 
         assert (told["trial"], told["active"]["version"]) == (None, version)
 
 
-async def test_a_shadow_is_made_of_real_pages(tmp_path: Path) -> None:
-    """Same weights, same pages: all alike, and nobody got one."""
+@pytest.mark.parametrize("explored", [0.0, 0.5])
+async def test_a_shadow_is_made_of_real_pages(tmp_path: Path, explored: float) -> None:
+    """Same weights, same pages, with the same draws: all alike, and nobody got one."""
     bundle = version_of(tiny_bundle("fp32", random=False), tmp_path)
-    async with serving() as client:
+    options = Options(exploration=Exploration(explored))
+    async with serving(options=options) as client:
         version = await loaded(client, bundle, strategy="shadow", share=1.0)
 
         async def compared() -> bool:

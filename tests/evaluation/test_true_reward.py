@@ -11,6 +11,7 @@ import torch
 from dataset.folder import DataFolder
 from dataset.write import new_folder
 from evaluation.intervals import mean_of
+from evaluation.multistage.learning import learn_pipeline
 from evaluation.true_reward import decode, judge_checkpoint, judge_pipeline
 from genpage.cli import main, run
 from genpage.errors import UsageError
@@ -141,6 +142,13 @@ def test_the_command_compares_with_the_pipeline(
     share = model["true_reward"]["value"] / pipeline["true_reward"]["value"] - 1.0
     assert model["over_first"]["value"] == pytest.approx(share)
     assert pipeline["over_first"]["value"] == 0.0
+    # How much it learnt from decides how good it is: told beside its figure.
+    folder = DataFolder(simulated)
+    learnt = learn_pipeline(folder, folder.days()[-1], rules=checkpoint.rules).rankers.pages
+    assert pipeline["pages_learnt_from"] == learnt > 0
+    assert "pages_learnt_from" not in model
+    main([*words, "--rows", "2", "--entities-per-row", "5", "--multistage"])
+    assert f"multistage learnt from {learnt:,} pages" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.parametrize("command", ["reward", "page-quality"])

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from genpage.cli import main
 from genpage.cli.demo import Demo
 from genpage.cli.stage import Stage
+from genpage.hold import LOCK, held
 
 # Runs the demo with a stage of our own in place of a command of GenPage.
 _DEMO = "import sys; sys.executable = sys.argv.pop(); from genpage.cli import main; main()"
@@ -34,6 +36,32 @@ def test_a_signal_ends_the_running_stage_too(tmp_path: Path, number: int) -> Non
     assert (demo.returncode, out) == (1, b"")
     assert err.endswith(b"genpage: interrupted\n")
     assert b"Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("command", "flag", "said"),
+    [
+        (["demo", "--port", "0"], "--dir", "in use by another demo; give each demo its own"),
+        (["train", "recipe", "--data", "{data}"], "--out", "in use by another recipe"),
+    ],
+)
+def test_a_folder_is_made_by_one_at_a_time(
+    command: list[str], flag: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A second one is told so in a sentence, and writes nothing; the first is not disturbed."""
+    data, folder = tmp_path / "data", tmp_path / "made"
+    for day in range(1, 12):
+        for kind in ("events", "impressions"):
+            (data / kind).mkdir(parents=True, exist_ok=True)
+            (data / kind / f"2026-01-{day:02}.parquet").touch()
+    with held(folder, "--dir", "demo"):
+        with pytest.raises(SystemExit) as ended:
+            main([each.format(data=data) for each in command] + [flag, str(folder)])
+        assert ended.value.code == 2
+        told = " ".join(capsys.readouterr().err.split())
+        assert f"{flag} {folder} is {said}" in told
+        assert "Traceback" not in told
+        assert [path.name for path in folder.iterdir()] == [LOCK]
 
 
 def test_an_edit_that_decides_nothing_trains_nothing_again(

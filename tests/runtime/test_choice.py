@@ -14,14 +14,14 @@ from tokenizer.appeal import PageAppeal
 
 
 def test_score_promise_and_the_next_best() -> None:
-    """The best of the others stands beside it, whatever scores more but may not open."""
-    scores = np.array([5.0, 1.0, 4.0, 3.0, 9.0], np.float32)
+    """The best of the others that might have opened stands beside it."""
+    scores = np.array([5.0, 4.0, 3.0], np.float32)
     allowed = np.array([0, 2, 3], np.int32)
     added = np.array([0.5, 0.25, 2.0], np.float32)
     found = RowChoice.of(scores, allowed, 0, added)
     assert found == RowChoice(5.0, 0.5, 3, NextBest(2, 4.0))
     assert RowChoice.of(scores, allowed, 3, None) == RowChoice(3.0, 0.0, 3, NextBest(0, 5.0))
-    assert RowChoice.of(scores, allowed[:1], 0, added[:1]) == RowChoice(5.0, 0.5, 1, None)
+    assert RowChoice.of(scores[:1], allowed[:1], 0, added[:1]) == RowChoice(5.0, 0.5, 1, None)
 
 
 @pytest.mark.parametrize("fork", [False, True])

@@ -89,6 +89,15 @@ def test_a_page_taken_up_again_draws_the_same() -> None:
     assert rest == whole[4:]
 
 
+def test_a_page_draws_as_another_is_told_to() -> None:
+    """By the other's id: what a shadow's page is compared with was drawn so."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog)
+    other = written(replace(exploring(page, model, "other"), drawn_as="page"), model)
+    assert other == written(exploring(page, model, "page"), model)
+    assert other != written(exploring(page, model, "other"), model)
+
+
 def test_pages_come_as_often_as_their_propensities_say() -> None:
     """All pages of a small catalog: their probabilities sum to 1, row by row and place by place."""
     page = plan(library(entities=4, rows=2), rows=1, entities_per_row=3, autoregressive=2)

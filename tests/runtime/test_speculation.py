@@ -24,7 +24,7 @@ from runtime.output import Output
 from runtime.pace import Pace
 from runtime.writer import PageWriter
 from tokenizer.appeal import PageAppeal
-from tokenizer.crowd import CROWDS
+from tokenizer.crowd import CROWDS, grained
 
 
 def eager(chance: float) -> Pace:
@@ -247,7 +247,7 @@ def test_a_guess_that_costs_more_than_a_pass_is_not_made(guess: float, *, drafts
 
 
 def test_a_guess_is_tried_again_now_and_then() -> None:
-    """What was too dear once is measured anew; its time is not counted as the passes'."""
+    """What was too dear once is measured anew."""
     pace = Pace()
     pace.drafted(2, 8.0)
     for tokens in (2, 3, 5, 9) * 10:
@@ -257,7 +257,49 @@ def test_a_guess_is_tried_again_now_and_then() -> None:
     assert sum(tries) == 10
     for _ in range(2000):
         pace.drafted(1, 0.01)
-        pace.passed(2, 0.01 + 1.0)
+        pace.passed(2, 1.0)
         pace.passed(8, 1.0)
     assert pace.guess == pytest.approx(0.01, rel=0.1)
     assert pace.worth(1.0, 1, 0)
+
+
+def test_the_next_decision_is_guessed_from_the_page_as_it_stands() -> None:
+    """Nothing is copied or decided by it: what it guesses is what these scores then decide."""
+    page = plan(library(entities=200, rows=9), rows=4, entities_per_row=8, autoregressive=3)
+    model = FakeModel.of(page.catalog)
+    numbers = np.random.default_rng(3)
+    content = numbers.normal(size=(200, 5)).astype(np.float32)
+    appeal = PageAppeal.of(
+        numbers.normal(size=200).astype(np.float32),
+        numbers.normal(size=PROMISES).astype(np.float32),
+        grained(content / np.linalg.norm(content, axis=1, keepdims=True)),
+        np.full(CROWDS, -0.5, np.float32),
+    )
+    job = replace(page.job(model), appeal=appeal, exploration=Exploration(0.3))
+    other = replace(page.job(model), appeal=appeal.fresh(), exploration=Exploration(0.3))
+    writer, alone = PageWriter(job), PageWriter(other)
+    while writer.reason is None:
+        place, behind = writer.place, writer.takes_behind
+        for scores in numbers.normal(size=(3, 209)).astype(np.float32):
+            guessed = writer.guess(scores)
+            assert writer.place == place
+            assert len(guessed) == writer.takes
+        tokens, row = writer.decide(scores)
+        assert np.array_equal(tokens, guessed)
+        plain, written = alone.decide(scores)
+        assert np.array_equal(tokens, plain)
+        assert row == written
+        if writer.place[1]:
+            assert behind == writer.takes
+
+
+@pytest.mark.parametrize(("seconds", "looks"), [(0.3, 100), (0.9, 1)])
+def test_a_look_is_worth_what_it_saves(seconds: float, looks: int) -> None:
+    """Of passes that take a second, by a guess that is right in eight of ten cases, nearly."""
+    pace = Pace()
+    for tokens in (1, 2, 3, 5) * 10:
+        pace.passed(tokens, 1.0)
+    assert pace.worth_a_look("row kept", 1)
+    pace.looked("row kept", seconds)
+    assert sum(pace.worth_a_look("row kept", 1) for _ in range(100)) == looks
+    assert not pace.worth_a_look("fill", 17)

@@ -16,6 +16,8 @@ from export.parity import Reference
 from genpage.catalog import Catalog
 from genpage.entity import Entity
 from genpage.errors import InputError, RulesError, UsageError
+from genpage.exploration import NO_EXPLORATION, Exploration
+from genpage.promise import PROMISES
 from genpage.row import Row
 from genpage.rules import Rules
 from genpage.trends import Trends
@@ -27,9 +29,12 @@ from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import generate, job_of, prompt_of
-from runtime.output import PageFinished, RowDecoded
+from runtime.output import PageFailed, PageFinished, RowDecoded
+from runtime.pace import Pace, Source
 from runtime.sessions import SessionSettings
 from streaming.catalog_messages import MOST_IN_VECTOR, of_change, read_change
+from tokenizer.appeal import PageAppeal
+from tokenizer.crowd import CROWDS, grained
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +75,87 @@ def test_pages_do_not_depend_on_who_is_decoded_beside(
     alone = list(generate(model, members))
     assert list(generate(model, members, batch=4)) == alone
     assert list(generate(model, members[::-1], batch=3)) == alone[::-1]
+
+
+class Eager(Pace):
+    """Finds every guess worth it, and tells which came true."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came_true: list[bool] = []
+
+    def worth(self, chance: float, tokens: int, guessed: int) -> bool:  # noqa: ARG002 - not asked
+        """Always."""
+        return True
+
+    def worth_a_look(self, source: Source, tokens: int) -> bool:  # noqa: ARG002 - not asked
+        """Always."""
+        return True
+
+    def tried(self, source: Source, *, hit: bool) -> None:
+        """Remember it."""
+        self.came_true.append(hit)
+        super().tried(source, hit=hit)
+
+
+def crowding(model: LoadedModel, seed: int) -> PageAppeal:
+    """An appeal that no bundle of random weights has: rows promise, and titles crowd others."""
+    numbers, titles = np.random.default_rng(seed), len(model.catalog.entities)
+    content = numbers.normal(size=(titles, 5)).astype(np.float32)
+    content /= np.linalg.norm(content, axis=1, keepdims=True)
+    return PageAppeal.of(
+        numbers.normal(size=titles).astype(np.float32),
+        numbers.normal(size=PROMISES).astype(np.float32),
+        grained(content),
+        np.full(CROWDS, -2.0, np.float32),
+    )
+
+
+def drafting(
+    model: LoadedModel, members: list[Member], pace: Pace | None, exploration: Exploration
+) -> tuple[list[list[object]], int]:
+    """Pages decoded together with drafts, or without: their rows' titles and chances; passes."""
+    engine = Engine(Limits(batch=len(members), queue=0, speculation=pace is not None))
+    engine._pace = pace
+    pages: list[list[object]] = [[] for _ in members]
+    passes = 0
+    for number, member in enumerate(members):
+        job = replace(job_of(model, member), appeal=crowding(model, number))
+        engine.submit(replace(job, page_id=str(number), exploration=exploration))
+    while engine.busy:
+        for output in engine.step():
+            assert not isinstance(output, PageFailed)
+            if isinstance(output, RowDecoded):
+                told = (output.row, output.entities, output.propensities)
+                pages[int(output.page_id)].append(told)
+            else:
+                passes += output.forward_passes
+    return pages, passes
+
+
+@pytest.mark.parametrize("exploration", [NO_EXPLORATION, Exploration(0.2)])
+@pytest.mark.parametrize("together", [1, 4])
+@pytest.mark.parametrize("name", ["fp32", "int8"])
+def test_drafts_change_no_page_of_a_bundle(
+    name: str, together: int, exploration: Exploration, request: pytest.FixtureRequest
+) -> None:
+    """Verified in one pass by the real trunk and head, right and wrong ones: the pages are plain's.
+
+    A pass scores many places at once where plain decoding scores one: each must round alike.
+    """
+    model: LoadedModel = request.getfixturevalue(name)
+    members = members_of(model, seed=10)
+    assert len(members) >= 4
+    sampled = replace(members[0].request, temperature=0.7, seed=3)
+    members[0] = replace(members[0], request=sampled)
+    pace = Eager()
+    for start in range(0, 4, together):
+        group = members[start : start + together]
+        plain, alone = drafting(model, group, None, exploration)
+        drafted, passes = drafting(model, group, pace, exploration)
+        assert drafted == plain
+        assert passes < alone
+    assert set(pace.came_true) == {True, False}
 
 
 @pytest.mark.parametrize("name", ["fp32", "int8"])

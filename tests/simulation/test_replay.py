@@ -21,15 +21,9 @@ from genpage.page import Page, PageRow
 from genpage.request import PageRequest
 from genpage.rules import Rules
 from genpage.trends import Trends
-from simulation.replay import (
-    COLUMNS,
-    ROWS,
-    SITTING_S,
-    ReplayedDay,
-    propensities,
-    replay,
-    sittings,
-)
+from simulation.replay import ReplayedDay, replay
+from simulation.replay_policy import COLUMNS, ROWS, propensities
+from simulation.sitting import SITTING_S, sittings
 
 START = 1_362_062_307.0
 GENRES = ("Drama", "Comedy", "Horror", "Action")

@@ -1,5 +1,8 @@
 """What stands above takes from what is like it: by hand, and the same whoever asks when."""
 
+import operator
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,7 @@ from genpage.row import Row, Where
 from genpage.rules import Rules
 from genpage.trends import Trends
 from tokenizer.appeal import PageAppeal
-from tokenizer.crowd import CROWDS, NOTICED, Crowd, crowding
+from tokenizer.crowd import CROWDS, NOTICED, Crowd, around, crowding, grained, powers, wide
 
 WEIGHTS = np.array([-0.5, -2.0], np.float32)
 PER_ROW = NOTICED + 2
@@ -28,10 +31,9 @@ def films() -> Catalog:
 
 @pytest.fixture
 def content() -> np.ndarray:
-    """(E, C) of unit length."""
+    """(E, C) of unit length, nearly."""
     found = np.random.default_rng(3).normal(size=(60, 5)).astype(np.float32)
-    unit: np.ndarray = found / np.linalg.norm(found, axis=1, keepdims=True)
-    return unit
+    return grained(found / np.linalg.norm(found, axis=1, keepdims=True))
 
 
 def start(films: Catalog) -> PageGrammar:
@@ -84,6 +86,24 @@ def test_it_depends_on_the_page_alone(films: Catalog, content: np.ndarray) -> No
     assert (often.added(grammar) == once.added(grammar)).all()
     assert (copied == Crowd(content, WEIGHTS).added(fork)).all()
     assert (copied != often.added(grammar)).any()
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 300])
+def test_no_title_depends_on_those_beside_it(count: int) -> None:
+    """Whatever is asked for in one go: sums run one after another over exact cosines."""
+    chance = np.random.default_rng(count)
+    rough = chance.normal(size=(300 + 320, 128)).astype(np.float32)
+    content = grained(rough / np.linalg.norm(rough, axis=1, keepdims=True))
+    assert np.abs(content - rough / np.linalg.norm(rough, axis=1, keepdims=True)).max() < 3.1e-8
+    titles, above = wide(content[:count]), wide(content[300:])
+    for one, other in ((0, 0), (count - 1, 319)):
+        exact = sum(map(operator.mul, map(Fraction, titles[one]), map(Fraction, above[other])))
+        assert Fraction((titles @ above.T)[one, other]) == exact
+    found = np.zeros((CROWDS, count), np.float32)
+    for other in above:
+        found += powers(titles @ other)
+    assert np.array_equal(around(titles, above), found)
+    assert not around(titles, above[:0]).any()
 
 
 def test_a_whole_page_at_once_is_the_same(films: Catalog, content: np.ndarray) -> None:

@@ -18,11 +18,12 @@ from tokenizer.signals import places_of
 from tokenizer.signs import ASKED, SIGN_NAMES, SIGNS, WISHES, Titles
 from training.appraisal import Appraisal, appraise
 from training.examples import ExampleBuilder
+from training.options import Options
 from training.pages import Pages
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
-from training.run import Options, Run
+from training.run import Run
 from training.seen import SeenTitles
 from training.start import fresh_checkpoint
 from training.timeline import Timeline

@@ -9,15 +9,16 @@ import torch
 from torch.distributed.checkpoint.filesystem import FileSystemWriter
 
 from dataset.folder import DataFolder
-from genpage.errors import DatasetError
+from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
 from tokenizer.vocabulary import Vocabulary
+from training.options import Options
 from training.pages import Pages
 from training.partial import PartialRun, State
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
-from training.run import Options, Run
+from training.run import Run
 from training.trainer import Record
 from training.wbc import WeightedClassification
 
@@ -122,7 +123,7 @@ def test_a_full_disk_leaves_the_last_state_whole(
     """The write that fails is of another name; what was saved before is what is gone on from."""
     partial = PartialRun(tmp_path / "out", {"lr": 1.0})
     assert partial.open(force=False) is None
-    partial.save(State(3, 30, 0, {"w": torch.ones(2)}, {}, {}))
+    partial.save(State(3, 30, 0, {"w": torch.ones(2)}, {}))
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -130,10 +131,19 @@ def test_a_full_disk_leaves_the_last_state_whole(
     with monkeypatch.context() as patch:
         patch.setattr(torch, "save", full)
         with pytest.raises(OSError, match="No space left"):
-            partial.save(State(4, 40, 0, {"w": torch.zeros(2)}, {}, {}))
+            partial.save(State(4, 40, 0, {"w": torch.zeros(2)}, {}))
     state = PartialRun(tmp_path / "out", {"lr": 1.0}).open(force=False)
     assert state is not None
     assert (state.step, state.network["w"].tolist(), state.memory) == (3, [1.0, 1.0], {})
+
+
+def test_a_state_of_another_version_is_told(tmp_path: Path) -> None:
+    """By its file, and what to do."""
+    partial = PartialRun(tmp_path / "out", {"lr": 1.0})
+    partial.open(force=False)
+    torch.save({"step": 3, "heads": {}}, partial.folder / "state.pt")
+    with pytest.raises(UsageError, match=r"state\.pt is of another version.*delete"):
+        partial.open(force=False)
 
 
 def test_a_checkpoint_that_does_not_fit_the_disk_is_not_half_there(

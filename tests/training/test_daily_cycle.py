@@ -115,7 +115,7 @@ def test_a_killed_pass_over_histories_goes_on_to_the_same_weights(
     service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: int
 ) -> None:
     """Killed after a batch; nothing stands under its name, and the second start ends the same."""
-    monkeypatch.setattr("training.updates.SAVE_EVERY", 2)
+    monkeypatch.setattr("training.course.SAVE_EVERY", 2)
     flags = ["--size", "micro", "--to", DAYS[2], "--history-tokens", "128", "--questions", "16"]
     common = ["train", "histories", "--data", str(service), *flags, "--passes", "2", "--json"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -15,9 +15,10 @@ from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 from training.examples import ExampleBuilder
 from training.late import UNDATED_S
+from training.options import Options
 from training.pages import Pages
 from training.pretrain import Pretraining
-from training.run import Options, Run
+from training.run import Run
 from training.timeline import Timeline
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03")

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from training.machine import training_dtype
+from training.options import Options
 from training.pretrain import Pretraining
-from training.run import Options, Run
+from training.run import Run
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,22 @@ def test_an_unseen_title_is_not_a_rows_best() -> None:
     ):
         found = row_weights(weights, starts, aggregate)  # type: ignore[arg-type]  # by name
         assert found.tolist() == pytest.approx(expected)
+
+
+def test_taken_pages_keep_their_tokens_in_the_order_asked_for() -> None:
+    """Two of three pages of different lengths, the last one first."""
+    pages = pages_of(
+        *(cell("a", 0, col, col, action="play") for col in range(2)),
+        *(cell("b", 1, col, col, action="play") for col in range(3)),
+        *(cell("c", 2, col, col + 3, action="play") for col in range(4)),
+    )
+    taken = pages.taken(np.array([2, 0]))
+    assert taken.page_ids == ("c", "a")
+    assert taken.user_ids == ("user of c", "user of a")
+    assert [words(taken, page) for page in (0, 1)] == [words(pages, 2), words(pages, 0)]
+    for page, before in enumerate((2, 0)):
+        own, old = taken.tokens_of(page), pages.tokens_of(before)
+        assert np.array_equal(taken.weights[own], pages.weights[old])
+        assert np.array_equal(taken.is_row[own], pages.is_row[old])
+    assert taken.sizes == (2,)
+    assert len(pages.taken(np.zeros(0, np.int64))) == 0

@@ -14,6 +14,7 @@ from model.checkpoint import Checkpoint
 from model.packing import Packing
 from training.batches import Batch
 from training.calibration import rank_correlation
+from training.options import Options
 from training.reward_model import (
     PageValues,
     Regression,
@@ -23,7 +24,7 @@ from training.reward_model import (
     document_of,
 )
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.run import Run
 from training.summary import Summary
 from training.wbc import Switches, WeightedClassification
 
@@ -220,6 +221,25 @@ def test_the_lowest_correlation_by_simulation() -> None:
     true = 6 / np.pi * np.arcsin(0.4 / 2)  # Spearman's of a normal pair
     lowest = [agreement(d[:, 0], d[:, 1])["rank correlation, lowest"] for d in drawn]
     assert 0.01 < float(np.mean(np.array(lowest) > true)) < 0.05
+
+
+def test_it_is_judged_by_as_many_pages_as_it_asks_for(
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A day has 24: it asks for more, enough to tell a rank correlation of .1 from none."""
+    monkeypatch.setattr(RewardModel, "refuse", lambda *_: None)
+    judged = trained(service, tmp_path / "all", steps=1).validation
+    assert judged is not None
+    assert judged.pages == 24
+    asked = RewardModel(Rewards.default()).held_out_pages
+    line = np.arange(float(asked))
+    found = agreement(line, np.roll(line, int(asked * 0.18)))
+    assert 0.05 < found["rank correlation"] < 0.15
+    assert found["rank correlation, lowest"] > 0
+    monkeypatch.setattr(RewardModel, "held_out_pages", 7)
+    judged = trained(service, tmp_path / "few", steps=1).validation
+    assert judged is not None
+    assert judged.pages == 7
 
 
 def test_a_checkpoint_without_a_head_is_no_reward_model(

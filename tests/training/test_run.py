@@ -21,9 +21,10 @@ from model.twin import TorchTwin
 from training.batches import Batch
 from training.group import ALONE
 from training.objective import Loss, Objective
+from training.options import Options
 from training.partial import PartialRun
 from training.pretrain import Pretraining
-from training.run import Options, Run
+from training.run import Run
 from training.saved import Saved
 from training.spread import Step
 from training.summary import Summary

@@ -18,10 +18,11 @@ from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint
 from model.trunk import RMSNorm, SwiGLU
 from training.group import ALONE, Group
+from training.options import Options
 from training.pretrain import Pretraining
 from training.reward_model import HEADS, RewardModel
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.run import Run
 from training.trainer import Record
 
 # Processes that import torch on a busy machine take their time.
@@ -42,7 +43,8 @@ from training.group import joined
 from training.pretrain import Pretraining
 from training.reward_model import RewardModel
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.options import Options
+from training.run import Run
 RewardModel.refuse = lambda *_: None  # six steps tell nothing apart
 torch.set_num_threads(1)
 

@@ -24,12 +24,13 @@ from model.checkpoint import Checkpoint
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import FloatArray
 from training.asking import question_logits
+from training.cadence import Cadence
 from training.pretrain import Pretraining
 from training.questions import TICK_S, Moments, QuestionStream, title_places
 from training.start import fresh_checkpoint
 from training.timeline import Timeline
 from training.together import Together
-from training.updates import Cadence, Updates
+from training.updates import Updates
 
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
 CADENCE = Cadence(lr=3e-3, questions=64, past=0.5, past_days=2, pages=0)
@@ -289,3 +290,46 @@ def test_what_a_day_prepared_is_forgotten_after_it(folder: DataFolder, parent: C
     updates.day(DAYS[2], replace(CADENCE, pages=4), judge=False)
     assert timeline.paces(moment) is None
     assert timeline.paces(moment + 2 * 86_400.0) is not None
+
+
+def test_pages_of_the_past_stand_beside_the_newest(folder: DataFolder, parent: Checkpoint) -> None:
+    """As many as the cadence has it, all before the day's end; without a share of it, none."""
+    beside = Updates(folder, parent, Pretraining())._beside
+    assert beside is not None
+    whole, until = day_start(DAYS[2]), day_start(DAYS[3])
+    counts = {}
+    for past in (0.0, 0.5, 100.0):
+        cadence = replace(CADENCE, pages=4, past=past)
+        stream = beside.mixed(whole, until, cadence, (1, 2))
+        assert stream is not None
+        again = beside.mixed(whole, until, cadence, (1, 2))
+        assert again is not None
+        ts, pages = stream.builder._pages.ts, stream.builder._pages.page_ids
+        assert pages == again.builder._pages.page_ids
+        assert len(set(pages)) == len(pages)
+        assert (ts < until).all()
+        assert (ts >= day_start(DAYS[0])).all()  # of `past_days` before
+        counts[past] = ((ts >= whole).sum(), (ts < whole).sum())
+    new = counts[0.0][0]
+    assert new > 10
+    assert counts == {0.0: (new, 0), 0.5: (new, round(new / 2)), 100.0: (new, counts[100.0][1])}
+    assert counts[100.0][1] > new  # both days before, whole
+
+
+def test_what_past_pages_say_is_learnt(
+    folder: DataFolder, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """The same questions with other pages the days before: other weights, if the past is asked."""
+    other = _until(folder, tmp_path / "other", 4)
+    for day in DAYS[:2]:
+        (other.path / "impressions" / f"{day}.parquet").unlink()
+    changed = []
+    for past in (0.0, 0.5):
+        cadence = replace(CADENCE, pages=30, page_tokens=1024, past=past)
+        weights = []
+        for data in (folder, DataFolder(other.path)):
+            updates = Updates(data, parent, Pretraining())
+            updates.day(DAYS[2], cadence, judge=False)
+            weights.append(updates.network.outputs.ids.detach())
+        changed.append(not torch.equal(*weights))
+    assert changed == [False, True]

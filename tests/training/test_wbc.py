@@ -9,9 +9,10 @@ import torch
 from genpage.errors import CheckpointError, UsageError
 from model.checkpoint import Checkpoint
 from training.batches import Batch
+from training.options import Options
 from training.pretrain import Pretraining
 from training.rewards.declaration import Rewards
-from training.run import Options, Run
+from training.run import Run
 from training.wbc import (
     STANDING,
     Switches,
@@ -178,6 +179,8 @@ def test_what_a_run_left_is_gone_on_with() -> None:
         assert after.rewards == before.rewards
         assert after.files() == before.files()
     older = {"rewards.toml": before.files()["rewards.toml"]}
-    assert b'"settled": true' in WeightedClassification.continued(older).files()[STANDING]
+    continued = WeightedClassification.continued(older)
+    assert b'"settled": true' in continued.files()[STANDING]
+    assert continued.switches.restraint == 0  # as it was trained
     with pytest.raises(CheckpointError, match="another version"):
         WeightedClassification.continued(older | {STANDING: b'{"settled": true, "odd": 1}'})

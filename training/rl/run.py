@@ -3,9 +3,9 @@
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -24,84 +24,19 @@ from training.divergence import check_finite
 from training.machine import pick_device
 from training.partial import PartialRun, State
 from training.reward_model import PageValues
-from training.rl.dr_grpo import Credit, Leash, dr_grpo, onward_advantages, page_advantages
+from training.rl.dr_grpo import Leash, dr_grpo, onward_advantages, page_advantages
 from training.rl.form import Form
+from training.rl.held_out import HeldOut
+from training.rl.outcome import Ending, Line, Outcome
 from training.rl.plot import curves
 from training.rl.policy import Sheet, likelihood
 from training.rl.sampled import Table, Truth, Valuer, diversity
+from training.rl.settings import Settings
 from training.rl.watch import Look, Watch
 from training.start import continued_checkpoint
 from training.trainer import BETAS
-from training.visits import PageSize, Visits
+from training.visits import Visits
 from training.wbc import REWARDS, STANDING
-
-Ending = Literal["budget", "reward hacking"]
-
-
-# Later rows are seen by few, and what is learnt of the first ones holds for them too.
-_SIZE = PageSize(4, 20)
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """How to train. ``visits`` a step, each with ``group`` pages of ``size``."""
-
-    steps: int = 60
-    visits: int = 6
-    group: int = 8
-    size: PageSize = _SIZE
-    temperature: float = 0.5
-    autoregressive: int = 4
-    lr: float = 3e-4
-    # Rows' promise and titles' crowding are a few numbers that every page tells of.
-    appeal_pace: float = 4.0  # times the rate
-    updates: int = 1
-    clip: float = 0.2
-    kl: float = 0.01
-    kl_target: float = 0.1
-    credit: Credit = "onward"
-    discount: float = 0.95  # of onward credit, a place further down
-    pool: int = 512
-    days: int = 3
-    look_every: int = 10
-    look_visits: int = 96
-    patience: int = 2
-    save_every: int = 10
-    seed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One step, as a line of the metrics. ``true`` and ``predicted``: where a look was taken."""
-
-    step: int
-    reward: float
-    form: float
-    spread: float  # the deviation of rewards within groups
-    kl: float
-    beta: float
-    entropy: float
-    clipped: float
-    violations: int
-    diversity: float
-    gradient: float
-    seconds: float
-    predicted: float | None = None
-    true: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a run: the step whose weights were kept, why it ended, its lines.
-
-    ``looks`` are those at the truth, the one before the first step included.
-    """
-
-    version: str
-    kept: int
-    ending: Ending
-    lines: tuple[Line, ...]
-    looks: tuple[Look, ...]
 
 
 class ReinforcementRun:
@@ -124,7 +59,7 @@ class ReinforcementRun:
         ``truth`` is asked now and then where there is one. The last day before ``to`` is held out
         for that.
         """
-        self.settings, self._out, self._truth = settings, out, truth
+        self.settings, self._out = settings, out
         self.device = pick_device()
         folder = DataFolder(data)
         catalog = folder.catalog()
@@ -149,11 +84,16 @@ class ReinforcementRun:
         taken = days[-1 - settings.days : -1]
         visits = Visits.read(folder, catalog, encoder, taken, **read)  # type: ignore[arg-type]  # by name
         read["count"] = settings.look_visits
-        self._held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
+        held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
         rows, entities = self.start.vocabulary.item_tokens(catalog)
         form = form or Form(rows=settings.size.rows)
         appeal = appeal_over(self.start, catalog)
         self._table = Table(visits, self.start.rules, rows, entities, valuer, form, appeal)
+        self._shape = Shape(settings.size.rows, settings.autoregressive, settings.temperature)
+        self._held_out: HeldOut | None = None
+        if truth is not None:
+            over = replace(self._table, visits=held)
+            self._held_out = HeldOut(days[-1], over, truth, self._shape, self.device)
         self.network = self.start.network().to(self.device)
         self.reference = self.start.network().to(self.device).requires_grad_(False)  # noqa: FBT003 - torch's own
         vectors = content_encoder(self.start.encoder).encode(catalog.entities)
@@ -171,7 +111,6 @@ class ReinforcementRun:
             weight_decay=0.0,
         )
         self._data = folder.digest(days[-1])
-        self._held_out = days[-1]
         # What the reward model saw reaches the policy by its word.
         seen = TrainedOn(taken[0], taken[-1]).and_also(parent.lineage.trained_on)
         self._valued_by = type(reward_model).__name__
@@ -193,7 +132,7 @@ class ReinforcementRun:
 
     def train(self, watch: Callable[[Line], None], *, force: bool = False) -> Outcome:
         """Train until the budget is used up or the truth parts from the model; write the best."""
-        settings = self.settings
+        settings, held_out = self.settings, self._held_out
         partial = PartialRun(self._out, self._identity())
         leash, looking = Leash(settings.kl, settings.kl_target), Watch(settings.patience)
         step, best = 0, {}
@@ -207,15 +146,15 @@ class ReinforcementRun:
                 looking.see(Look(look[0], np.array(look[1]), np.array(look[2])))
         with partial.metrics.open("ab") as metrics:
             while step < settings.steps and not looking.hacked:
-                if step == 0 and self._truth is not None and not looking.looks:
-                    looking.see(self._look(0))
+                if step == 0 and held_out is not None and not looking.looks:
+                    looking.see(held_out.look(self.network, 0))
                     best = self._weights()
                 step += 1
                 line, leash = self._step(step, leash)
-                if self._truth is not None and (
+                if held_out is not None and (
                     step % settings.look_every == 0 or step == settings.steps
                 ):
-                    look = self._look(step)
+                    look = held_out.look(self.network, step)
                     if looking.see(look):
                         best = self._weights()
                     line = replace(
@@ -238,7 +177,6 @@ class ReinforcementRun:
                             step * settings.visits,
                             metrics.tell(),
                             self._weights(),
-                            {},
                             self._optimiser.state_dict(),
                             memory,
                         )
@@ -252,10 +190,9 @@ class ReinforcementRun:
         pool = table.visits.visits
         drawn = chance.choice(len(pool), min(settings.visits, len(pool)), replace=False)
         visits = [pool[int(index)] for index in drawn]
-        shape = Shape(settings.size.rows, settings.autoregressive, settings.temperature)
         self.network.eval()
         pages = table.groups(
-            self.network, visits, settings.group, shape, step + settings.seed * 7919
+            self.network, visits, settings.group, self._shape, step + settings.seed * 7919
         )
         # Where the rules allow a member no row at all there is nothing to learn.
         there = [
@@ -328,29 +265,6 @@ class ReinforcementRun:
             network, sheet, self._table.rows, self._table.entities, self.settings.temperature
         )
 
-    @torch.no_grad()
-    def _look(self, step: int) -> Look:
-        """The held-out visits' greedy pages, by the model and by the truth."""
-        settings = self.settings
-        table = replace(self._table, visits=self._held)
-        shape = Shape(settings.size.rows, settings.autoregressive, 0.0)
-        self.network.eval()
-        visits = self._held.visits
-        pages = table.groups(self.network, visits, 1, shape, 0)
-        kept = [index for index, page in enumerate(pages) if page.choices]
-        if not kept:
-            raise DatasetError(
-                f"none of the members who came on {self._held_out}, the held-out day, may be shown "
-                "any row; check the rules"
-            )
-        chosen = [pages[index] for index in kept]
-        owners = [visits[index] for index in kept]
-        worth = table.worth(chosen, Sheet.of(chosen, self.device), owners)
-        if self._truth is None:
-            raise RuntimeError("a look without a truth. This is a bug.")
-        truth = self._truth([self._held.page(page) for page in chosen], owners)
-        return Look(step, worth.rewards.double().cpu().numpy(), truth)
-
     def _weights(self) -> dict[str, torch.Tensor]:
         return {
             name: value.detach().cpu().clone() for name, value in self.network.state_dict().items()
@@ -395,6 +309,6 @@ class ReinforcementRun:
             "device": self.device.type,
             "vocabulary": self.start.vocabulary.digest,
             "data": self._data,
-            "truth": self._truth is not None,
+            "truth": self._held_out is not None,
             "threads": torch.get_num_threads(),
         }
