@@ -178,6 +178,7 @@ class Bringer:
         with _refusing():
             for case in cases:
                 await self._quietly(attempt, model.try_out, (case,))
+        model.passed()
         try:
             if settings.rules is not None:
                 model = model.with_rules(settings.rules)

@@ -40,8 +40,10 @@ class LiveJob:
     @property
     def needs(self) -> int:
         """The most tokens that its sequence may come to, as far as its slot holds them."""
-        rows = self.job.rows - self.job.prompt_rows
-        most = len(self.job.prompt) + rows * (1 + self.job.grammar.entities_per_row)
+        rows, fed = self.job.rows - self.job.prompt_rows, self.job.grammar.entities_per_row
+        if self.job.model.serialised is not None:
+            fed = min(fed, self.job.model.serialised)
+        most = len(self.job.prompt) + rows * (1 + fed)
         return min(self.job.model.backend.capacity, most)
 
     def due(self, patience_s: float) -> float:

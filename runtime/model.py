@@ -99,6 +99,7 @@ class LoadedModel:
         model, cases = cls.read(folder, settings, digest=digest)
         if not model.settings.verdicts.holds(model.digest):
             model.try_out(cases)
+            model.passed()
         return model
 
     @classmethod
@@ -119,6 +120,9 @@ class LoadedModel:
         manifest = self.manifest
         exact = golden.recorded_alike(manifest.made_with)
         golden.check(self, cases, manifest.gate, random=manifest.random, exact=exact)
+
+    def passed(self) -> None:
+        """All of the bundle's cases were met: on this host they need not be made again."""
         self.settings.verdicts.remember(self.digest)
 
     @classmethod

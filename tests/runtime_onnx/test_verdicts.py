@@ -125,3 +125,15 @@ def test_the_users_cache_is_where_the_specification_says(
     assert not Verdicts.of_user().holds("digest")
     Verdicts.of_user().remember("digest")
     assert (tmp_path / "home" / ".cache" / "genpage" / "verified").is_dir()
+
+
+def test_a_bundle_of_which_only_some_pages_were_met_is_not_remembered(
+    int8_bundle: Path, tmp_path: Path
+) -> None:
+    """A trial goes through them one by one, and may be given up in between."""
+    settings = settings_of(tmp_path / "verified")
+    model, cases = LoadedModel.read(int8_bundle, settings)
+    model.try_out(cases[:1])
+    assert not settings.verdicts.holds(model.digest)
+    model.passed()
+    assert settings.verdicts.holds(model.digest)
