@@ -89,6 +89,8 @@ class DailyCycle(Command):
         while day_start(updates.until) < last:
             line = self._day(updates, updates.until, journal, curves)
             journal.append(line)
+            # Not before: a run goes on from the newest day that is noted.
+            self._prune()
             if curves is not None:
                 _plot(journal)
             before = line["before"]
@@ -131,7 +133,6 @@ class DailyCycle(Command):
         announced = None
         if self.bundles and self.publish is not None:
             announced = announce(bundle, self.publish)
-        self._prune()
         return {
             "day": day,
             "version": checkpoint.lineage.version,

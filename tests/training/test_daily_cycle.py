@@ -270,10 +270,13 @@ def test_the_brokers_announcement_is_the_publish_commands(
 def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
     service: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """On its second day: while training, before and after it is written, before it is noted."""
+    """On its second day: while training, before and after it is written, before it is noted.
+
+    Also where no older checkpoint is kept.
+    """
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     cycle(service, start, whole, DAYS[3])
-    cycle(service, start, killed, DAYS[2])
+    cycle(service, start, killed, DAYS[2], "--keep", "1")
 
     def die(*_: object, **__: object) -> None:
         raise KilledError
@@ -284,9 +287,9 @@ def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
         else:
             patch.setattr(at, die)
         with pytest.raises(KilledError):
-            cycle(service, start, killed, DAYS[3])
+            cycle(service, start, killed, DAYS[3], "--keep", "1")
     assert len(Journal(killed).lines()) == 1
-    cycle(service, start, killed, DAYS[3])
+    cycle(service, start, killed, DAYS[3], "--keep", "1")
     theirs = weights(whole / "checkpoints" / DAYS[2])
     for name, weight in weights(killed / "checkpoints" / DAYS[2]).items():
         assert torch.equal(weight, theirs[name]), name

@@ -111,8 +111,10 @@ class ReinforcementRun:
             weight_decay=0.0,
         )
         self._data = folder.digest(days[-1])
-        # What the reward model saw reaches the policy by its word.
-        seen = TrainedOn(taken[0], taken[-1]).and_also(parent.lineage.trained_on)
+        # What the reward model saw reaches the policy by its word, and by a day's truth its step is
+        # chosen.
+        last = taken[-1] if truth is None else days[-1]
+        seen = TrainedOn(taken[0], last).and_also(parent.lineage.trained_on)
         self._valued_by = type(reward_model).__name__
         if isinstance(reward_model, Checkpoint):
             seen = seen.and_also(reward_model.lineage.trained_on)
