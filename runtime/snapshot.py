@@ -47,5 +47,5 @@ class Snapshot:
             entities,
             None
             if appeal is None
-            else Appeal.over(appeal, catalog, lexicon.encoder, vectors[len(rows) :], sources),
+            else Appeal.over(appeal, catalog, lexicon.encoder, entities, sources),
         )

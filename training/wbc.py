@@ -118,7 +118,13 @@ class WeightedClassification(Objective):
         seen = lesson.seen(how.pages)
         if seen is not None:
             self._settled = appraise(
-                network.appeal, seen, lesson.content, ignored, how, seed=lesson.seed
+                network.appeal,
+                seen,
+                lesson.content,
+                lesson.tokens,
+                ignored,
+                how,
+                seed=lesson.seed,
             )
 
     def loss(self, network: Network, batch: Batch) -> Loss:
