@@ -8,7 +8,7 @@ catalog entities.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -24,6 +24,7 @@ from evaluation.variety import numbered
 from genpage.catalog import Catalog
 from genpage.errors import DatasetError
 from genpage.grammar import DecodedRow, PageGrammar
+from genpage.rules import Rules
 from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.covering import covering
@@ -48,6 +49,19 @@ class LoggedPage:
     reward: Values  # (K,) times how surely it was seen
     examined: Values  # (K,)
     propensity: Values  # (K,)
+
+    def grammar(self, catalog: Catalog, rules: Rules) -> PageGrammar:
+        """A fresh page for its request, on which may trend what stood in its trending row.
+
+        Which moment's counts a page was made by stands in no log.
+        """
+        trends = self.visit.trends
+        scores = trends.scores.copy()
+        for row in self.rows:
+            if catalog.rows[row.row].kind == "trending":
+                scores[list(row.entities)] += 1.0 + scores.max()
+        visit = replace(self.visit, trends=replace(trends, scores=scores))
+        return visit.grammar(catalog, rules)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +180,7 @@ def score_pages(
     dropped = 0
     for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
         judged.add(page, scores)
-        grammar = page.visit.grammar(catalog, checkpoint.rules)
+        grammar = page.grammar(catalog, checkpoint.rules)
         chance = page_chances(grammar, page.rows, scores, temperature, worth)
         usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
         if usable:

@@ -106,7 +106,7 @@ def test_curves_without_the_library_that_draws_are_refused(
     def without(name: str, package: str | None = None) -> object:
         return None if name == "matplotlib" else found(name, package)
 
-    monkeypatch.setattr("genpage.cli.month.find_spec", without)
+    monkeypatch.setattr("genpage.cli.daily.find_spec", without)
     with pytest.raises(SystemExit) as ended:
         days(service, start, tmp_path / "out", DAYS[2])
     assert ended.value.code == 2
