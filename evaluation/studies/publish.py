@@ -7,6 +7,7 @@ from pathlib import Path
 from evaluation.studies.findings import Findings, Row
 from evaluation.studies.plot import draw
 from evaluation.studies.study import Study
+from evaluation.studies.version import EVERYTHING, code_of
 
 FORMATS = ("md", "json", "svg")
 
@@ -52,7 +53,8 @@ def markdown(study: Study, findings: Findings, command: str) -> str:
         "",
         findings.notes,
         "",
-        f"Made by `{command}`; the figures are in [{study.name}.json]({study.name}.json).",
+        f"Made by `{command}`, code {code_of(EVERYTHING)} (`evaluation/studies/version.py`); the "
+        f"figures are in [{study.name}.json]({study.name}.json).",
         "",
     ]
     return "\n".join(lines)
