@@ -53,8 +53,8 @@ def markdown(study: Study, findings: Findings, command: str) -> str:
         "",
         findings.notes,
         "",
-        f"Made by `{command}`, code {code_of(EVERYTHING)} (`evaluation/studies/version.py`); the "
-        f"figures are in [{study.name}.json]({study.name}.json).",
+        f"Made by `{command}`, code {code_of(EVERYTHING)} (`evaluation/studies/version.py`).",
+        f"The figures are in [{study.name}.json]({study.name}.json).",
         "",
     ]
     return "\n".join(lines)
