@@ -50,8 +50,9 @@ def page_chances(
     place = 0
     for row in rows:
         if grammar.room:  # the row before is shorter than the rules would make it
-            titles = _odds(scores[place, catalog_rows:], grammar.allowed_entities(), temperature)
-            return _ended(found, float(titles @ worth[grammar.allowed_entities()]))
+            allowed = grammar.allowed_entities()
+            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            return _ended(found, float(odds @ worth[allowed]))
         allowed = grammar.allowed_rows()
         odds = _odds(scores[place, :catalog_rows], allowed, temperature)
         among = np.array([_mean_left(grammar, other, worth) for other in allowed.tolist()])

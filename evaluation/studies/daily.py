@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.day import day_of, day_start
-from evaluation.freshness import AGES, slice_document
+from evaluation.freshness import older_days, slice_document
 from evaluation.intervals import difference_of
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import asked_days, asked_model
@@ -94,9 +94,8 @@ def run(workshop: Workshop) -> Findings:
 
 def _older(workshop: Workshop) -> Mapping[str, str]:
     """What a day is called -> the day: some that the base model has learnt."""
-    first, start = workshop.data().days()[0], day_start(asked_days(workshop)[0])
-    days = {ago: day_of(start - ago * SECONDS_A_DAY) for ago in AGES}
-    return {f"learnt {ago} days before": day for ago, day in days.items() if day >= first}
+    first, older = workshop.data().days()[0], older_days(asked_days(workshop)[0])
+    return {f"learnt {ago} days before": day for ago, day in older.items() if day >= first}
 
 
 def _counted(workshop: Workshop, base: Path) -> str:

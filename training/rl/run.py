@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,15 +77,11 @@ class ReinforcementRun:
             history_tokens=self.start.history_tokens,
             sources=self.start.sources,
         )
-        read = {
-            "count": settings.pool,
-            "size": settings.size,
-            "seed": settings.seed,
-        }
+        read = partial(Visits.read, folder, catalog, encoder)
+        size, seed = settings.size, settings.seed
         taken = days[-1 - settings.days : -1]
-        visits = Visits.read(folder, catalog, encoder, taken, **read)  # type: ignore[arg-type]  # by name
-        read["count"] = settings.look_visits
-        held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
+        visits = read(taken, count=settings.pool, size=size, seed=seed)
+        held = read(days[-1:], count=settings.look_visits, size=size, seed=seed)
         rows, entities = self.start.vocabulary.item_tokens(catalog)
         form = form or Form(rows=settings.size.rows)
         appeal = appeal_over(self.start, catalog)
