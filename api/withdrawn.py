@@ -1,5 +1,7 @@
 """Rows without what was withdrawn since their page began."""
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 from genpage.catalog import Catalog
@@ -25,5 +27,17 @@ def without_withdrawn(
     if not kept:
         return None
     entities = tuple(row.entities[place] for place in kept)
-    propensities = tuple(row.propensities[place] for place in kept) if row.propensities else ()
+    propensities = _folded(row.propensities, kept) if row.propensities else ()
     return replace(row, entities=entities, propensities=propensities)
+
+
+def _folded(chances: Sequence[float], kept: Sequence[int]) -> tuple[float, ...]:
+    """What was left out was chosen all the same: its chance goes to the next place that is kept.
+
+    Behind the last one to that. So the first keeps the row's own, and the product is the row's.
+    """
+    ends = [*kept[:-1], len(chances) - 1]
+    starts = [0, *(end + 1 for end in ends[:-1])]
+    return tuple(
+        math.prod(chances[start : end + 1]) for start, end in zip(starts, ends, strict=True)
+    )

@@ -8,6 +8,7 @@ from evaluation.curves import hr10, older_hr10
 from evaluation.freshness import AGES
 from evaluation.studies.findings import Axes, Row
 from evaluation.studies.plot import draw
+from evaluation.studies.publish import replaced
 from training.journal import Line
 
 PLOT: Final = "curves.svg"
@@ -37,6 +38,5 @@ def plot(lines: Sequence[Line], folder: Path) -> None:
     if not rows:
         return
     axes = Axes("days since the run began", "HR@10 of the next title")
-    unfinished = folder / f".{PLOT}"
-    draw(rows, axes, "A model updated every day, and one that is not", unfinished)
-    unfinished.replace(folder / PLOT)
+    title = "A model updated every day, and one that is not"
+    replaced(folder / PLOT, lambda path: draw(rows, axes, title, path))

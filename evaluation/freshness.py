@@ -59,10 +59,14 @@ def freshness(
         yield FreshnessDay(day, age, before, found, older)
 
 
+def older_days(day: str) -> dict[int, str]:
+    """The days before ``day`` that are asked about again, by how old they are."""
+    return {ago: day_of(day_start(day) - ago * SECONDS_A_DAY) for ago in AGES}
+
+
 def older_slices(fresh: Updates, day: str) -> dict[int, Slice]:
     """What a model makes of days before ``day``, with their own lists, by how old they are."""
-    days = {ago: day_of(day_start(day) - ago * SECONDS_A_DAY) for ago in AGES}
-    return {ago: fresh.judged(then, lists_of=then) for ago, then in days.items()}
+    return {ago: fresh.judged(then, lists_of=then) for ago, then in older_days(day).items()}
 
 
 def document(day: FreshnessDay) -> dict[str, object]:

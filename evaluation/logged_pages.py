@@ -8,7 +8,7 @@ catalog entities.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import overload
 
 import numpy as np
@@ -24,6 +24,7 @@ from evaluation.variety import numbered
 from genpage.catalog import Catalog
 from genpage.errors import DatasetError
 from genpage.grammar import DecodedRow, PageGrammar
+from genpage.rules import Rules
 from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from model.covering import covering
@@ -47,6 +48,19 @@ class LoggedPage:
     reward: Values  # (K,) times how surely it was seen
     examined: Values  # (K,)
     propensity: Values  # (K,)
+
+    def grammar(self, catalog: Catalog, rules: Rules) -> PageGrammar:
+        """A fresh page for its request, on which may trend what stood in its trending row.
+
+        Which moment's counts a page was made by stands in no log.
+        """
+        trends = self.visit.trends
+        scores = trends.scores.copy()
+        for row in self.rows:
+            if catalog.rows[row.row].kind == "trending":
+                scores[list(row.entities)] += 1.0 + scores.max()
+        visit = replace(self.visit, trends=replace(trends, scores=scores))
+        return visit.grammar(catalog, rules)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -76,10 +90,10 @@ class LoggedPages(Sequence[LoggedPage]):
 class Scored:
     """What a model says of logged pages.
 
-    ``logged`` holds those that its rules would let it show; ``dropped`` counts the others, and
-    those whose propensities cannot be used. The reward model is a plain one: a title's mean reward
-    where it was seen (`title_worth`), a row's the mean of its titles' (`page_chances`), times how
-    often the place is seen.
+    ``logged`` holds all but the ``dropped`` ones, whose propensities cannot be used. A page that
+    the model's rules would not show is among them, without a chance from where they forbid it. The
+    reward model is a plain one: a title's mean reward where it was seen (`title_worth`), a row's
+    the mean of its titles' (`page_chances`), times how often the place is seen.
     """
 
     entities: Places
@@ -163,13 +177,13 @@ def score_pages(
     dropped = 0
     for page, scores in zip(pages, _scores(catalog, checkpoint, pages), strict=True):
         judged.add(page, scores)
-        grammar = page.visit.grammar(catalog, checkpoint.rules)
+        grammar = page.grammar(catalog, checkpoint.rules)
         chance = page_chances(grammar, page.rows, scores, temperature, worth)
         usable = bool(((page.propensity > 0) & (page.propensity <= 1)).all())
-        if chance is None or not usable:
-            dropped += 1
-        else:
+        if usable:
             chances.append((page, chance))
+        else:
+            dropped += 1
     logged = _logged(chances)
     predicted = expected = np.zeros((0, 0))
     if logged is not None:
@@ -362,7 +376,7 @@ def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged | None:
     there = np.zeros((len(chances), width), np.bool_)
     for line, (page, found) in enumerate(chances):
         own = slice(0, len(found.chance))
-        reward[line, own], logged[line, own] = page.reward, page.propensity
+        reward[line, own], logged[line, own] = page.reward[own], page.propensity[own]
         target[line, own], there[line, own] = found.chance, True
     whose = numbered([page.visit.request.user_id for page, _ in chances])
     return Logged(reward, logged, target, there, whose)
@@ -379,6 +393,6 @@ def _modelled(
     for line, (page, found) in enumerate(chances):
         own = slice(0, len(found.chance))
         shown[line, own], average[line, own] = found.predicted, found.expected
-        seen[line, own] = page.examined
+        seen[line, own] = page.examined[own]
     often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
     return shown * often, average * often

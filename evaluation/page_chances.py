@@ -18,6 +18,8 @@ Values = NDArray[np.float64]
 class Chances:
     """Of each title (K,): its chance given all before it; its worth, and what it would be.
 
+    Of a page that the policy could not show, up to the first title without a chance.
+
     ``predicted`` is a reward model's of what was shown, ``expected`` its mean over all that the
     policy could have chosen at that step. A row's first title is one step with its row, and the
     model knows it by the row alone, as the mean over the titles that the row has left: over other
@@ -35,40 +37,54 @@ def page_chances(
     scores: NDArray[np.float32],
     temperature: float,
     worth: Values,
-) -> Chances | None:
+) -> Chances:
     """The chance of each title; a row's is its first title's too.
 
     ``scores`` (page tokens, R + E) stand before each token of the page; ``worth`` (E,) is what each
-    title brings. None where the rules would not let the page be. Mutates the grammar.
+    title brings. Where the rules would not let the page go on as it does, the title there has no
+    chance, and nothing is said of those behind it: the policy never comes there. Mutates the
+    grammar.
     """
     catalog_rows = len(grammar.catalog.rows)
     found: list[tuple[float, float, float]] = []
     place = 0
     for row in rows:
+        if grammar.room:  # the row before is shorter than the rules would make it
+            allowed = grammar.allowed_entities()
+            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            return _ended(found, float(odds @ worth[allowed]))
         allowed = grammar.allowed_rows()
-        if row.row not in allowed:
-            return None
         odds = _odds(scores[place, :catalog_rows], allowed, temperature)
         among = np.array([_mean_left(grammar, other, worth) for other in allowed.tolist()])
+        expected = float(odds @ among)
+        if row.row not in allowed:
+            return _ended(found, expected)
         chosen = int(np.searchsorted(allowed, row.row))
-        opening, predicted, expected = odds[chosen], among[chosen], odds @ among
+        opening, predicted = odds[chosen], among[chosen]
         grammar.open_row(row.row)
         place += 1
         for position, entity in enumerate(row.entities):
             allowed = grammar.allowed_entities()
-            if entity not in allowed:
-                return None
             odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            if position > 0:
+                predicted, expected = worth[entity], float(odds @ worth[allowed])
+            if entity not in allowed:
+                return _ended(found, expected)
             chance = odds[int(np.searchsorted(allowed, entity))]
             if position == 0:
                 chance *= opening
-            else:
-                predicted, expected = worth[entity], odds @ worth[allowed]
-            found.append((float(chance), float(predicted), float(expected)))
+            found.append((float(chance), float(predicted), expected))
             grammar.add(entity)
             place += 1
-        if grammar.room:
-            return None  # a shorter row than the rules would make
+    return _chances(found)
+
+
+def _ended(found: Sequence[tuple[float, float, float]], expected: float) -> Chances:
+    """With a last place that the policy never fills like this."""
+    return _chances([*found, (0.0, 0.0, expected)])
+
+
+def _chances(found: Sequence[tuple[float, float, float]]) -> Chances:
     columns = np.array(found, np.float64).reshape(-1, 3)
     return Chances(columns[:, 0], columns[:, 1], columns[:, 2])
 
@@ -79,6 +95,8 @@ def _mean_left(grammar: PageGrammar, row: int, worth: Values) -> float:
 
 
 def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
+    if not len(allowed):
+        return np.zeros(0)
     logits = scores[allowed].astype(np.float64) / temperature
     odds = np.exp(logits - logits.max())
     return np.asarray(odds / odds.sum())

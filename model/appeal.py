@@ -4,7 +4,7 @@ Zeros add nothing; a checkpoint from before it holds zeros. Trained with the seq
 logit it is added to.
 
 Shape legend: P pages, E entities, S signs, W wishes, C content dimensions, K affinity dimensions,
-d width, R targets that are rows, D = 20 places of a row.
+V tokens, R targets that are rows, D = 20 places of a row.
 """
 
 from collections.abc import Mapping
@@ -33,9 +33,9 @@ class AppealInputs:
 class Appeal(nn.Module):
     """A small network over signs, an affinity of contents, and a title's own quality."""
 
-    def __init__(self, width: int, content_dim: int) -> None:
+    def __init__(self, content_dim: int, tokens: int) -> None:
         super().__init__()
-        for name, shape in shapes(width, content_dim).items():
+        for name, shape in shapes(content_dim, tokens).items():
             self.register_parameter(name, nn.Parameter(torch.zeros(shape)))
 
     inner: nn.Parameter
@@ -49,15 +49,15 @@ class Appeal(nn.Module):
     promise: nn.Parameter
     crowd: nn.Parameter
 
-    def forward(self, inputs: AppealInputs, outputs: torch.Tensor) -> torch.Tensor:
-        """(P, E) of the candidates, whose output vectors are ``outputs`` (E, d)."""
+    def forward(self, inputs: AppealInputs, tokens: torch.Tensor) -> torch.Tensor:
+        """(P, E) of the candidates, whose tokens are ``tokens`` (E,)."""
         asked = inputs.asked @ self.asked + self.bias  # (P, H)
         inner = torch.einsum("pse,sh->phe", inputs.titles, self.inner) + asked[:, :, None]
         added = torch.einsum("phe,h->pe", torch.relu(inner), self.outer)
         added = added + torch.einsum("pse,s->pe", inputs.titles, self.plain)
         wish = torch.einsum("pwc,wck->pk", inputs.wishes, self.wish)
         added = added + wish @ (inputs.content @ self.title).T
-        return GAIN * (added + outputs @ self.quality)
+        return GAIN * (added + self.quality[tokens])
 
     def rows(self, worth: torch.Tensor, there: torch.Tensor) -> torch.Tensor:
         """(R,) of rows whose places hold titles of this ``worth`` (R, D), where there is one.

@@ -116,7 +116,7 @@ class ModelConfig:
         """Parameters of the whole network: trunk, untied embeddings, fusion, signals, appeal."""
         fusion = (content_dim + 1) * self.width + 1
         tables = 2 * (vocab_size * self.width + fusion)
-        beside = signal_parameters(self.width) + appeal_parameters(self.width, content_dim)
+        beside = signal_parameters(self.width) + appeal_parameters(content_dim, vocab_size)
         return self.trunk_parameters() + tables + beside
 
 

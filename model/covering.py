@@ -23,6 +23,9 @@ def covering(checkpoint: Checkpoint, catalog: Catalog) -> Checkpoint:
     weights = dict(checkpoint.weights)
     for name in ("inputs.ids", "outputs.ids"):
         weights[name] = torch.cat([weights[name], weights[name][fallbacks]])
+    # Nothing is known of a new title by itself.
+    quality = weights["appeal.quality"]
+    weights["appeal.quality"] = torch.cat([quality, quality.new_zeros(len(fallbacks))])
     fresh = torch.zeros(len(fallbacks), checkpoint.content.shape[1])
     new = [entity for entity in catalog.entities if not old.is_known_entity(entity.id)]
     places = [vocabulary.entity(entity.id) - old.size for entity in new]

@@ -36,7 +36,7 @@ class Network(nn.Module):
         self.outputs = FusedTable(vocab_size, config.width, content.shape[1])
         self.signals = SignalGates(config.width)
         self.asks = Asks(config.width)
-        self.appeal = Appeal(config.width, content.shape[1])
+        self.appeal = Appeal(content.shape[1], vocab_size)
         self.register_buffer("content", content.float(), persistent=False)
 
     @property

@@ -94,8 +94,11 @@ def missing_weights(weights: dict[str, torch.Tensor], content_dim: int) -> dict[
         for name, part in (("signals", SignalGates(width)), ("asks", Asks(width)))
         for key, value in part.state_dict().items()
     }
-    appeal = Appeal(width, content_dim)
+    appeal = Appeal(content_dim, len(weights["outputs.ids"]))
     # It adds nothing, and can learn.
     appeal.initialise(torch.Generator().manual_seed(0))
     blank |= {f"appeal.{key}": value for key, value in appeal.state_dict().items()}
+    if "appeal.quality" in weights and not weights["appeal.quality"].any():
+        # Of an output vector once, and nothing since titles are appraised by themselves.
+        weights = {name: value for name, value in weights.items() if name != "appeal.quality"}
     return {name: value for name, value in blank.items() if name not in weights}

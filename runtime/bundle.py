@@ -115,7 +115,7 @@ def _contents(files: VerifiedFolder) -> Contents:
         trends=Trends(files.floats(TRENDS, (manifest.entities,)), paces),
         asking=Asking.from_arrays(asking, manifest.trunk.width) if asking else None,
         appeal=AppealWeights.from_arrays(
-            appeal, width=manifest.trunk.width, content_dim=manifest.content_dim
+            appeal, content_dim=manifest.content_dim, tokens=vocabulary.size
         )
         if appeal
         else None,

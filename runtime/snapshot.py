@@ -69,8 +69,7 @@ class Snapshot:
         head = CatalogHead(tokens, vectors, precision, settings, before=held)
         learnt = None
         if appeal is not None:
-            outputs = lexicon.output_vectors(entities)
-            learnt = Appeal.over(appeal, catalog, lexicon.encoder, outputs, sources)
+            learnt = Appeal.over(appeal, catalog, lexicon.encoder, entities, sources)
         earlier = None if before is None else before.scopes
         whole = screened(tokens, None if earlier is None else earlier.whole) or head
         scopes = Scopes(whole, rows, entities, packing, earlier)

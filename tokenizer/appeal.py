@@ -7,7 +7,7 @@ the decoding. A row's is a weighted sum of what it promises as the page goes on
 (`genpage.promise`); a title's changes with those like it that stand above (`tokenizer.crowd`).
 
 Shape legend: E entities by catalog index, S signs, H hidden units, W wishes, C content dimensions,
-K affinity dimensions, d width, P promises, F crowds, k rows.
+K affinity dimensions, V tokens, P promises, F crowds, k rows.
 """
 
 import math
@@ -139,7 +139,7 @@ class AppealWeights:
     plain: FloatArray  # (S,)
     wish: FloatArray  # (W, C, K)
     title: FloatArray  # (C, K)
-    quality: FloatArray  # (d,)
+    quality: FloatArray  # (V,) of titles by themselves
     promise: FloatArray  # (P,)
     crowd: FloatArray  # (F,)
 
@@ -149,10 +149,10 @@ class AppealWeights:
 
     @classmethod
     def from_arrays(
-        cls, arrays: Mapping[str, NDArray[Any]], *, width: int, content_dim: int
+        cls, arrays: Mapping[str, NDArray[Any]], *, content_dim: int, tokens: int
     ) -> "AppealWeights":
         """Of `to_arrays`; `BundleError` where a shape is not this model's."""
-        for name, shape in shapes(width, content_dim).items():
+        for name, shape in shapes(content_dim, tokens).items():
             held = arrays.get(name)
             if held is None or held.dtype != np.float32 or held.shape != shape:
                 raise BundleError(
@@ -162,8 +162,8 @@ class AppealWeights:
         return cls(**{field.name: arrays[field.name] for field in fields(cls)})
 
 
-def shapes(width: int, content_dim: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each weight."""
+def shapes(content_dim: int, tokens: int) -> dict[str, tuple[int, ...]]:
+    """The shape of each weight, for a vocabulary of so many tokens."""
     return {
         "inner": (SIGNS, HIDDEN),
         "asked": (ASKED, HIDDEN),
@@ -172,15 +172,15 @@ def shapes(width: int, content_dim: int) -> dict[str, tuple[int, ...]]:
         "plain": (SIGNS,),
         "wish": (WISHES, content_dim, AFFINITY),
         "title": (content_dim, AFFINITY),
-        "quality": (width,),
+        "quality": (tokens,),
         "promise": (PROMISES,),
         "crowd": (CROWDS,),
     }
 
 
-def appeal_parameters(width: int, content_dim: int) -> int:
+def appeal_parameters(content_dim: int, tokens: int) -> int:
     """How many numbers they are."""
-    return sum(math.prod(shape) for shape in shapes(width, content_dim).values())
+    return sum(math.prod(shape) for shape in shapes(content_dim, tokens).values())
 
 
 class _Watched:
@@ -203,6 +203,7 @@ class Appeal:
     weights: AppealWeights
     catalog: Catalog
     titles: Titles
+    tokens: IntArray  # (E,)
     affinity: FloatArray  # (E, K)
     quality: FloatArray  # (E,)
     sources: Sources
@@ -214,27 +215,28 @@ class Appeal:
         weights: AppealWeights,
         catalog: Catalog,
         encoder: ContentEncoder,
-        outputs: FloatArray,
+        tokens: IntArray,
         sources: Sources = EVERYTHING,
     ) -> "Appeal":
-        """``outputs`` (E, d) are the titles' output vectors, in catalog order."""
+        """``tokens`` (E,) are the titles', in catalog order; some may be newer than the weights."""
         titles = Titles.of(catalog, encoder)
         return cls(
             weights,
             catalog,
             titles,
+            tokens,
             titles.content @ weights.title,
-            _quality(weights, outputs),
+            _quality(weights, tokens),
             sources,
         )
 
-    def wearing(self, outputs: FloatArray, weights: AppealWeights) -> "Appeal":
-        """Of a network that has learnt on: its output vectors (E, d), its weights."""
+    def wearing(self, weights: AppealWeights) -> "Appeal":
+        """Of a network that has learnt on."""
         return replace(
             self,
             weights=weights,
             affinity=self.titles.content @ weights.title,
-            quality=_quality(weights, outputs),
+            quality=_quality(weights, self.tokens),
         )
 
     def page(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal:
@@ -266,5 +268,8 @@ class Appeal:
         return np.asarray(np.float32(GAIN) * added + self.quality, np.float32)
 
 
-def _quality(weights: AppealWeights, outputs: FloatArray) -> FloatArray:
-    return np.asarray(outputs @ (np.float32(GAIN) * weights.quality), np.float32)
+def _quality(weights: AppealWeights, tokens: IntArray) -> FloatArray:
+    """(E,) nothing is known of titles that are newer than the weights."""
+    quality, known = np.zeros(len(tokens), np.float32), tokens < len(weights.quality)
+    quality[known] = np.float32(GAIN) * weights.quality[tokens[known]]
+    return quality

@@ -37,7 +37,7 @@ class Added:
                 entities.new_zeros(len(batch.rows.positions)),
                 entities.new_zeros(len(batch.entities.positions)),
             )
-        titles = network.appeal(batch.appeal, entities)  # (P, E)
+        titles = network.appeal(batch.appeal, batch.candidates.entities)  # (P, E)
         crowded = network.appeal.crowded(_crowds(batch.entities, batch.appeal.content))
         if settled:
             titles, crowded = titles.detach(), crowded.detach()

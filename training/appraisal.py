@@ -9,8 +9,9 @@ that the sum is a `model.appeal.Appeal` like any other. It takes seconds: a titl
 numbers here, and the sequence model, which takes a thousand times longer for one, learns what is
 missing.
 
-What stands above counts too: a title is acted on less behind others like it (`tokenizer.crowd`).
-That is part of the chance, and the same for every member.
+A title has a number of its own too, in the chance: what signs and content leave of how often it is
+acted on. What stands above counts: a title is acted on less behind others like it
+(`tokenizer.crowd`). That is part of the chance, and the same for every member.
 
 In WBC a logit is the odds that the sign of a reward, weighted by its size, is good; the appeal is
 set to that scale by the straight line that classifies so best.
@@ -59,12 +60,13 @@ def appraise(
     appeal: Appeal,
     seen: SeenTitles,
     content: torch.Tensor,  # (E, C) of the catalog's titles
+    tokens: torch.Tensor,  # (E,) theirs
     ignored: float,
     how: Appraisal,
     *,
     seed: int = 0,
 ) -> bool:
-    """Set ``appeal`` (but for what rows promise) from what was seen; titles' quality is nothing.
+    """Set ``appeal`` (but for what rows promise) from what was seen.
 
     ``ignored`` is the reward of a seen title that nothing was done with, below 0. False where
     there was nothing to compare. Deterministic.
@@ -103,7 +105,7 @@ def appraise(
         heads = [torch.stack(learner(part)) for part in torch.split(every, _AT_ONCE)]
         parts = torch.tensor([1.0, how.emphasis])
         slope, offset = _scale(parts @ torch.cat(heads, dim=1), seen.reward)
-        learner.give(appeal, parts, slope, offset)
+        learner.give(appeal, tokens, parts, slope, offset)
     return True
 
 
@@ -122,6 +124,7 @@ class _Learner(nn.Module):
         self.wish = nn.Parameter(torch.zeros(appeal.wish.shape))
         self.title = nn.Parameter(appeal.title.detach().cpu().clone())
         self.crowd = nn.Parameter(torch.zeros(len(appeal.crowd)))
+        self.own = nn.Parameter(torch.zeros(len(content)))
 
     def weights(self) -> list[nn.Parameter]:
         """All but what is said of every title."""
@@ -143,15 +146,25 @@ class _Learner(nn.Module):
         wishes = torch.einsum("pwc,wck->pk", seen.wishes[pages], self.wish)
         titles = self._content @ self.title  # (E, K)
         near = (wishes[place] * titles[seen.entity[lines]]).sum(dim=1)
-        return heads[:, 0] + near + seen.crowd[lines] @ self.crowd, heads[:, 1]
+        chance = heads[:, 0] + near + self.own[seen.entity[lines]]
+        return chance + seen.crowd[lines] @ self.crowd, heads[:, 1]
 
-    def give(self, appeal: Appeal, parts: torch.Tensor, slope: float, offset: float) -> None:
+    def give(
+        self,
+        appeal: Appeal,
+        tokens: torch.Tensor,
+        parts: torch.Tensor,
+        slope: float,
+        offset: float,
+    ) -> None:
         """The heads' sum in these parts (2,), on the line's scale, to an appeal."""
         scale = slope / GAIN
         constant = offset + slope * float(self.offset @ parts)
         plain = self.plain @ parts * scale
         # Every title is of one kind: what is added to all kinds is added to every title.
         plain[_KINDS] += constant / GAIN
+        quality = torch.zeros_like(appeal.quality)
+        quality[tokens] = self.own * float(parts[0]) * scale
         for held, found in (
             (appeal.inner, self.inner),
             (appeal.asked, self.asked),
@@ -161,7 +174,7 @@ class _Learner(nn.Module):
             (appeal.wish, self.wish * scale),
             (appeal.title, self.title),
             (appeal.crowd, self.crowd * scale),
-            (appeal.quality, torch.zeros_like(appeal.quality)),
+            (appeal.quality, quality),
         ):
             held.copy_(found)
 

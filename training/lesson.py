@@ -10,8 +10,9 @@ from training.seen import SeenTitles
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Lesson:
-    """``seen`` reads so many of the newest pages at most; ``content`` (E, C) is the catalog's."""
+    """``seen`` reads so many of the newest pages at most; the others are the catalog's."""
 
     seen: Callable[[int], SeenTitles | None]
-    content: torch.Tensor
+    content: torch.Tensor  # (E, C)
+    tokens: torch.Tensor  # (E,)
     seed: int

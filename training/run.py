@@ -238,7 +238,8 @@ class Run:
             return SeenTitles.of(builder, pages, places, content, most)
 
         content = torch.from_numpy(self._titles.titles.content)
-        return Lesson(seen, content, self._options.seed)
+        tokens = torch.from_numpy(self._vocabulary.item_tokens(self.catalog)[1]).long()
+        return Lesson(seen, content, tokens, self._options.seed)
 
     def _starting_point(self, catalog: Catalog) -> Checkpoint:
         options = self._options

@@ -118,7 +118,13 @@ class WeightedClassification(Objective):
         seen = lesson.seen(how.pages)
         if seen is not None:
             self._settled = appraise(
-                network.appeal, seen, lesson.content, ignored, how, seed=lesson.seed
+                network.appeal,
+                seen,
+                lesson.content,
+                lesson.tokens,
+                ignored,
+                how,
+                seed=lesson.seed,
             )
 
     def loss(self, network: Network, batch: Batch) -> Loss:
@@ -153,17 +159,10 @@ class WeightedClassification(Objective):
         """The expected loss of what could have been shown at the examined places."""
         examined = batch.entities.weights != 0
         targets = select(batch.entities, examined)
-        count = len(targets.positions)
-        generator = torch.Generator(device=entities.device).manual_seed(batch.seed)
-        chosen = torch.randint(
-            len(entities),
-            (count, self.switches.negatives),
-            generator=generator,
-            device=entities.device,
-        )
+        states = hidden[targets.positions]
+        chosen, logits = _drawn(states, entities, self.switches.negatives, batch.seed)
         closed = batch.candidates.closed_entities(targets)  # (K, E)
-        closed[torch.arange(count, device=closed.device), targets.places] = True
-        logits = torch.einsum("kd,knd->kn", hidden[targets.positions], entities[chosen]).float()
+        closed[torch.arange(len(closed), device=closed.device), targets.places] = True
         logits = logits + added.titles[targets.page[:, None], chosen]
         weights = importance(chosen, closed)
         return self.switches.negative_weight * (weights * softplus(logits)).sum()
@@ -172,15 +171,8 @@ class WeightedClassification(Objective):
         self, hidden: torch.Tensor, entities: torch.Tensor, batch: Batch
     ) -> torch.Tensor:
         """The mean squared logit of titles drawn for each place of the page."""
-        positions = batch.entities.positions
-        generator = torch.Generator(device=entities.device).manual_seed(batch.seed)
-        chosen = torch.randint(
-            len(entities),
-            (len(positions), self.switches.drawn),
-            generator=generator,
-            device=entities.device,
-        )
-        logits = torch.einsum("kd,knd->kn", hidden[positions], entities[chosen]).float()
+        states = hidden[batch.entities.positions]
+        _, logits = _drawn(states, entities, self.switches.drawn, batch.seed)
         return logits.square().sum() / max(1, logits.numel())
 
     def labels(self, folder: DataFolder, catalog: Catalog, until: float) -> Labels:
@@ -245,6 +237,20 @@ class WeightedClassification(Objective):
         """The rewards that it was trained for, and how: `continued` goes on from both."""
         standing = _STANDING.dump_json(Standing(self.switches, self._settled), indent=2)
         return {REWARDS: self.rewards.text.encode(), STANDING: standing}
+
+
+def _drawn(
+    states: torch.Tensor, entities: torch.Tensor, count: int, seed: int
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """``count`` titles drawn evenly for each of ``states`` (K, d), and their logits; (K, n) each.
+
+    ``entities`` (E, d) are the titles' output vectors.
+    """
+    generator = torch.Generator(device=entities.device).manual_seed(seed)
+    chosen = torch.randint(
+        len(entities), (len(states), count), generator=generator, device=entities.device
+    )
+    return chosen, torch.einsum("kd,knd->kn", states, entities[chosen]).float()
 
 
 def importance(chosen: torch.Tensor, closed: torch.Tensor) -> torch.Tensor:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from dataset.day import day_of, day_start
-from evaluation.freshness import AGES, slice_document
+from evaluation.freshness import older_days, slice_document
 from evaluation.intervals import difference_of
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import asked_days, asked_model
@@ -82,9 +82,11 @@ def run(workshop: Workshop) -> Findings:
             f"is judged before anybody trains on it: *not updated* is how good a model is of 1 to "
             f"{len(asked)} days ago. The days *learnt* before the first update are asked about "
             "again after each: with the lists of what goes together as of then, so that they are "
-            "the same questions, and what changes is what the weights have forgotten. Days differ "
-            "in how hard they are; a curve is compared with itself. The interval of the difference "
-            "is by bootstrap over days."
+            "the same questions, and what changes is what the weights have forgotten in spite of "
+            f"the past {Cadence().past_days} days that each update rehearses from, these among "
+            f"them. They are few questions ({_counted(workshop, base)}), so that one more or less "
+            "answered shows. Days differ in how hard they are; a curve is compared with itself. "
+            "The interval of the difference is by bootstrap over days."
         ),
         unplotted=(_DIFFERENCE, _FORGOTTEN),
     )
@@ -92,9 +94,15 @@ def run(workshop: Workshop) -> Findings:
 
 def _older(workshop: Workshop) -> Mapping[str, str]:
     """What a day is called -> the day: some that the base model has learnt."""
-    first, start = workshop.data().days()[0], day_start(asked_days(workshop)[0])
-    days = {ago: day_of(start - ago * SECONDS_A_DAY) for ago in AGES}
-    return {f"learnt {ago} days before": day for ago, day in days.items() if day >= first}
+    first, older = workshop.data().days()[0], older_days(asked_days(workshop)[0])
+    return {f"learnt {ago} days before": day for ago, day in older.items() if day >= first}
+
+
+def _counted(workshop: Workshop, base: Path) -> str:
+    """How many questions each of the older days asks, in words."""
+    found = workshop.step("daily-base", partial(_asked_again, workshop, base))
+    assert isinstance(found, dict)
+    return ", ".join(f"{name}: {found[name]['questions']}" for name in _older(workshop))
 
 
 def _updated(workshop: Workshop, base: Path, day: str) -> Mapping[str, object]:
@@ -110,7 +118,7 @@ def _updated(workshop: Workshop, base: Path, day: str) -> Mapping[str, object]:
 
 
 def _asked_again(workshop: Workshop, checkpoint: Path) -> Mapping[str, object]:
-    """The older days, by a model that learnt them once."""
+    """The older days, which the base model learnt, and updates rehearse from."""
     updates = Updates(workshop.data(), Checkpoint.load(checkpoint))
     return {
         name: slice_document(updates.judged(day, lists_of=day))

@@ -35,7 +35,7 @@ def run(workshop: Workshop) -> Findings:
         shown[name] = _kept(
             workshop,
             f"pages-{name}",
-            partial(model_pages, workshop, visits.catalog, checkpoint),
+            partial(_model_pages, workshop, visits, checkpoint),
         ).pages
     learnt = _kept(workshop, "pages-multistage", partial(_pipeline_pages, workshop, visits))
     shown["multistage"] = learnt.pages
@@ -86,12 +86,11 @@ class _Made:
     learnt_from: int = 0
 
 
-def _kept(workshop: Workshop, name: str, make: Callable[[], list[Page] | _Made]) -> _Made:
+def _kept(workshop: Workshop, name: str, make: Callable[[], _Made]) -> _Made:
     """Pages as a step."""
 
     def told() -> object:
         made = make()
-        made = made if isinstance(made, _Made) else _Made(made)
         pages = [[[row.row_id, *row.entity_ids] for row in page.rows] for page in made.pages]
         return {"pages": pages, "learnt_from": made.learnt_from}
 
@@ -101,6 +100,10 @@ def _kept(workshop: Workshop, name: str, make: Callable[[], list[Page] | _Made])
         Page(tuple(PageRow(row[0], tuple(row[1:])) for row in page)) for page in found["pages"]
     ]
     return _Made(pages, found["learnt_from"])
+
+
+def _model_pages(workshop: Workshop, visits: JudgedVisits, checkpoint: Checkpoint) -> _Made:
+    return _Made(model_pages(workshop, visits.catalog, checkpoint))
 
 
 def _pipeline_pages(workshop: Workshop, visits: JudgedVisits) -> _Made:

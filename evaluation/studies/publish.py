@@ -7,6 +7,7 @@ from pathlib import Path
 from evaluation.studies.findings import Findings, Row
 from evaluation.studies.plot import draw
 from evaluation.studies.study import Study
+from evaluation.studies.version import EVERYTHING, code_of
 
 FORMATS = ("md", "json", "svg")
 
@@ -20,14 +21,14 @@ def publish(study: Study, findings: Findings, folder: Path, command: str) -> dic
         "simulated": findings.simulated,
         "command": command,
     }
-    _replaced(
+    replaced(
         folder / f"{study.name}.svg",
         lambda path: draw(findings.plotted, findings.axes, study.title, path),
     )
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    _replaced(folder / f"{study.name}.json", lambda path: _write(path, text))
+    replaced(folder / f"{study.name}.json", lambda path: _write(path, text))
     page = markdown(study, findings, command)
-    _replaced(folder / f"{study.name}.md", lambda path: _write(path, page))
+    replaced(folder / f"{study.name}.md", lambda path: _write(path, page))
     return document
 
 
@@ -52,7 +53,8 @@ def markdown(study: Study, findings: Findings, command: str) -> str:
         "",
         findings.notes,
         "",
-        f"Made by `{command}`; the figures are in [{study.name}.json]({study.name}.json).",
+        f"Made by `{command}`, code {code_of(EVERYTHING)} (`evaluation/studies/version.py`).",
+        f"The figures are in [{study.name}.json]({study.name}.json).",
         "",
     ]
     return "\n".join(lines)
@@ -68,7 +70,8 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, "utf-8")
 
 
-def _replaced(path: Path, write: Callable[[Path], None]) -> None:
+def replaced(path: Path, write: Callable[[Path], None]) -> None:
+    """Have a file written whole or not at all."""
     unfinished = path.with_name(f".{path.name}")
     write(unfinished)
     unfinished.replace(path)

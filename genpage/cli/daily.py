@@ -1,247 +1,222 @@
-"""``genpage train histories`` and ``genpage train daily``: what keeps a model fresh."""
+"""``genpage daily``: train, export, gate and announce, day after day."""
 
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.console import Console, Group, RenderableType
 from rich.table import Table
 
 from genpage.cli.command import Command
-from genpage.errors import DatasetError, UsageError
-from genpage.staging import refuse_existing
-from model.config import Size
+from genpage.cli.train_daily import end_of_days
+from genpage.errors import ArtefactError, UsageError
+from genpage.hold import held
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dataset.folder import DataFolder
-    from model.checkpoint import Checkpoint
-    from training.updates import Update
+    from evaluation.curves import Curves
+    from training.cadence import Cadence
+    from training.journal import Journal, Line
+    from training.updates import Slice, Updates
 
 
-class Histories(Command):
-    """Ask for the next title after every event of members' histories, with pages beside.
+class DailyCycle(Command):
+    """Each finished day: judge, train on it, export a bundle, hold it to the gates, announce it.
 
-    The densest supervision that a log of events has; what next-item quality comes from. A run that
-    was interrupted goes on where it was when it is started again with the same settings.
+    Stopped at any moment, it goes on with the first day that its journal does not have. A day whose
+    quality falls too far below the days before is written but not announced, and the run stops.
     """
 
     data: Path = Field(description="a folder in the data layout")
-    out: Path = Field(description="the checkpoint to write")
-    parent: Path | None = Field(
-        default=None, alias="from", description="the checkpoint to go on from"
+    parent: Path = Field(alias="from", description="the checkpoint to begin with")
+    out: Path = Field(description="the folder of checkpoints, bundles and the journal")
+    last: str | None = Field(
+        default=None, alias="to", description="the day after the last; by default the data's end"
     )
-    size: Size | None = Field(default=None, description="of a fresh model; tiny by default")
-    first: str | None = Field(default=None, description="first day whose events are asked about")
-    to: str | None = Field(default=None, description="first day not to train on; 2013-09-03")
-    passes: int = Field(default=1, ge=1, description="over all questions")
-    lr: float = Field(default=3e-3, gt=0, description="peak learning rate")
-    questions: int = Field(default=256, ge=1, description="questions a batch")
-    pages: int = Field(default=0, ge=0, description="pages trained on beside, the newest")
-    history_tokens: int | None = Field(default=None, description="of history; 256 by default")
-    content: Literal["text", "sentences", "vectors"] | None = Field(
-        default=None, description="what a fresh model knows titles by; vectors where most have one"
-    )
-    seed: int = Field(default=0, ge=0, description="of weights, order and drop-out")
-    threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
-    force: bool = Field(default=False, description="replace an existing checkpoint")
-
-    def run(self) -> None:
-        """Train and write the checkpoint."""
-        from dataclasses import asdict
-
-        import torch
-
-        from dataset.day import day_of, day_start
-        from dataset.folder import DataFolder
-        from genpage.catalog import SECONDS_A_DAY
-        from training.cadence import Cadence
-        from training.continuing import objective_of
-        from training.group import refuse_others
-        from training.partial import PartialRun
-        from training.updates import Updates
-
-        refuse_others()
-        refuse_existing(self.out, force=self.force)
-        if self.threads is not None:
-            torch.set_num_threads(self.threads)
-        folder = DataFolder(self.data)
-        to = end_of_days(folder, self.to)
-        first = self.first or folder.days()[0]
-        if day_start(first) >= day_start(to):
-            raise UsageError(f"--first {first} must be a day before --to {to}")
-        console = Console(stderr=True)
-        with console.status(f"reading {self.data}"):
-            parent = self._parent(folder)
-            # What a post-trained model goes on with: its rewards are not to be unlearnt.
-            updates = Updates(folder, parent, objective_of(parent), seed=self.seed)
-        cadence = Cadence(
-            lr=self.lr, passes=self.passes, questions=self.questions, pages=self.pages
-        )
-        partial = PartialRun(
-            self.out,
-            {
-                "cadence": asdict(cadence),
-                "days": [first, to],
-                "data": folder.digest(day_of(day_start(to) - SECONDS_A_DAY)),
-                **updates.settings(),
-                **({"content": self.content} if self.content else {}),
-            },
-        )
-        if self.force:
-            partial.discard()
-        columns = TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn()
-        with Progress(*columns, TextColumn("{task.fields[now]}"), console=console) as progress:
-            task = progress.add_task("histories", total=1.0, now="")
-
-            def watch(share: float, nats: float) -> None:
-                progress.update(task, completed=share, now=f"loss {nats:.3f}")
-
-            update = updates.pass_over(first, to, cadence, watch, partial)
-        checkpoint = updates.checkpoint()
-        checkpoint.save(self.out)
-        partial.discard()
-        self.emit(document(checkpoint, update), table(checkpoint, update))
-
-    def _parent(self, folder: "DataFolder") -> "Checkpoint":
-        from genpage.rules import Rules
-        from model.checkpoint import Checkpoint
-        from training.start import (
-            bounded_history,
-            check_content,
-            check_history,
-            check_size,
-            fresh_checkpoint,
-        )
-
-        if self.parent is not None:
-            parent = Checkpoint.load(self.parent)
-            check_size(parent, self.size)
-            check_history(parent, self.history_tokens)
-            check_content(self.content)
-            return parent
-        return fresh_checkpoint(
-            folder.catalog(),
-            self.size or "tiny",
-            rules=Rules.default(),
-            seed=self.seed,
-            history_tokens=bounded_history(self.history_tokens or 256),
-            content_by=self.content,
-        )
-
-
-class Daily(Command):
-    """Go on from yesterday's checkpoint with a finished day and a sample of the past.
-
-    The day's slice is judged before it is trained on. What is written depends on the parent, the
-    data up to the day's end, the flags and the seed alone: a run that was killed is started again.
-    """
-
-    data: Path = Field(description="a folder in the data layout")
-    parent: Path = Field(alias="from", description="yesterday's checkpoint")
-    day: str = Field(description="the finished day to train on; 2013-09-03")
-    out: Path = Field(description="the checkpoint to write")
-    lr: float | None = Field(default=None, gt=0, description="peak learning rate")
-    days: int | None = Field(default=None, ge=1, description="newest days that count whole")
-    past: float | None = Field(default=None, ge=0, description="share of questions of before them")
     pages: int | None = Field(
-        default=None, ge=0, description="about so many pages trained on, the day's and past ones"
+        default=None, ge=0, description="about so many pages trained on a day"
+    )
+    bundles: bool = Field(default=True, description="export each day's bundle")
+    curves: bool = Field(
+        default=False,
+        description="also judge older days, and a model not updated for 1 to 14; in curves.svg",
+    )
+    precision: Literal["fp32", "int8"] = Field(default="int8", description="of the bundles")
+    keep: int = Field(default=3, ge=1, description="newest checkpoints and bundles kept")
+    publish: str | None = Field(
+        default=None, description="announce bundles: a server's URL or a broker's HOST:PORT"
+    )
+    least: float = Field(
+        default=0.5, ge=0, description="HR@10 of a day over the mean of the 7 before, at least"
     )
     seed: int = Field(default=0, ge=0, description="of order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
-    force: bool = Field(default=False, description="replace an existing checkpoint")
 
     def run(self) -> None:
-        """Judge, train, write the checkpoint."""
+        """Go through the days."""
         import torch
 
-        from dataset.day import day_of, day_start
+        from dataset.day import day_start
         from dataset.folder import DataFolder
-        from genpage.catalog import SECONDS_A_DAY
-        from model.checkpoint import Checkpoint
-        from training.cadence import Cadence
-        from training.continuing import objective_of
         from training.group import refuse_others
-        from training.updates import Updates
+        from training.journal import Journal
 
         refuse_others()
-        refuse_existing(self.out, force=self.force)
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
-        after = day_of(day_start(self.day) + SECONDS_A_DAY)
-        end_of_days(folder, after, said=f"--day {self.day}")
-        asked = {"lr": self.lr, "days": self.days, "past": self.past, "pages": self.pages}
-        cadence = Cadence(**{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
+        last = day_start(end_of_days(folder, self.last))
+        if self.curves:
+            _refuse_without_plots()
+        journal = Journal(self.out)
+        with held(self.out, "--out", "run of days"):
+            self._go(folder, last, journal)
+        lines = journal.lines()
+        self.emit({"days": lines}, _table(lines))
+
+    def _go(self, folder: "DataFolder", last: float, journal: "Journal") -> None:
+        from dataset.day import day_start
+        from evaluation.curves import Curves
+        from model.checkpoint import Checkpoint
+
         console = Console(stderr=True)
-        with console.status(f"training on {self.day}"):
-            parent = Checkpoint.load(self.parent)
-            updates = Updates(folder, parent, objective_of(parent), seed=self.seed)
-            update = updates.day(self.day, cadence)
-            checkpoint = updates.checkpoint()
-            checkpoint.save(self.out)
-        self.emit(document(checkpoint, update), table(checkpoint, update))
+        with console.status(f"reading {self.data}"):
+            updates = self._updates(folder, journal)
+            curves = Curves(folder, Checkpoint.load(self.parent)) if self.curves else None
+        while day_start(updates.until) < last:
+            line = self._day(updates, updates.until, journal, curves)
+            journal.append(line)
+            # Not before: a run goes on from the newest day that is noted.
+            self._prune()
+            if curves is not None:
+                _plot(journal)
+            before = line["before"]
+            console.print(f"{line['day']}: {before}")
+
+    def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
+        from model.checkpoint import Checkpoint
+        from model.manifest import Manifest
+        from training.continuing import objective_of
+        from training.updates import Updates
+
+        # Given others, the days would go on from a checkpoint that those did not make.
+        parent, pages = Manifest.read(self.parent).version, self._cadence().pages
+        journal.claim({"--from": parent, "--pages": pages, "--seed": self.seed})
+        lines = journal.lines()
+        newest = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
+        checkpoint = Checkpoint.load(newest)
+        return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
+
+    def _cadence(self) -> "Cadence":
+        from training.cadence import Cadence
+
+        return Cadence() if self.pages is None else Cadence(pages=self.pages)
+
+    def _day(
+        self, updates: "Updates", day: str, journal: "Journal", curves: "Curves | None"
+    ) -> dict[str, object]:
+        from evaluation.freshness import slice_document
+        from export.bundle import export_bundle
+
+        told = {} if curves is None else curves.of(updates, day)
+        update = updates.day(day, self._cadence())
+        checkpoint = updates.checkpoint()
+        checkpoint.save(self.out / "checkpoints" / day)
+        bundle = self.out / "bundles" / day
+        if self.bundles:
+            # Parity and golden pages are the export's own gates: what strays is not written.
+            export_bundle(checkpoint, bundle, precision=self.precision, force=True)
+        self._gate(update.before, journal)
+        announced = None
+        if self.bundles and self.publish is not None:
+            announced = announce(bundle, self.publish)
+        return {
+            "day": day,
+            "version": checkpoint.lineage.version,
+            "announced": announced,
+            "before": None if update.before is None else slice_document(update.before),
+            "questions": update.questions,
+            "pages": update.pages,
+            "new_titles": update.new_titles,
+            "seconds": update.seconds,
+            **told,
+        }
+
+    def _gate(self, before: "Slice | None", journal: "Journal") -> None:
+        earlier = [line["before"] for line in journal.lines()[-7:]]
+        rates = [float(b["hr@10"]) for b in earlier if isinstance(b, dict) and b["hr@10"]]
+        if before is None or before.hr10 is None or not rates:
+            return
+        usual = sum(rates) / len(rates)
+        if before.hr10 < self.least * usual:
+            raise ArtefactError(
+                f"HR@10 fell to {before.hr10:.3f}, the days before had {usual:.3f}: the day's "
+                "checkpoint is written and not announced. Look at its data; --least 0 goes on."
+            )
+
+    def _prune(self) -> None:
+        from shutil import rmtree
+
+        for kind in ("checkpoints", "bundles"):
+            folder = self.out / kind
+            if folder.exists():
+                for old in sorted(folder.iterdir())[: -self.keep]:
+                    rmtree(old, ignore_errors=True)
 
 
-def end_of_days(folder: "DataFolder", to: str | None, *, said: str | None = None) -> str:
-    """The day after the last one to go through: ``to``, by default the data's end.
+def _refuse_without_plots() -> None:
+    if find_spec("matplotlib") is None:
+        raise UsageError("--curves draws them by matplotlib: pip install genpage[evaluate]")
 
-    `UsageError` past the data, where a model would be held to have seen what has not come;
-    ``said`` is what the person wrote.
-    """
-    from dataset.day import day_of, day_start
-    from genpage.catalog import SECONDS_A_DAY
 
-    days = folder.days()
-    if not days:
-        raise DatasetError(f"{folder.path} has no day of events or impressions")
-    end = day_start(days[-1]) + SECONDS_A_DAY
-    if to is not None and day_start(to) > end:
-        raise UsageError(
-            f"{said or f'--to {to}'}: the data ends with {days[-1]}; what comes later is not known"
+def _plot(journal: "Journal") -> None:
+    from evaluation.curve_plot import plot
+
+    plot(journal.lines(), journal.folder)
+
+
+def announce(bundle: Path, where: str) -> str:
+    """Announce a bundle as ``genpage checkpoints publish`` does; the bundle's version."""
+    from genpage.cli.checkpoints import Publish
+
+    target = {"url": where} if "://" in where else {"kafka": where}
+    publish = Publish.model_validate({"bundle": str(bundle), "cadence": "daily", **target})
+    document, _ = publish.announced()
+    return str(document["version"])
+
+
+def _table(lines: "Sequence[Line]") -> RenderableType:
+    table = Table("day", "questions", "HR@10 before", "NDCG@10 before", "trained on", "seconds")
+    for line in lines:
+        found = line["before"]
+        before = found if isinstance(found, dict) else {}
+        table.add_row(
+            str(line["day"]),
+            str(before.get("questions", 0)),
+            *(_shown(before.get(name)) for name in ("hr@10", "ndcg@10")),
+            str(line["questions"]),
+            str(line["seconds"]).partition(".")[0],
         )
-    return to or day_of(end)
+    with_curves = [line for line in lines if "stale_days" in line]
+    return Group(table, _curves_table(with_curves)) if with_curves else table
 
 
-def document(checkpoint: "Checkpoint", update: "Update") -> dict[str, object]:
-    """What came of an update, as JSON."""
-    before = update.before
-    return {
-        "version": checkpoint.lineage.version,
-        "parent": checkpoint.lineage.parent,
-        "days": [update.first, update.last],
-        "questions": update.questions,
-        "pages": update.pages,
-        "steps": update.steps,
-        "nats": update.nats,
-        "new_titles": update.new_titles,
-        "seconds": update.seconds,
-        "before": None
-        if before is None
-        else {
-            "questions": before.questions,
-            "nats": before.nats,
-            "hr@10": before.hr10,
-            "ndcg@10": before.ndcg10,
-        },
-    }
+def _curves_table(lines: "Sequence[Line]") -> Table:
+    from evaluation.curves import hr10, older_hr10
+    from evaluation.freshness import AGES
+
+    title = "HR@10 of each day before it is learnt, and of days that were learnt before"
+    older = (f"{ago} before" for ago in AGES)
+    table = Table("day", "updated", "stale", "stale for", *older, title=title)
+    for line in lines:
+        told = [hr10(line["before"]), hr10(line["stale"])]
+        age = "-" if line["stale"] is None else str(line["stale_days"])
+        table.add_row(str(line["day"]), *map(_shown, told), age, *map(_shown, older_hr10(line)))
+    return table
 
 
-def table(checkpoint: "Checkpoint", update: "Update") -> Table:
-    """The same for people."""
-    found = Table("", "", box=None, show_header=False)
-    found.add_row("checkpoint", checkpoint.lineage.version)
-    before = update.before
-    if before is not None and before.hr10 is not None and before.nats is not None:
-        found.add_row(
-            f"{update.last}, before training on it",
-            f"HR@10 {before.hr10:.3f}, {before.nats:.3f} nats, {before.questions} questions",
-        )
-    nats = "-" if update.nats is None else f"{update.nats:.3f} nats"
-    found.add_row(
-        "trained",
-        f"{update.questions:,} questions of {update.first} to {update.last}, {update.pages} pages, "
-        f"{update.steps} steps in {update.seconds:.0f} s; {nats}",
-    )
-    found.add_row("new titles", str(update.new_titles))
-    return found
+def _shown(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from genpage.cli.command import Command
-from genpage.cli.daily import end_of_days
+from genpage.cli.train_daily import end_of_days
 
 
 class Freshness(Command):

@@ -119,7 +119,7 @@ def _table(
         table.add_row(name, "coverage", f"{served.variety.coverage:.4g}", "")
         if found.gone or found.dropped:
             table.add_row(name, "pages of what left the catalog", str(found.gone), "left out")
-            table.add_row(name, "pages without a weight", str(found.dropped), "left out")
+            table.add_row(name, "pages without usable propensities", str(found.dropped), "left out")
         if served.languages is not None:
             table.add_row(name, "gap between languages", f"{served.languages.gap:.4g}", "")
     for key, value in predicts.items():

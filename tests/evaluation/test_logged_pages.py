@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from evaluation.intervals import Estimate
-from evaluation.off_policy import Logged, doubly_robust
+from evaluation.off_policy import Logged, doubly_robust, ips
 from evaluation.page_chances import page_chances
 from evaluation.page_quality import Offline, predictiveness
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.entity import Entity
 from genpage.grammar import DecodedRow, PageGrammar
+from genpage.profile import Profile
 from genpage.request import PageRequest
 from genpage.row import Row
 from genpage.rules import Rules
@@ -39,7 +40,7 @@ def test_chances_of_all_pages_sum_to_one() -> None:
     for row in range(2):
         for titles in permutations(range(5), 2):
             chances = page_chances(grammar(), [DecodedRow(row, titles)], scores, 0.7, WORTH)
-            if chances is not None:
+            if chances.chance.all():
                 assert len(chances.chance) == 2
                 total += float(chances.chance.prod())
             else:
@@ -83,7 +84,6 @@ def test_a_right_model_knows_which_of_two_rows_the_target_opens(logged_chance: f
             catalog, Rules.default(), Context("u"), request, Trends.none(catalog)
         )
         chances = page_chances(page, [DecodedRow(row, (row,))], scores, 1.0, worth)
-        assert chances is not None
         found.append(chances)
     logged = Logged(
         np.array([[0.0], [1.0]]),
@@ -100,15 +100,50 @@ def test_a_right_model_knows_which_of_two_rows_the_target_opens(logged_chance: f
     assert estimate.estimate.value == pytest.approx(1.0)
 
 
-def test_a_page_that_breaks_a_rule_has_no_chance() -> None:
-    """A title twice, a title of another row, a row too short."""
+def test_a_page_that_breaks_a_rule_has_no_chance_from_there_on() -> None:
+    """A title twice, a title of another row, a row too short, a row twice."""
     scores = np.zeros((6, 7), np.float32)
-    for rows in (
-        [DecodedRow(0, (0, 1)), DecodedRow(1, (0, 2))],
-        [DecodedRow(1, (3, 4))],
-        [DecodedRow(0, (0,))],
+    # Behind two titles of "pick" no row can be filled; instead of e3 it shows e0, e1 or e2; behind
+    # e0 alone one of the other four of "all".
+    for rows, before, instead in (
+        ([DecodedRow(0, (0, 1)), DecodedRow(1, (0, 2))], 2, 0.0),
+        ([DecodedRow(0, (0, 1)), DecodedRow(0, (2, 3))], 2, 0.0),
+        ([DecodedRow(1, (0, 3))], 1, 2.5),
+        ([DecodedRow(0, (0,)), DecodedRow(1, (1, 2))], 1, 3.5),
     ):
-        assert page_chances(grammar(), rows, scores, 1.0, WORTH) is None
+        chances = page_chances(grammar(), rows, scores, 1.0, WORTH)
+        assert (chances.chance > 0).tolist() == [True] * before + [False]
+        assert chances.expected[-1] == pytest.approx(instead)
+
+
+def test_pages_that_the_target_cannot_show_count_as_nothing() -> None:
+    """Two of four titles are forbidden: left out, their pages would double the reward."""
+    catalog = Catalog.build(
+        [Entity(f"e{i}", "film", f"Film {i}", maturity=18 * (i > 1)) for i in range(4)],
+        [Row("all", "mix", "All", entity_ids=tuple(f"e{i}" for i in range(4)))],
+    )
+    profile = Profile("u", country="US", maturity=12)
+    request = PageRequest("u", 1e9, rows=1, entities_per_row=1)
+    worth = np.array([0.0, 1.0, 5.0, 5.0])
+    chances = []
+    for title in range(4):
+        page = PageGrammar.start(
+            catalog, Rules.default(), Context("u", profile), request, Trends.none(catalog)
+        )
+        row = DecodedRow(0, (title,))
+        chances.append(page_chances(page, [row], np.zeros((2, 5), np.float32), 1.0, worth))
+    logged = Logged(
+        worth[:, None],
+        np.full((4, 1), 0.25),
+        np.stack([each.chance for each in chances]),
+        np.ones((4, 1), np.bool_),
+        np.arange(4),
+    )
+    assert ips(logged).estimate.value == pytest.approx(0.5)
+    predicted, expected = (
+        np.stack([getattr(each, name) for each in chances]) for name in ("predicted", "expected")
+    )
+    assert doubly_robust(logged, predicted, expected).estimate.value == pytest.approx(0.5)
 
 
 def test_what_predicts_the_truth_is_found() -> None:

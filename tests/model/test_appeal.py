@@ -45,12 +45,12 @@ def learnt(width: int, content_dim: int) -> Learnt:
 def test_serving_adds_what_training_learnt(catalog: Catalog) -> None:
     """Titles and rows: PyTorch and NumPy agree on random weights."""
     encoder = fit_content_encoder(catalog.entities)
-    module = learnt(8, encoder.dim)
+    module = learnt(encoder.dim, 4000)
     weights = weights_of({f"appeal.{k}": v for k, v in module.state_dict().items()})
     assert weights is not None
     chance = np.random.default_rng(0)
-    outputs = chance.normal(size=(len(catalog.entities), 8)).astype(np.float32)
-    over = Appeal.over(weights, catalog, content_encoder(encoder.to_arrays()), outputs)
+    tokens = chance.permutation(4000)[: len(catalog.entities)].astype(np.int32)
+    over = Appeal.over(weights, catalog, content_encoder(encoder.to_arrays()), tokens)
     past = Past(
         np.array([3, 7]), np.array([0, 5]), np.array([1.0e9, 1.1e9]), np.array([60.0, np.nan])
     )
@@ -63,7 +63,7 @@ def test_serving_adds_what_training_learnt(catalog: Catalog) -> None:
         torch.from_numpy(over.titles.content),
     )
     with torch.no_grad():
-        titles = module(inputs, torch.from_numpy(outputs))[0].numpy()
+        titles = module(inputs, torch.from_numpy(tokens).long())[0].numpy()
         worth = torch.from_numpy(titles[:20].copy())[None]
         there = torch.arange(20)[None] < 7
         row = module.rows(worth, there).item()
@@ -75,16 +75,18 @@ def test_serving_adds_what_training_learnt(catalog: Catalog) -> None:
 def test_counts_are_told_once_and_told_again_when_they_change(catalog: Catalog) -> None:
     """Pages share what the counts say until an event; no page gets another moment's."""
     encoder = fit_content_encoder(catalog.entities)
-    weights = weights_of({f"appeal.{k}": v for k, v in learnt(8, encoder.dim).state_dict().items()})
+    weights = weights_of(
+        {f"appeal.{k}": v for k, v in learnt(encoder.dim, 4000).state_dict().items()}
+    )
     assert weights is not None
-    outputs = np.zeros((len(catalog.entities), 8), np.float32)
+    tokens = np.arange(len(catalog.entities), dtype=np.int32)
     content = content_encoder(encoder.to_arrays())
-    kept = Appeal.over(weights, catalog, content, outputs)
+    kept = Appeal.over(weights, catalog, content, tokens)
     chance, request = np.random.default_rng(2), PageRequest("u", at=1.7e9)
     scores = np.zeros(len(catalog.entities), np.float32)
     moments = [Trends(scores, chance.random((5, len(scores)), np.float32)) for _ in range(2)]
     for trends in (moments[0], moments[0], moments[1], Trends(scores), moments[0]):
-        new = Appeal.over(weights, catalog, content, outputs)
+        new = Appeal.over(weights, catalog, content, tokens)
         expected = new.page(Context("u"), request, trends).entities
         assert (kept.page(Context("u"), request, trends).entities == expected).all()
     first, second = (kept.page(Context("u"), request, each).entities for each in moments)
@@ -96,7 +98,7 @@ def test_a_fresh_network_adds_nothing_and_can_learn(checkpoint: Checkpoint) -> N
     assert weights_of(checkpoint.weights) is None
     old = {name: w for name, w in checkpoint.weights.items() if not name.startswith("appeal.")}
     added = missing_weights(old, checkpoint.content.shape[1])
-    expected = shapes(checkpoint.config.width, checkpoint.content.shape[1])
+    expected = shapes(checkpoint.content.shape[1], checkpoint.vocabulary.size)
     assert {n.removeprefix("appeal."): tuple(w.shape) for n, w in added.items()} == expected
     assert weights_of(added) is None
     assert added["appeal.inner"].any()

@@ -12,7 +12,7 @@ from tokenizer.content import VectorContentEncoder
 from tokenizer.grounds import GROUNDS, ground_of, owed
 from tokenizer.signs import ASKED, SIGN_NAMES, SIGNS, WISHES, Signs
 
-WIDTH, CONTENT, TITLES = 8, 64, 5
+CONTENT, TITLES = 64, 5
 CATALOG = Catalog.build([Entity(f"e{n}", "film", f"T{n}") for n in range(TITLES)], [])
 
 
@@ -27,9 +27,11 @@ class Encoder(VectorContentEncoder):
 
 def appeal(**weights: np.ndarray) -> Appeal:
     """All weights 0 but these."""
-    zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes(WIDTH, CONTENT).items()}
-    outputs = np.arange(TITLES * WIDTH, dtype=np.float32).reshape(TITLES, WIDTH) / np.float32(40)
-    return Appeal.over(AppealWeights(**{**zeros, **weights}), CATALOG, Encoder(CONTENT), outputs)
+    zeros = {
+        name: np.zeros(shape, np.float32) for name, shape in shapes(CONTENT, 2 * TITLES).items()
+    }
+    tokens = np.arange(TITLES, dtype=np.int32)[::-1].copy()
+    return Appeal.over(AppealWeights(**{**zeros, **weights}), CATALOG, Encoder(CONTENT), tokens)
 
 
 def signs() -> Signs:
@@ -62,7 +64,7 @@ def test_every_known_sign_has_a_ground() -> None:
     assert ground_of("a sign of tomorrow") == "other"
 
 
-def test_wishes_are_taste_and_outputs_are_quality() -> None:
+def test_wishes_are_taste_and_a_titles_own_number_is_quality() -> None:
     """The affinity of contents, and what was learnt of each title."""
     wish = np.zeros((WISHES, CONTENT, AFFINITY), np.float32)
     title = np.zeros((CONTENT, AFFINITY), np.float32)
@@ -72,9 +74,9 @@ def test_wishes_are_taste_and_outputs_are_quality() -> None:
     found = owed(over, told)
     expected = GAIN * 0.5 * told.wishes[1].sum() * (over.titles.content @ title[:, 0])
     assert found["taste"] == pytest.approx(expected, rel=1e-4)
-    quality = owed(appeal(quality=np.ones(WIDTH, np.float32)), told)
-    lines = np.arange(TITLES * WIDTH).reshape(TITLES, WIDTH) / 40
-    assert quality["quality"] == pytest.approx(GAIN * lines.sum(axis=1), rel=1e-5)
+    each = np.arange(2 * TITLES, dtype=np.float32)
+    quality = owed(appeal(quality=each), told)
+    assert quality["quality"] == pytest.approx(GAIN * each[:TITLES][::-1], rel=1e-5)
     for grounds, named in ((found, "taste"), (quality, "quality")):
         assert not any(logits.any() for ground, logits in grounds.items() if ground != named)
 

@@ -11,6 +11,7 @@ import torch
 from dataset.day import day_start
 from dataset.folder import DataFolder
 from dataset.write import new_folder
+from genpage.cli import main
 from genpage.entity import Entity
 from genpage.row import Row, Where
 from genpage.rules import Rules
@@ -185,3 +186,12 @@ def batch(service: Path, timeline: Timeline, pages: Pages) -> tuple[Checkpoint, 
     )
     examples = [stream.builder.build(page, np.random.default_rng(0)) for page in range(2)]
     return start, stream.batch(examples, None)
+
+
+@pytest.fixture(scope="module")
+def start(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A micro model after the first day, by the command."""
+    out = tmp_path_factory.mktemp("start") / "checkpoint"
+    flags = ["--size", "micro", "--to", DAYS[1], "--history-tokens", "128", "--passes", "1"]
+    main(["train", "histories", "--data", str(service), "--out", str(out), *flags, "--json"])
+    return out

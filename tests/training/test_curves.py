@@ -21,15 +21,6 @@ from training.updates import Updates
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
 
 
-@pytest.fixture(scope="module")
-def start(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A micro model after the first day."""
-    out = tmp_path_factory.mktemp("start") / "checkpoint"
-    flags = ["--size", "micro", "--to", DAYS[1], "--history-tokens", "128", "--passes", "1"]
-    main(["train", "histories", "--data", str(service), "--out", str(out), *flags, "--json"])
-    return out
-
-
 def days(service: Path, start: Path, out: Path, to: str, *flags: str) -> None:
     """Run the days up to ``to``, with curves."""
     common = ["--data", str(service), "--from", str(start), "--out", str(out), "--pages", "4"]
@@ -106,7 +97,7 @@ def test_curves_without_the_library_that_draws_are_refused(
     def without(name: str, package: str | None = None) -> object:
         return None if name == "matplotlib" else found(name, package)
 
-    monkeypatch.setattr("genpage.cli.month.find_spec", without)
+    monkeypatch.setattr("genpage.cli.daily.find_spec", without)
     with pytest.raises(SystemExit) as ended:
         days(service, start, tmp_path / "out", DAYS[2])
     assert ended.value.code == 2

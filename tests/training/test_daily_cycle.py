@@ -23,15 +23,6 @@ from training.journal import Journal
 DAYS = ("2026-01-01", "2026-01-02", "2026-01-03", "2026-01-04")
 
 
-@pytest.fixture(scope="module")
-def start(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A micro model after the first day, by the command."""
-    out = tmp_path_factory.mktemp("start") / "checkpoint"
-    flags = ["--size", "micro", "--to", DAYS[1], "--history-tokens", "128", "--passes", "1"]
-    main(["train", "histories", "--data", str(service), "--out", str(out), *flags, "--json"])
-    return out
-
-
 def cycle(service: Path, start: Path, out: Path, to: str, *flags: str) -> None:
     """Run the days up to ``to``."""
     common = ["--data", str(service), "--from", str(start), "--out", str(out), "--pages", "4"]
@@ -270,10 +261,13 @@ def test_the_brokers_announcement_is_the_publish_commands(
 def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
     service: Path, start: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
-    """On its second day: while training, before and after it is written, before it is noted."""
+    """On its second day: while training, before and after it is written, before it is noted.
+
+    Also where no older checkpoint is kept.
+    """
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     cycle(service, start, whole, DAYS[3])
-    cycle(service, start, killed, DAYS[2])
+    cycle(service, start, killed, DAYS[2], "--keep", "1")
 
     def die(*_: object, **__: object) -> None:
         raise KilledError
@@ -284,9 +278,9 @@ def test_a_cycle_killed_anywhere_goes_on_to_the_same_weights(
         else:
             patch.setattr(at, die)
         with pytest.raises(KilledError):
-            cycle(service, start, killed, DAYS[3])
+            cycle(service, start, killed, DAYS[3], "--keep", "1")
     assert len(Journal(killed).lines()) == 1
-    cycle(service, start, killed, DAYS[3])
+    cycle(service, start, killed, DAYS[3], "--keep", "1")
     theirs = weights(whole / "checkpoints" / DAYS[2])
     for name, weight in weights(killed / "checkpoints" / DAYS[2]).items():
         assert torch.equal(weight, theirs[name]), name

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,11 @@ class ReinforcementRun:
             raise DatasetError(
                 f"{data} has fewer than two days of pages; RL holds the last one out"
             )
-        encoder = self.start.prompts
-        read = {
-            "count": settings.pool,
-            "size": settings.size,
-            "seed": settings.seed,
-        }
+        read = partial(Visits.read, folder, catalog, self.start.prompts)
+        size, seed = settings.size, settings.seed
         taken = days[-1 - settings.days : -1]
-        visits = Visits.read(folder, catalog, encoder, taken, **read)  # type: ignore[arg-type]  # by name
-        read["count"] = settings.look_visits
-        held = Visits.read(folder, catalog, encoder, days[-1:], **read)  # type: ignore[arg-type]  # by name
+        visits = read(taken, count=settings.pool, size=size, seed=seed)
+        held = read(days[-1:], count=settings.look_visits, size=size, seed=seed)
         rows, entities = self.start.vocabulary.item_tokens(catalog)
         form = form or Form(rows=settings.size.rows)
         appeal = appeal_over(self.start, catalog)
@@ -111,8 +107,10 @@ class ReinforcementRun:
             weight_decay=0.0,
         )
         self._data = folder.digest(days[-1])
-        # What the reward model saw reaches the policy by its word.
-        seen = TrainedOn(taken[0], taken[-1]).and_also(parent.lineage.trained_on)
+        # What the reward model saw reaches the policy by its word, and by a day's truth its step is
+        # chosen.
+        last = taken[-1] if truth is None else days[-1]
+        seen = TrainedOn(taken[0], last).and_also(parent.lineage.trained_on)
         self._valued_by = type(reward_model).__name__
         if isinstance(reward_model, Checkpoint):
             seen = seen.and_also(reward_model.lineage.trained_on)

@@ -12,7 +12,6 @@ from genpage.audit import violations
 from genpage.page import Page
 from genpage.rules import Rules
 from model.appeal import weights_of
-from model.appealing import output_vectors
 from model.network import Network
 from model.packing import Packing
 from model.sampling import PageSampler, SampledPage, Shape
@@ -80,7 +79,7 @@ class Table:
             weights = weights_of(network.state_dict())
             if weights is None:
                 raise RuntimeError("an appeal that the network has not. This is a bug.")
-            appeal = self.appeal.wearing(output_vectors(network, self.entities), weights)
+            appeal = self.appeal.wearing(weights)
             appeals = [appeal.page(v.context, v.request, v.trends) for v in visits]
         prompts = [visit.prompt for visit in visits]
         return sampler.pages(prompts, grammars, appeals=appeals, seed=seed, to_learn=True)

@@ -27,7 +27,9 @@ class Folder:
 
 def slices(**values: float) -> Mapping[str, object]:
     """A step's slices; names as rows have them."""
-    return {name.replace("_", " "): {"hr@10": value} for name, value in values.items()}
+    return {
+        name.replace("_", " "): {"hr@10": value, "questions": 7} for name, value in values.items()
+    }
 
 
 @pytest.fixture
@@ -55,6 +57,7 @@ def test_both_curves_are_in_the_table_and_the_plot(found: Findings, tmp_path: Pa
         series: [(row.x, row.value) for row in found.rows if row.series == series]
         for series in ("not updated", "updated every day", "learnt 7 days before")
     }
+    assert "learnt 7 days before: 7" in found.notes
     assert curves["not updated"] == [(float(age), 0.3) for age in range(1, 15)]
     assert curves["updated every day"][-1:] == [(14.0, pytest.approx(0.44))]
     assert curves["learnt 7 days before"] == [

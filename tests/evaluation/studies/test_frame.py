@@ -214,7 +214,15 @@ def test_a_study_is_published_whole(tmp_path: Path) -> None:
     assert document["rows"][2] == {"name": "two: at 1", "value": 0.2, "ci95": None}
     assert set(document) == {"study", "rows", "simulated", "command"}
     page = (tmp_path / "some.md").read_text()
-    for part in ("Is it?", "it is.", "everything", "some.svg", "A note.", "0.4 to 0.6"):
+    for part in (
+        "Is it?",
+        "it is.",
+        "everything",
+        "some.svg",
+        "A note.",
+        "0.4 to 0.6",
+        code_of(ROOMS),
+    ):
         assert part in page
     assert ET.fromstring((tmp_path / "some.svg").read_text()).tag.endswith("svg")  # noqa: S314 - our own file
     assert sorted(path.name for path in tmp_path.iterdir()) == ["some.json", "some.md", "some.svg"]

@@ -256,6 +256,12 @@ def test_its_own_days_and_the_reward_models_are_told(
     ).train(lambda _: None)
     seen = Checkpoint.load(tmp_path / "later").lineage.trained_on
     assert seen == TrainedOn("2026-01-01", "2026-01-03")
+    # A day whose truth chose the step is none to be judged by either.
+    ReinforcementRun(
+        service, tmp_path / "true", young, valuer, settings, form=FORM, truth=Judge(1.0, 0)
+    ).train(lambda _: None)
+    seen = Checkpoint.load(tmp_path / "true").lineage.trained_on
+    assert seen == TrainedOn("2026-01-01", "2026-01-04")
     model = reward_model(parent, "m", TrainedOn("2026-01-01", "2026-01-02"))
     ReinforcementRun(
         service, tmp_path / "told", young, model, settings, form=FORM, to="2026-01-03"
