@@ -52,6 +52,8 @@ class Pack:
         scores = np.empty((len(states), self.items), np.float32)
         binding.output("scores", scores)
         binding.run()
+        # The binding is kept; of a large catalog the scores are megabytes.
+        binding.release("scores")
         return scores[:count]
 
     def _frame(self, rows: int) -> tuple[Binding, FloatArray]:

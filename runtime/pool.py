@@ -1,5 +1,6 @@
 """KV memory: one array a layer and part, of which a slot is a contiguous slice."""
 
+import math
 import mmap
 import sys
 from dataclasses import dataclass
@@ -42,7 +43,7 @@ class KVPool:
     def __init__(self, shape: KVShape, slots: int) -> None:
         self.slots = slots
         self.token_bytes = shape.token_bytes
-        step = max(1, mmap.PAGESIZE // (shape.head_dim * _FLOAT))
+        step = mmap.PAGESIZE // math.gcd(mmap.PAGESIZE, shape.head_dim * _FLOAT)
         length = -(-shape.length // step) * step
         each = (slots, shape.kv_heads, length, shape.head_dim)
         self._memory = [_reserve(int(np.prod(each)) * _FLOAT) for _ in range(2 * shape.layers)]

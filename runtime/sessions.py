@@ -97,6 +97,12 @@ class Binding:
         """Run the graph over what is bound."""
         self._session.run_with_iobinding(self._binding)
 
+    def release(self, *outputs: str) -> None:
+        """Hold the outputs no longer: all that are bound, by name."""
+        self._binding.clear_binding_outputs()
+        for name in outputs:
+            del self._arrays[name]
+
     def _address(self, name: str, array: NDArray[Any]) -> int:
         if not array.flags.c_contiguous:
             raise RuntimeError(f"{name} is bound to memory with gaps. This is a bug.")

@@ -1,6 +1,7 @@
 """The head: right scores, the same bits for a position alone or among others."""
 
 from random import Random
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -167,3 +168,16 @@ def test_a_large_catalog_is_packed_in_portions(
     assert sizes(head) == [200, 200, 200, 171]
     assert head.nbytes == ITEMS * WIDTH * 4
     np.testing.assert_array_equal(head.scores(hidden), whole)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_scores_are_gone_with_who_asked(
+    vectors: FloatArray, hidden: FloatArray, precision: Precision
+) -> None:
+    """Of a large catalog they are megabytes; what is bound once and kept holds none of them."""
+    head = packed(vectors, precision, SessionSettings(1))
+    for count in (1, 2, 5, 40, 2):
+        scores = head.scores(hidden[:count])
+        held = ref(scores if scores.base is None else scores.base)
+        del scores
+        assert held() is None

@@ -1,6 +1,9 @@
 """KV memory: slots are contiguous, and take only the memory that is written."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import pytest
 
 from runtime.pool import KVPool, KVShape
 
@@ -49,3 +52,15 @@ def test_what_is_dropped_leaves_memory_and_reads_as_zeros() -> None:
         assert all((array[slot, :, :2000] == 1.0 + slot).all() for array in pool.arrays)
     pool.slot(1)[0][...] = 5.0
     assert pool.arrays[0][1].all()
+
+
+@pytest.mark.parametrize("head_dim", [1, 48, 80, 96, 128])
+def test_any_width_of_a_head_can_be_dropped(head_dim: int) -> None:
+    """Slots begin at whole pages of memory, though a token's bytes do not divide one."""
+    pool = KVPool(replace(SHAPE, kv_heads=3, head_dim=head_dim, length=33), slots=3)
+    for slot in range(3):
+        for array in pool.slot(slot):
+            array[...] = 1.0 + slot
+    pool.drop(1)
+    assert not any(array[1].any() for array in pool.arrays)
+    assert all((array[slot] == 1.0 + slot).all() for array in pool.arrays for slot in (0, 2))
