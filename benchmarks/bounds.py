@@ -217,5 +217,10 @@ def _table(lines: list[Line], company: Company | None) -> Table:
             for times in company.times.values()
         ]
         told += [f"{key}: {why}" for key, why in company.absent.items()]
+        told += [
+            f"{key}, batches: {why}"
+            for key, why in company.absent_together.items()
+            if company.absent.get(key) != why
+        ]
         table.caption = "\n".join(told)
     return table

@@ -285,7 +285,7 @@ def report(
             )
         )
         together = {} if company is None else company.together
-        absent = {} if company is None else dict(company.absent)
+        absent = {} if company is None else dict(company.absent_together)
     document = measured.document() | {
         "peers": {key: rates.document() for key, rates in together.items()},
         "absent": absent,

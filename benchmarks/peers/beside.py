@@ -1,10 +1,12 @@
 """The peers beside our own server: a process each, all asked in turn for the same pages."""
 
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import ForkingPickler
@@ -12,8 +14,10 @@ from pathlib import Path
 from socket import socketpair
 from typing import Self
 
+from benchmarks.peers.conversion import made_of
 from benchmarks.peers.known import KNOWN
 from benchmarks.peers.orders import (
+    LIMITS_S,
     DecodeBatch,
     DecodePage,
     Failed,
@@ -32,41 +36,39 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 class PeerProcess:
-    """One peer at work. Blocks while it works; `UnavailableError` for what fails."""
+    """One peer at work. Blocks while it works; `UnavailableError` for what fails.
 
-    def __init__(self, key: str, connection: Connection, log: Path) -> None:
+    One that does not answer in time, or ends, is started anew by the next order, with the model
+    that it had.
+    """
+
+    def __init__(
+        self,
+        key: str,
+        python: Path,
+        threads: int,
+        log: Path,
+        limits_s: Mapping[type[Order], float] = LIMITS_S,
+    ) -> None:
         self.key = key
-        self._connection = connection
-        self._log = log
+        self._python, self._threads, self._log, self._limits_s = python, threads, log, limits_s
+        self._running: tuple[subprocess.Popen[bytes], Connection] | None = None
+        self._loaded: Load | None = None
 
-    @classmethod
-    @contextmanager
-    def started(cls, key: str, python: Path, threads: int, log: Path) -> Iterator[Self]:
-        """A process on ``python``; it ends with the block."""
-        ours, theirs = socketpair()
-        environment = os.environ | {
-            "PYTHONPATH": str(ROOT),
-            "OMP_NUM_THREADS": str(threads),
-            "HF_HUB_OFFLINE": "1",
-        }
-        command = [str(python), "-m", "benchmarks.peers.worker", key, str(theirs.fileno())]
-        with log.open("wb") as out, theirs:
-            process = subprocess.Popen(  # noqa: S603 - our own command line
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                cwd=ROOT,
-                env=environment,
-                pass_fds=[theirs.fileno()],
-            )
-        connection = Connection(ours.detach())
-        try:
-            yield cls(key, connection, log)
-        finally:
-            connection.close()
-            process.kill()
-            process.wait()
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """Kill it, and whatever it has started."""
+        if self._running is None:
+            return
+        (process, connection), self._running = self._running, None
+        connection.close()
+        _kill(process)
+        process.wait()
 
     def meet(self) -> Met | None:
         """What it says of itself; None where its library is not installed."""
@@ -82,7 +84,9 @@ class PeerProcess:
         if not folder.exists():
             with staged(folder) as target:
                 self._asked(Prepare(llama.resolve(), target.resolve()))
-        self._asked(Load(folder.resolve(), threads))
+        order = Load(folder.resolve(), threads)
+        self._asked(order)
+        self._loaded = order
 
     def page(self, task: PageTask, *, warm: bool) -> Decoded:
         """Decode a page."""
@@ -97,17 +101,73 @@ class PeerProcess:
         return batched
 
     def _asked(self, order: Order) -> object:
+        if self._running is None:
+            self._running = self._start()
+            if self._loaded is not None:
+                self._answered(Load(self._loaded.folder, self._loaded.threads))
+        return self._answered(order)
+
+    def _answered(self, order: Order) -> object:
+        assert self._running is not None
+        process, connection = self._running
+        limit_s = self._limits_s[type(order)]
+        late = threading.Event()
+
+        def give_up() -> None:
+            late.set()
+            _kill(process)
+
+        # Its end ends our waiting too, be it for its answer or for it to read the order.
+        alarm = threading.Timer(limit_s, give_up)
+        alarm.daemon = True
+        alarm.start()
         try:
-            self._connection.send_bytes(ForkingPickler.dumps(order))
-            answer = self._connection.recv()
+            try:
+                connection.send_bytes(ForkingPickler.dumps(order))
+                answer = connection.recv()
+            finally:
+                alarm.cancel()
+                alarm.join()
         except (EOFError, OSError) as error:
+            self.end()
+            what = f"did not answer in {limit_s:g} s and was ended" if late.is_set() else "ended"
             last = self._log.read_text("utf-8", "replace")[-1_000:]
-            raise UnavailableError(f"peer {self.key} ended; its last words:\n{last}") from error
+            raise UnavailableError(f"peer {self.key} {what}; its last words:\n{last}") from error
+        if late.is_set():
+            self.end()
         if isinstance(answer, Failed):
             if answer.missing:
                 raise ModuleNotFoundError(answer.why)
             raise UnavailableError(f"peer {self.key}: {answer.why}")
         return answer
+
+    def _start(self) -> tuple[subprocess.Popen[bytes], Connection]:
+        ours, theirs = socketpair()
+        environment = os.environ | {
+            "PYTHONPATH": str(ROOT),
+            "OMP_NUM_THREADS": str(self._threads),
+            "HF_HUB_OFFLINE": "1",
+        }
+        worker = ["-m", "benchmarks.peers.worker", self.key, str(theirs.fileno())]
+        with self._log.open("wb") as out, theirs:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                [str(self._python), *worker],
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                cwd=ROOT,
+                env=environment,
+                pass_fds=[theirs.fileno()],
+                # A group of its own: converters that it starts end with it.
+                start_new_session=True,
+            )
+        return process, Connection(ours.detach())
+
+
+def _kill(process: "subprocess.Popen[bytes]") -> None:
+    """A process that nobody has waited for yet, and its group."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +188,17 @@ class Beside:
 
 @contextmanager
 def beside(
-    python: Path, llama: Path, folder: Path, threads: int, keys: Sequence[str] = tuple(KNOWN)
+    python: Path,
+    llama: Path,
+    folder: Path,
+    threads: int,
+    keys: Sequence[str] = tuple(KNOWN),
+    limits_s: Mapping[type[Order], float] = LIMITS_S,
 ) -> Iterator[Beside]:
     """Start the peers and load the model of ``llama`` in each; conversions are kept in ``folder``.
 
-    A peer that is not installed, or fails, is told in ``absent``.
+    They are kept by the peer's version and the code that converts. A peer that is not installed,
+    fails or does not answer in time is told in ``absent``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     present: list[Present] = []
@@ -141,16 +207,19 @@ def beside(
         logs = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="genpage-peers-")))
         for key in keys:
             process = stack.enter_context(
-                PeerProcess.started(key, python, threads, logs / f"{key}.log")
+                PeerProcess(key, python, threads, logs / f"{key}.log", limits_s)
             )
             try:
                 met = process.meet()
                 if met is None:
+                    process.end()
                     absent[key] = f"{KNOWN[key].package} is not installed for {python}"
                     continue
-                process.load(llama, folder / key, threads)
+                code = made_of(KNOWN[key].source)
+                process.load(llama, folder / f"{key}-{met.version}-{code}", threads)
             except UnavailableError as error:
                 absent[key] = str(error)
+                process.end()
                 continue
             present.append(Present(process, met))
         yield Beside(tuple(present), absent)

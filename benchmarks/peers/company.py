@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.table import Table
 
 from benchmarks.peers.beside import Beside, Present, beside
+from benchmarks.peers.conversion import made_of
 from benchmarks.peers.peer import Decoded
 from benchmarks.peers.task import PageTask
 from benchmarks.rates import Rates
@@ -43,27 +44,29 @@ class Company:
     def __init__(self, there: Beside) -> None:
         self.there = there
         self._pages: dict[str, Pages] = {}
-        self._failed: dict[str, str] = {}
+        # Why it fell out: a peer may decode a page and fail at a batch, or the other way round.
+        self._failed_alone: dict[str, str] = {}
+        self._failed_together: dict[str, str] = {}
         self._rates: dict[str, Rates] = {}
 
     def decode(self, cold: PageTask, warm: PageTask) -> None:
         """Each peer makes both pages of a member, the KV of the first held for the second."""
         for peer in self.there.present:
             key = peer.process.key
-            if key in self._failed:
+            if key in self._failed_alone:
                 continue
             pages = self._pages.setdefault(key, Pages())
             try:
                 pages.cold.append(_whole(peer.process.page(cold, warm=False), cold))
                 pages.warm.append(_whole(peer.process.page(warm, warm=True), warm))
             except UnavailableError as error:
-                self._failed[key] = str(error)
+                self._failed_alone[key] = str(error)
 
     def decode_together(self, cold: Sequence[PageTask], warm: Sequence[PageTask]) -> None:
         """Each peer makes these members' pages as one batch, and their next ones."""
         for peer in self.there.present:
             key = peer.process.key
-            if key in self._failed:
+            if key in self._failed_together:
                 continue
             rates = self._rates.setdefault(key, Rates())
             try:
@@ -72,12 +75,12 @@ class Company:
                     if batch is not None:
                         rate.add(batch.pages, batch.seconds)
             except UnavailableError as error:
-                self._failed[key] = str(error)
+                self._failed_together[key] = str(error)
 
     @property
     def together(self) -> dict[str, Rates]:
         """Pages a second of the peers that made every batch."""
-        return {key: each for key, each in self._rates.items() if key not in self._failed}
+        return {key: each for key, each in self._rates.items() if key not in self._failed_together}
 
     @property
     def times(self) -> Mapping[str, Times]:
@@ -85,19 +88,25 @@ class Company:
         return {
             peer.process.key: _times(peer, self._pages[peer.process.key])
             for peer in self.there.present
-            if peer.process.key not in self._failed and peer.process.key in self._pages
+            if peer.process.key not in self._failed_alone and peer.process.key in self._pages
         }
 
     @property
     def absent(self) -> Mapping[str, str]:
-        """Who is not there, and why."""
-        return self.there.absent | self._failed
+        """Whose times are missing, and why."""
+        return self.there.absent | self._failed_alone
+
+    @property
+    def absent_together(self) -> Mapping[str, str]:
+        """Whose rates are missing, and why."""
+        return self.there.absent | self._failed_together
 
     def document(self) -> dict[str, object]:
         """As JSON."""
         return {
             "times": {key: asdict(times) for key, times in self.times.items()},
             "absent": dict(self.absent),
+            "absent_together": dict(self.absent_together),
         }
 
     def describe(self, table: Table) -> None:
@@ -119,7 +128,8 @@ class Company:
 class Whom:
     """Which peers to ask: those installed for ``python``.
 
-    They get the weights of ``checkpoint``, converted into ``folder``, where conversions are kept.
+    They get the weights of ``checkpoint``, converted into ``folder``, where conversions are kept:
+    by the checkpoint's digest, so that none is of weights that were trained since.
     """
 
     python: Path
@@ -131,12 +141,14 @@ class Whom:
         """Start them."""
         from benchmarks.peers import llama  # noqa: PLC0415 - only this way needs torch
         from model.checkpoint import Checkpoint  # noqa: PLC0415
+        from model.manifest import MANIFEST  # noqa: PLC0415
 
-        checkpoint = Checkpoint.load(self.checkpoint)
-        place = self.folder / checkpoint.lineage.version
+        manifest = self.checkpoint / MANIFEST
+        if not manifest.is_file():
+            Checkpoint.load(self.checkpoint)  # says what is wrong
+        place = self.folder / made_of(manifest, Path(llama.__file__))
         if not (place / "llama").exists():
-            llama.write(checkpoint, place / "llama")
-        del checkpoint
+            llama.write(Checkpoint.load(self.checkpoint), place / "llama")
         with beside(self.python, place / "llama", place, threads) as there:
             yield Company(there)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from types import MappingProxyType
 from typing import cast
 
@@ -16,6 +17,11 @@ class Known:
     module: str
     title: str
     package: str
+
+    @property
+    def source(self) -> Path:
+        """The class's file, which nothing is imported for."""
+        return Path(__file__).with_name(f"{self.module}.py")
 
     def load(self) -> type[Peer]:
         """Import the class, and with it the library."""

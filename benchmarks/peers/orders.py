@@ -1,8 +1,9 @@
 """What goes between the benchmark and a peer's process: an order, and one answer to each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from benchmarks.peers.task import PageTask
 
@@ -45,6 +46,12 @@ class DecodeBatch:
 
 
 Order = Meet | Prepare | Load | DecodePage | DecodeBatch
+
+# Seconds in which an order has to be answered: many times what the slowest peer took for the
+# largest model, so that who is not done by then never will be.
+LIMITS_S: Mapping[type[Order], float] = MappingProxyType(
+    {Meet: 120.0, Prepare: 1800.0, Load: 300.0, DecodePage: 120.0, DecodeBatch: 600.0}
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,14 +73,13 @@ class BesideBenchmark(ServedBenchmark):
     def whom(self) -> "Whom | None":
         """The peers asked for."""
         from benchmarks.peers.company import Whom
+        from benchmarks.peers.interpreter import require_python
 
         if self.peers is None:
             return None
         if self.checkpoint is None:
             raise UsageError("--peers decode a checkpoint's weights; give --checkpoint too.")
-        if not self.peers.is_file():
-            raise UsageError(f"--peers: {self.peers} is no Python interpreter.")
-        return Whom(self.peers, self.checkpoint, self.peers_folder)
+        return Whom(require_python(self.peers), self.checkpoint, self.peers_folder)
 
 
 class BenchPage(BesideBenchmark):
