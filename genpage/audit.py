@@ -7,16 +7,17 @@ Tests, exports and evaluations hold every page against it.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from genpage.catalog import SECONDS_A_DAY, Catalog
+from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.eligibility import rejected
 from genpage.entity import Entity
 from genpage.member_rows import member_row
+from genpage.objections import objections, selects
 from genpage.page import Page
 from genpage.profile import Profile
 from genpage.request import PageRequest
 from genpage.row import MEMBER_ROW_KINDS, Row, Where
-from genpage.rules import EligibilityRules, Exclusions, Rules
+from genpage.rules import Rules
 from genpage.trends import Trends
 
 
@@ -133,14 +134,14 @@ class _Auditor:
         elif self._rules.page.unique_entities and entity_id in self._entities:
             yield "unique-entities"
         entity = self._catalog.entities[index]
-        yield from self._ineligible(entity)
+        yield from self._against(entity)
         if not self._belongs(entity, row):
             yield "category"
 
     def _candidates(self, row: Row) -> int:
         return sum(
             self._belongs(entity, row)
-            and not any(self._ineligible(entity))
+            and not any(self._against(entity))
             and not (self._rules.page.unique_entities and entity.id in self._entities)
             for entity in self._catalog.entities
         )
@@ -149,24 +150,8 @@ class _Auditor:
         index = self._catalog.row_index(row_id)
         return None if index is None else self._catalog.rows[index].kind
 
-    def _ineligible(self, entity: Entity) -> Iterator[str]:
-        rules = self._rules.eligibility
-        yield from _untimely(entity, rules, self._request.at)
-        if rules.maturity and entity.maturity > self._profile.maturity:
-            yield "maturity"
-        country = self._profile.country or self._request.country
-        if rules.countries and entity.countries and country not in entity.countries:
-            yield "country"
-        if rules.rejected and entity.id in self._rejected:
-            yield "rejected"
-        if entity.id in self._request.exclude:
-            yield "excluded"
-        for excluded in (
-            self._rules.profiles.get(self._profile.profile_type),
-            self._rules.devices.get(self._request.device),
-        ):
-            if excluded is not None:
-                yield from _beyond(entity, excluded)
+    def _against(self, entity: Entity) -> Iterator[str]:
+        return objections(entity, self._rules, self._profile, self._request, self._rejected)
 
     def _belongs(self, entity: Entity, row: Row) -> bool:
         if row.entity_ids is not None:
@@ -174,47 +159,4 @@ class _Auditor:
         for kind, filled in self._filled.items():
             if row.kind == kind:
                 return self._catalog.entity_positions[entity.id] in filled
-        return _selects(row.where or Where(), entity, self._request.at)
-
-
-def _untimely(entity: Entity, rules: EligibilityRules, at: float) -> Iterator[str]:
-    if rules.licence_windows:
-        if entity.available_from is not None and at < entity.available_from:
-            yield "licence-not-begun"
-        if entity.available_until is not None and at >= entity.available_until:
-            yield "licence-ended"
-        if entity.live_until is not None and at >= entity.live_until:
-            yield "live-over"
-    if rules.released and entity.released_at is not None and entity.released_at > at:
-        yield "unreleased"
-    if entity.live_from is not None and entity.live_from > at + rules.live_lead_s:
-        yield "live-too-early"
-
-
-def _beyond(entity: Entity, excluded: Exclusions) -> Iterator[str]:
-    if excluded.maximum_maturity is not None and entity.maturity > excluded.maximum_maturity:
-        yield "profile-maturity"
-    if set(excluded.exclude_genres) & set(entity.genres):
-        yield "excluded-genre"
-    if entity.kind in excluded.exclude_kinds:
-        yield "excluded-kind"
-
-
-def _selects(where: Where, entity: Entity, at: float) -> bool:
-    genres = set(entity.genres)
-    conditions = [set(where.genres_all) <= genres]
-    if where.genres_any:
-        conditions.append(bool(genres & set(where.genres_any)))
-    if where.kinds:
-        conditions.append(entity.kind in where.kinds)
-    if where.year_from is not None:
-        conditions.append(entity.year is not None and entity.year >= where.year_from)
-    if where.year_to is not None:
-        conditions.append(entity.year is not None and entity.year <= where.year_to)
-    if where.languages:
-        conditions.append(bool(set(where.languages) & set(entity.languages)))
-    if where.released_within_days is not None:
-        window = where.released_within_days * SECONDS_A_DAY
-        released = entity.released_at
-        conditions.append(released is not None and at - window <= released <= at)
-    return all(conditions)
+        return selects(row.where or Where(), entity, self._request.at)

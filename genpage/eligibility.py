@@ -14,7 +14,8 @@ from genpage.context import Context
 from genpage.entity import ENTITY_KINDS
 from genpage.profile import ProfileType
 from genpage.request import Device, PageRequest
-from genpage.rules import Exclusions, Rules
+from genpage.rule_sections import Exclusions
+from genpage.rules import Rules
 
 
 @dataclass(frozen=True, slots=True)

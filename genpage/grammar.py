@@ -4,30 +4,23 @@ A page is a list of rows, a row a list of entities. `PageGrammar` is the state o
 written. All rules intersect into one set of allowed catalog indices; decoders, samplers and
 evaluations choose inside that set and report the choice back. It knows no tokens and no model.
 
-Inside, entities stand by their *places* in the page's audience (`genpage.audience`), so that what
-a step costs follows the number of those eligible; outside, all are catalog indices.
-
-Shape legend: R catalog rows, E catalog entities, C columns of the audience.
+Which titles are left for a row (R, C) is `genpage.supply`'s, whose turn it is `genpage.turns`'s.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from genpage.audience import Audience, Audiences
 from genpage.catalog import BoolArray, Catalog
 from genpage.context import Context
-from genpage.eligibility import Viewer, barred
-from genpage.member_rows import member_row
+from genpage.eligibility import Viewer
 from genpage.request import PageRequest
-from genpage.row import MEMBER_ROW_KINDS
 from genpage.rules import Rules
+from genpage.supply import IntArray, Places, Supply, members_of
 from genpage.trends import Trends
-
-IntArray = NDArray[np.int32]
-Places = NDArray[np.intp]
+from genpage.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,24 +51,9 @@ class PageGrammar:
         """
         self.catalog = catalog
         self.audience = audience
-        self._entities = None if audience is None else audience.entities
-        self._places = None if audience is None else audience.places
-        self._rules = rules
-        self._unique = rules.page.unique_entities
-        self.entities_per_row = self._per_row = entities_per_row
-        self._enough_pinned = min(rules.page.minimum_pinned, entities_per_row)
-        # Never changed, so that all copies of a page share it.
-        self._members = members
-        # What was used: it may stand nowhere any more, or not again in the open row.
-        self._used = np.zeros(members.shape[1], np.bool_)
-        # How many entities are left for each row; kept up to date as entities are used.
-        self._left: IntArray = members.sum(axis=1, dtype=np.int32)
-        self._pins = rules.pinned(catalog)
-        self._unpinned = np.ones(len(catalog.rows), np.bool_)
-        self._unpinned[list(self._pins.values())] = False
-        # Rows that have stood, or whose kind has stood often enough; no pin brings them back.
-        self._spent = np.zeros(len(catalog.rows), np.bool_)
-        self._kinds: dict[str, int] = {}
+        self._supply = Supply(members, audience, unique=rules.page.unique_entities)
+        self.entities_per_row = entities_per_row
+        self._turns = Turns(catalog, rules, entities_per_row)
         self._rows: list[DecodedRow] = []
         self._open: int | None = None
         self._placed: list[int] = []
@@ -103,28 +81,17 @@ class PageGrammar:
             audience = Audience.of(catalog, rules, viewer, request.at)
         else:
             audience = audiences.at(viewer, request.at)
-        members = audience.members.copy()
-        for index, row in enumerate(catalog.rows):
-            if row.entity_ids is None and row.kind in MEMBER_ROW_KINDS:
-                own = _at(audience.places, member_row(row.kind, catalog, visible, trends))
-                members[index, own] = audience.offered[own]
-        members[:, _at(audience.places, barred(catalog, rules, visible, request))] = False
+        members = members_of(catalog, rules, visible, request, trends, audience)
         return cls(catalog, rules, members, request.entities_per_row, audience)
 
     def fork(self) -> "PageGrammar":
         """A copy that goes on without this one's noticing; it takes (R,) and (C,), not (R, C)."""
         copy = object.__new__(PageGrammar)
-        copy.audience = self.audience
-        copy._entities, copy._places = self._entities, self._places
-        copy.catalog, copy._rules, copy._unique = self.catalog, self._rules, self._unique
-        copy._per_row, copy._enough_pinned = self._per_row, self._enough_pinned
-        copy._pins, copy._unpinned = self._pins, self._unpinned
-        copy._members, copy._used = self._members, self._used.copy()
-        copy._left = self._left.copy()
-        copy._spent, copy._kinds = self._spent.copy(), dict(self._kinds)
+        copy.catalog, copy.audience = self.catalog, self.audience
+        copy.entities_per_row = self.entities_per_row
+        copy._supply, copy._turns = self._supply.fork(), self._turns.fork()
         copy._rows, copy._placed = list(self._rows), list(self._placed)
-        copy._open, copy._room = self._open, self._room
-        copy._openable = self._openable
+        copy._open, copy._room, copy._openable = self._open, self._room, self._openable
         return copy
 
     @property
@@ -148,87 +115,47 @@ class PageGrammar:
         return self._room
 
     def allowed_rows(self) -> IntArray:
-        """Sorted catalog indices of the rows that may open next; empty: the page is exhausted.
-
-        At a pinned position that is the pinned row alone, if it has enough to show and no other
-        rule keeps it away. Elsewhere every row that is not pinned, not spent, and can be filled.
-        """
+        """Sorted catalog indices of the rows that may open next; empty: the page is exhausted."""
         if self._openable is None:
-            self._openable = self._find_openable()
+            self._openable = self._turns.may_open(len(self._rows), self._supply.left)
         return self._openable
-
-    def _find_openable(self) -> IntArray:
-        pinned = self._pins.get(len(self._rows))
-        if (
-            pinned is not None
-            and not self._spent[pinned]
-            and self._left[pinned] >= self._enough_pinned
-        ):
-            return np.array([pinned], np.int32)
-        fits = self._unpinned & ~self._spent & (self._left >= self._per_row)
-        return fits.nonzero()[0].astype(np.int32)
 
     def may_open_later(self, row: int) -> bool:
         """Whether a row that is not open may still come; it need not have enough to show."""
-        return row != self._open and not self._spent[row]
+        return row != self._open and not self._turns.over(row)
 
     def left_for(self, row: int) -> IntArray:
         """Sorted catalog indices of the entities that a row could still show, open or not."""
-        return self.entities_at(self._places_left(row))
+        return self.entities_at(self._supply.places_left(row, self._open))
 
     def entities_at(self, places: Places) -> IntArray:
         """Catalog indices of those that stand at some places of the audience."""
-        if self._entities is None:
-            return places.astype(np.int32)
-        entities: IntArray = self._entities.take(places)
-        return entities
-
-    def _places_left(self, row: int) -> Places:
-        there = self._members[row]
-        if self._unique or row == self._open:
-            there = there > self._used  # and not used
-        left: Places = there.nonzero()[0]
-        return left
+        return self._supply.entities_at(places)
 
     def unused(self, entities: IntArray) -> BoolArray:
         """Which of these may still come between two rows, where the rules let them: (...) each."""
-        if not self._unique:
-            return np.ones(entities.shape, np.bool_)
-        if self._places is not None:
-            entities = self._places[entities]
-        free: BoolArray = ~self._used.take(entities)
-        return free
+        return self._supply.unused(entities)
 
     def may_show_of(self, rows: IntArray, entities: IntArray) -> BoolArray:
         """(k, n) which of n entities each of k rows could still show, open or not."""
-        if self._places is not None:
-            entities = self._places[entities]
-        shown: BoolArray = self._members[rows].take(entities, axis=1)
-        if self._unique:
-            shown &= ~self._used.take(entities)
-        elif self._open is not None:
-            shown[rows == self._open] &= ~self._used.take(entities)
-        return shown
+        return self._supply.may_show_of(rows, entities, self._open)
 
     def open_row(self, row: int) -> None:
         """Open a row; `ValueError` where it is not among `allowed_rows`. This is a bug."""
         if self._open is not None or row not in self.allowed_rows():
             raise ValueError(f"row {row} may not open here. This is a bug.")
         self._open = row
-        self._placed = []
-        self._room = min(self._per_row, int(self._left[row]))
+        self._room = min(self.entities_per_row, int(self._supply.left[row]))
 
     def allowed_entities(self) -> IntArray:
         """Sorted catalog indices of the entities that may come next in the open row."""
-        if self._open is None:
-            return np.array([], np.int32)
-        return self.left_for(self._open)
+        return self.entities_at(self.allowed_places())
 
     def allowed_places(self) -> Places:
         """Where `allowed_entities` stand in the audience, in the same order."""
         if self._open is None:
             return np.array([], np.intp)
-        return self._places_left(self._open)
+        return self._supply.places_left(self._open, self._open)
 
     def add(self, entity: int) -> None:
         """Place an entity; the row closes when it is full."""
@@ -242,22 +169,15 @@ class PageGrammar:
         if not entities:
             return
         row = self._open
-        chosen = _at(self._places, entities)
-        if (
-            row is None
-            or len(chosen) > self._room
-            or len(set(entities)) < len(chosen)
-            or not self._members[row].take(chosen).all()
-            or self._used.take(chosen).any()
-        ):
+        chosen = self._supply.places(entities)
+        if row is None or len(chosen) > self._room or not self._supply.has(row, chosen):
             raise ValueError(f"entities {list(entities)} may not stand here. This is a bug.")
         self._placed += entities
-        self._use(chosen)
+        self._openable = None
+        self._supply.use(chosen)
         self._room -= len(chosen)
         if self._room == 0:
-            if not self._unique:
-                # Once in a row, but the row may come again with them.
-                self._used[_at(self._places, self._placed)] = False
+            self._supply.close_row(self._placed)
             self._close(row)
 
     def replay(self, rows: Iterable[DecodedRow]) -> None:
@@ -267,39 +187,11 @@ class PageGrammar:
         them still counts as used.
         """
         for shown in rows:
-            if self._unique:
-                entities = np.unique(_at(self._places, shown.entities))
-                self._use(entities[~self._used[entities]])
+            self._supply.replay(shown.entities)
             self._placed = list(shown.entities)
             self._close(shown.row)
 
-    def _use(self, entities: Places) -> None:
-        """Entities, each named once and not used before, are used now."""
-        self._openable = None
-        self._used[entities] = True
-        if not self._unique:
-            return
-        if len(entities) == 1:  # a view, five times faster than a list of one
-            self._left -= self._members[:, entities[0]]
-        else:
-            self._left -= self._members.take(entities, axis=1).sum(axis=1, dtype=np.int32)
-
     def _close(self, row: int) -> None:
-        self._openable = None
-        kind = self.catalog.rows[row].kind
         self._rows.append(DecodedRow(row, tuple(self._placed)))
-        self._kinds[kind] = self._kinds.get(kind, 0) + 1
-        if self._rules.page.unique_rows:
-            self._spent[row] = True
-        limit = self._rules.row_kinds.get(kind)
-        if limit is not None and self._kinds[kind] >= limit.per_page:
-            for index, other in enumerate(self.catalog.rows):
-                if other.kind == kind:
-                    self._spent[index] = True
-        self._open, self._placed, self._room = None, [], 0
-
-
-def _at(places: IntArray | None, entities: Sequence[int]) -> Places:
-    """Where entities stand among an audience's columns."""
-    chosen = np.array(entities, np.intp)
-    return chosen if places is None else places[chosen].astype(np.intp)
+        self._turns.stood(row)
+        self._open, self._placed, self._room, self._openable = None, [], 0, None

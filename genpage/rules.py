@@ -14,92 +14,37 @@ from dataclasses import asdict, dataclass, field
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from genpage.catalog import Catalog
-from genpage.entity import EntityKind
 from genpage.errors import RulesError
 from genpage.profile import Profile, ProfileType
 from genpage.request import Device
 from genpage.row import MEMBER_ROW_KINDS
-
-# TOML has types: "no" is not false, "7" is not 7.
-Switch = Annotated[bool, Field(strict=True)]
-Age = Annotated[int, Field(strict=True, ge=0, le=120)]
-Count = Annotated[int, Field(strict=True, ge=1, le=100)]
-Position = Annotated[int, Field(strict=True, ge=0, le=39)]
-Seconds = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
-_STRICT = {"extra": "forbid", "strict": False}
-
-
-@dataclass(frozen=True, slots=True)
-class PageRules:
-    """What holds for the page as a whole."""
-
-    __pydantic_config__ = _STRICT
-
-    unique_entities: Switch = True
-    unique_rows: Switch = True
-    minimum_pinned: Count = 1
-
-
-@dataclass(frozen=True, slots=True)
-class EligibilityRules:
-    """What makes an entity eligible for a member at a time."""
-
-    __pydantic_config__ = _STRICT
-
-    maturity: Switch = True
-    countries: Switch = True
-    licence_windows: Switch = True
-    released: Switch = True
-    live_lead_s: Seconds = 3600.0
-    rejected: Switch = True
-
-
-@dataclass(frozen=True, slots=True)
-class Exclusions:
-    """What a profile type or a device must not be shown."""
-
-    __pydantic_config__ = _STRICT
-
-    maximum_maturity: Age | None = None
-    exclude_genres: tuple[str, ...] = ()
-    exclude_kinds: tuple[EntityKind, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class WithoutProfile:
-    """Whom to take a member for whose profile is not known, or not to be had."""
-
-    __pydantic_config__ = _STRICT
-
-    profile_type: ProfileType = "adult"
-    maturity: Age = 18
-
-
-@dataclass(frozen=True, slots=True)
-class RowKindRules:
-    """How often rows of one kind may stand on a page."""
-
-    __pydantic_config__ = _STRICT
-
-    per_page: Count
+from genpage.rule_sections import (
+    STRICT,
+    EligibilityRules,
+    Exclusions,
+    PageRules,
+    Position,
+    RowKindRules,
+    WithoutProfile,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
     """All rules of a page."""
 
-    __pydantic_config__ = _STRICT
+    __pydantic_config__ = STRICT
 
     schema: Literal[1]
-    page: PageRules = PageRules()
-    eligibility: EligibilityRules = EligibilityRules()
-    without_profile: WithoutProfile = WithoutProfile()
+    page: PageRules = field(default_factory=PageRules)
+    eligibility: EligibilityRules = field(default_factory=EligibilityRules)
+    without_profile: WithoutProfile = field(default_factory=WithoutProfile)
     profiles: dict[ProfileType, Exclusions] = field(default_factory=dict)
     devices: dict[Device, Exclusions] = field(default_factory=dict)
     row_kinds: dict[str, RowKindRules] = field(default_factory=dict)
