@@ -27,10 +27,11 @@ from rollout.rollout import Rollout
 from runtime.arrays import FloatArray, IntArray
 from runtime.backend import Head
 from runtime.chunk import Chunk
-from runtime.engine import Clock, Engine
+from runtime.engine import Engine
 from runtime.fake import FakeBackend, FakeHead
 from runtime.limits import Limits
 from runtime.registry import Registry
+from runtime.shared_calls import Clock
 from runtime.worker import Worker
 from streaming.direct import DirectSink
 from streaming.memory import MemoryContextStore, MemoryPromptCache

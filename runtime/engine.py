@@ -5,13 +5,8 @@ clock of its own. One owner calls it; `runtime.worker` is that owner when servin
 """
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypeVar
 
-import numpy as np
-
-from genpage.errors import GenPageError, InputError, UnavailableError
+from genpage.errors import GenPageError, InputError
 from genpage.page import FinishReason
 from runtime.arrays import FloatArray
 from runtime.decoder import Decoder
@@ -21,37 +16,8 @@ from runtime.live import LiveJob
 from runtime.output import Output
 from runtime.pace import Pace
 from runtime.scheduler import Scheduler, Work
-
-# Monotonic seconds.
-Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Stats:
-    """The engine's books at one moment; sums over the backends in use.
-
-    ``live_tokens`` are held for pages being decoded, ``reusable_tokens`` kept in free slots;
-    ``kv_bytes`` is what both take of memory. ``evictions`` (of what was kept, for room), ``steps``
-    and ``fed_tokens`` (run through the trunk) count from the engine's start.
-    """
-
-    live: int
-    waiting: int
-    free_slots: int
-    live_tokens: int
-    reusable_tokens: int
-    kv_bytes: int
-    evictions: int
-    steps: int
-    fed_tokens: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Scored:
-    """A page whose sequence is fed, with the hidden states (n, width) behind its last tokens."""
-
-    page: LiveJob
-    hidden: FloatArray
+from runtime.shared_calls import Clock, Scored, SharedCalls, typed
+from runtime.stats import Stats
 
 
 class Engine:
@@ -66,7 +32,7 @@ class Engine:
         self._outputs: list[Output] = []
         self._steps = 0
         self._fed_tokens = 0
-        self._modelled = 0.0  # seconds that trunk and head took in the step that is going on
+        self._calls = SharedCalls(clock, self._fail)
 
     @property
     def busy(self) -> bool:
@@ -121,79 +87,35 @@ class Engine:
             self._finish(page, "deadline", now)
         self._scheduler.admit(now)
         work = self._scheduler.schedule()
-        self._modelled = 0.0
-        self._postprocess(self._run(work))
+        self._calls.seconds = 0.0
+        for page, scores, at in self._calls.score(self._run(work)):
+            self._decide(page, scores, at)
         self._steps += 1
         if self._pace is not None and len(work) == 1 and work[0].page.passes:
-            self._pace.passed(len(work[0].chunk.tokens), self._modelled)
+            self._pace.passed(len(work[0].chunk.tokens), self._calls.seconds)
         outputs, self._outputs = self._outputs, []
         return outputs
 
     def stats(self) -> Stats:
         """The books."""
-        slots = list(self._scheduler.slots())
-        return Stats(
-            live=self._scheduler.live,
-            waiting=self._scheduler.waiting,
-            free_slots=sum(each.free for each in slots),
-            live_tokens=sum(each.live_tokens for each in slots),
-            reusable_tokens=sum(each.reusable_tokens for each in slots),
-            kv_bytes=sum(each.held_bytes for each in slots),
-            evictions=self._scheduler.memory.evictions,
-            steps=self._steps,
-            fed_tokens=self._fed_tokens,
-        )
+        return Stats.of(self._scheduler, self._steps, self._fed_tokens)
 
     def check_integrity(self) -> None:
         """Raise where the books contradict themselves. This is a bug then."""
         self._scheduler.check_integrity()
 
-    def _run(self, work: list[Work]) -> list[_Scored]:
+    def _run(self, work: list[Work]) -> list[Scored]:
         """Feed the trunks, one call each; the pages whose next decision can be taken."""
-        shares = _grouped(work, lambda item: item.page.job.model.backend)
-        return [scored for share in shares for scored in self._forward(share)]
-
-    def _forward(self, share: list[Work]) -> list[_Scored]:
-        backend = share[0].page.job.model.backend
-        began = self.clock()
-        try:
-            states = backend.forward([item.chunk for item in share])
-        except Exception as error:  # noqa: BLE001 - a backend may raise anything
-            if len(share) > 1:
-                # A chunk may be run again; alone, each page shows whether it is the cause.
-                return [scored for item in share for scored in self._forward([item])]
-            self._fail(share[0].page, _typed(error, _model_failed()))
-            return []
-        self._modelled += self.clock() - began
         scored = []
-        for item, hidden in zip(share, states, strict=True):
+        for item, hidden in self._calls.forward(work):
             page = item.page
             self._scheduler.record(item)
             self._fed_tokens += len(item.chunk.tokens)
             page.passes += page.decoding
             if page.decoder.fed(item.chunk):
                 # A copy: the backend's array is good until its next call only.
-                scored.append(_Scored(page, hidden.copy()))
+                scored.append(Scored(page, hidden.copy()))
         return scored
-
-    def _postprocess(self, scored: list[_Scored]) -> None:
-        """Score, one call for all pages that share a head, and let each page decide."""
-        for share in _grouped(scored, lambda item: item.page.job.head):
-            head = share[0].page.job.head
-            began = self.clock()
-            try:
-                scores = head.scores(_stacked([item.hidden for item in share]))
-            except Exception as error:  # noqa: BLE001 - a head may raise anything
-                for item in share:
-                    self._fail(item.page, _typed(error, _model_failed()))
-                continue
-            now = self.clock()
-            self._modelled += now - began
-            first = 0
-            for item in share:
-                end = first + len(item.hidden)
-                self._decide(item.page, scores[first:end], now)
-                first = end
 
     def _decide(self, page: LiveJob, scores: FloatArray, scored_at: float) -> None:
         if page.decoding_since is None:
@@ -202,7 +124,7 @@ class Engine:
             rows = page.decoder.take(scores)
         except Exception as error:  # noqa: BLE001 - one page's fault must not end the others
             bug = GenPageError("this page could not be decoded. This is a bug.")
-            self._fail(page, _typed(error, bug))
+            self._fail(page, typed(error, bug))
             return
         now = self.clock()  # deciding took its time, and that of the pages before this one
         for row in rows:
@@ -229,33 +151,3 @@ class Engine:
         self._outputs.append(page.failed(error))
         # What went wrong may stand in the KV: nobody is to build on it.
         self._scheduler.remove(page, keep=False)
-
-
-T = TypeVar("T")
-
-
-def _grouped(items: list[T], key: Callable[[T], object]) -> list[list[T]]:
-    """The items by the identity of their key, in order of first appearance."""
-    if len(items) == 1:
-        return [items]
-    groups: dict[int, list[T]] = {}
-    for item in items:
-        groups.setdefault(id(key(item)), []).append(item)
-    return list(groups.values())
-
-
-def _stacked(states: list[FloatArray]) -> FloatArray:
-    """Hidden states (n, width) each, as one array."""
-    return states[0] if len(states) == 1 else np.concatenate(states)
-
-
-def _typed(error: Exception, otherwise: GenPageError) -> GenPageError:
-    """What a client is told of an error: itself where it is meant for one, else ``otherwise``."""
-    if isinstance(error, GenPageError):
-        return error
-    otherwise.__cause__ = error
-    return otherwise
-
-
-def _model_failed() -> GenPageError:
-    return UnavailableError("the model failed while this page was generated; try again.")

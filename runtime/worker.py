@@ -21,9 +21,10 @@ from typing import Any, Self, TypeVar
 from genpage.errors import ConflictError, GenPageError, OverloadedError, UnavailableError
 from genpage.page import FinishReason
 from runtime.cores import stay
-from runtime.engine import Engine, Stats
+from runtime.engine import Engine
 from runtime.job import PageJob
 from runtime.output import Output, PageFailed, RowDecoded
+from runtime.stats import Stats
 
 Mailbox = asyncio.Queue[Output]
 Reply = TypeVar("Reply")
