@@ -32,7 +32,10 @@ from runtime.draft import NO_DRAFT, Drafter, Step
 from runtime.job import PageJob
 from runtime.pace import Pace
 from runtime.prefix import common_prefix
+from runtime.recall import Recall
 from runtime.writer import PageWriter, Written
+
+_NOTHING: IntArray = np.array([], np.int32)
 
 
 class Decoder:
@@ -46,13 +49,14 @@ class Decoder:
     pending: IntArray
 
     def __init__(self, job: PageJob, pace: Pace | None = None) -> None:
+        self._job = job
         self._writer = PageWriter(job)
         self._capacity = job.model.backend.capacity
         self._drafter = None if pace is None else Drafter(pace)
         self._draft = NO_DRAFT
-        unfed = job.grammar.rows[job.prompt_rows :]
+        unfed, most = job.grammar.rows[job.prompt_rows :], job.model.serialised
         self.start = 0
-        self.pending = np.concatenate((job.prompt, *(_serialised(job, row) for row in unfed)))
+        self.pending = np.concatenate((job.prompt, *(_tokens(job, row, most) for row in unfed)))
 
     @property
     def reason(self) -> FinishReason | None:
@@ -64,9 +68,21 @@ class Decoder:
         """The tokens that the sequence has by now, fed or not: what the KV slot must hold."""
         return self.start + len(self.pending)
 
-    def resume(self, cached: int) -> None:
-        """The KV slot holds the first ``cached`` tokens of the sequence already."""
+    @property
+    def page(self) -> IntArray:
+        """The tokens (n,) of the page's finished rows, whole ones, in the sequence or not."""
+        rows = self._job.grammar.rows
+        return np.concatenate([_NOTHING, *(_tokens(self._job, row, None) for row in rows)])
+
+    def resume(self, cached: int, earlier: IntArray = _NOTHING) -> None:
+        """The KV slot holds the first ``cached`` tokens of the sequence already.
+
+        ``earlier`` (n,) are the tokens of the member's page before this one, to draft from.
+        """
         self.start, self.pending = cached, self.pending[cached:]
+        if self._drafter is not None and len(earlier):
+            model = self._job.model
+            self._drafter.recall = Recall.of(earlier, model.row_tokens, model.entity_tokens)
 
     def chunk(self, slot: int, limit: int) -> Chunk:
         """The next pass: the first ``limit`` of the pending tokens, or all with the draft."""
@@ -129,16 +145,17 @@ class Decoder:
             hit = step.end <= accepted
             # A tail in no sequence gives nothing to verify.
             if begun <= accepted and begun < step.end:
-                drafter.pace.tried(step.source, hit=hit)
+                drafter.tried(step.source, hit=hit)
             if not hit and number + 1 < len(steps):
                 drafter.keep(steps[number + 1].place, scores[step.end])
 
 
-def _serialised(job: PageJob, row: DecodedRow) -> IntArray:
+def _tokens(job: PageJob, row: DecodedRow, entities: int | None) -> IntArray:
+    """A row's token and those of its first ``entities``; None: of all."""
     model = job.model
     return np.concatenate(
         (
             model.row_tokens[row.row : row.row + 1],
-            model.entity_tokens[list(row.entities[: model.serialised])],
+            model.entity_tokens[list(row.entities[:entities])],
         )
     )

@@ -2,7 +2,8 @@
 
 After each pass the scores of the next places are known approximately: those of the place before
 put the runner-up first once the winner is taken, and a rejected draft has left the scores of its
-own places behind. The tokens so guessed travel in the next pass, which verifies them all
+own places behind. Or the member's page before this one has it (`runtime.recall`). What was right
+more often is followed. The tokens so guessed travel in the next pass, which verifies them all
 (`runtime.decoder`). Drafting goes on while the chance that a token saves a pass is worth what one
 token more, and guessing it, cost (`runtime.pace`). The very next decision is guessed from the page
 as it stands, which costs little; those behind it take a copy.
@@ -17,6 +18,7 @@ import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.pace import Pace, Source
+from runtime.recall import Recall
 from runtime.writer import PageWriter, Place
 
 _NOTHING: IntArray = np.array([], np.int32)
@@ -24,6 +26,9 @@ _NOTHING: IntArray = np.array([], np.int32)
 LEAST_TOKENS = 2
 # Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
 _MOST_KEPT = 12
+# How many of a page's own drafts weigh as much as what those of all pages came to: pages differ in
+# how much they resemble the one before.
+_TRUST = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +52,54 @@ NO_DRAFT = Draft(_NOTHING, ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class _ByScores:
+    """A decision guessed by the scores (R + E,) of another place, or of a rejected draft."""
+
+    source: Source
+    scores: FloatArray
+
+    def tokens(self, writer: PageWriter) -> IntArray:
+        return writer.guess(self.scores)
+
+    def follow(self, ahead: PageWriter) -> IntArray:
+        return ahead.decide(self.scores)[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _ByPage:
+    """A decision guessed as an earlier page has it: catalog indices (k,)."""
+
+    source: Source
+    chosen: IntArray
+
+    def tokens(self, writer: PageWriter) -> IntArray:
+        return writer.tokens_of(self.chosen)
+
+    def follow(self, ahead: PageWriter) -> IntArray:
+        return ahead.follow(self.chosen)
+
+
+_Guess = _ByScores | _ByPage
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class _First:
-    """The next decision, guessed as ``tokens`` (n,) by these ``scores`` (R + E,)."""
+    """The next decision, guessed as ``tokens`` (n,)."""
 
     tokens: IntArray
     step: Step
-    scores: FloatArray
+    guess: _Guess
 
 
 class Drafter:
     """Drafts of one page; one owner, as the page.
 
     What it holds of a pass are single lines of its own, never a view of the scores of all places
-    and pages of that pass, and none of places that the page has passed.
+    and pages of that pass, and none of places that the page has passed. ``recall`` is the member's
+    page before this one, where there is any.
     """
+
+    recall: Recall | None = None
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
@@ -68,6 +107,8 @@ class Drafter:
         # The latest scores that decided: a row's opening, and entities (of which catalog row).
         self._row_scores: FloatArray | None = None
         self._entity_scores: tuple[int, FloatArray] | None = None
+        # This page's own: hits and tries.
+        self._tried: dict[Source, tuple[int, int]] = {}
 
     def seen(self, place: Place, scores: FloatArray) -> None:
         """A place was decided by these scores (R + E,), which stay valid until the next draft."""
@@ -85,6 +126,12 @@ class Drafter:
         self._kept.pop(place, None)  # so that the latest stand last
         self._kept[place] = scores
 
+    def tried(self, source: Source, *, hit: bool) -> None:
+        """A draft was verified."""
+        self.pace.tried(source, hit=hit)
+        hits, tries = self._tried.get(source, (0, 0))
+        self._tried[source] = hits + hit, tries + 1
+
     def draft(self, writer: PageWriter, room: int, pending: int = LEAST_TOKENS) -> Draft:
         """Guess on from where ``writer`` stands, at most ``room`` tokens, behind so many others."""
         self._own(writer)
@@ -97,24 +144,29 @@ class Drafter:
             self.pace.drafted(len(draft.steps) - 1, self.pace.clock() - began)
         return draft
 
+    def _chance(self, source: Source) -> float:
+        """How often such drafts are right: those of all pages, and more and more this one's."""
+        hits, tries = self._tried.get(source, (0, 0))
+        return (self.pace.chance(source) * _TRUST + hits) / (_TRUST + tries)
+
     def _at_once(self, writer: PageWriter, room: int, pending: int) -> "_First | None":
         """The next decision, which is guessed without a copy of the page."""
         place, takes = writer.place, writer.takes
-        found = self._scores(place, takes)
-        if found is None or takes > room:
+        guess = self._guess(writer)
+        if guess is None or takes > room:
             return None
-        source, scores = found
+        source = guess.source
         if takes == 0:  # a tail in no sequence is nothing to guess, what comes behind it is
-            return _First(_NOTHING, Step(place, source, 0), scores)
+            return _First(_NOTHING, Step(place, source, 0), guess)
         # A pass of one token is run as one of two: the other may as well be a guess.
         more = takes - max(0, LEAST_TOKENS - pending)
-        if not self.pace.worth_a_look(source, more):
+        if not self.pace.worth_a_look(source, self._chance(source), more):
             return None
         writer.prepare()
         began = self.pace.clock()
-        guessed = writer.guess(scores)
+        guessed = guess.tokens(writer)
         self.pace.looked(source, self.pace.clock() - began)
-        return _First(guessed, Step(place, source, takes), scores)
+        return _First(guessed, Step(place, source, takes), guess)
 
     def _own(self, writer: PageWriter) -> None:
         """Drop what the page has passed, and copy the lines that are left out of their passes."""
@@ -130,41 +182,60 @@ class Drafter:
         """On behind the first guess, by a copy that takes it for decided."""
         tokens, steps = [first.tokens], [first.step]
         count = len(first.tokens)
-        chance = self.pace.chance(first.step.source) if count else 1.0
+        chance = self._chance(first.step.source) if count else 1.0
         # A copy costs more than a guess: is it worth it, as things stand?
         takes, source = self._behind(writer, first.step)
-        next_one = chance * self.pace.chance(source)
+        next_one = chance * self._chance(source)
         if self.pace.worth(next_one, takes, 0):
             explored = not self.pace.worth(next_one, takes, 1)
             ahead = writer.fork()
-            ahead.decide(first.scores)
+            first.guess.follow(ahead)
             while ahead.reason is None:
                 place, takes = ahead.place, ahead.takes
-                found = self._scores(place, takes)
-                if found is None or count + takes > room:
+                guess = self._guess(ahead)
+                if guess is None or count + takes > room:
                     break
-                source, scores = found
                 if takes:  # a tail in no sequence is neither right nor wrong
-                    chance *= self.pace.chance(source)
+                    chance *= self._chance(guess.source)
                     if not explored and not self.pace.worth(chance, takes, count):
                         break
                     explored = False
-                guessed, _ = ahead.decide(scores)
+                guessed = guess.follow(ahead)
                 count += len(guessed)
                 tokens.append(guessed)
-                steps.append(Step(place, source, count))
+                steps.append(Step(place, guess.source, count))
         return Draft(np.concatenate(tokens), tuple(steps)) if count else NO_DRAFT
 
     def _behind(self, writer: PageWriter, first: Step) -> tuple[int, Source]:
-        """What the decision behind the first would take, and where its scores would be from."""
+        """What the decision behind the first would take, and where its guess would be from."""
         takes = writer.takes_behind
+        source: Source
+        before: Source
         if takes == 0:
-            return 1, "row kept" if self._kept else "row far"
-        if takes > 1:
-            return takes, "fill"
-        if self._kept:
-            return 1, "entity kept"
-        return 1, "entity near" if first.place[1] else "entity far"
+            source, before = "row kept" if self._kept else "row far", "row before"
+        elif takes > 1:
+            source, before = "fill", "fill before"
+        elif self._kept:
+            source, before = "entity kept", "entity before"
+        else:
+            source, before = "entity near" if first.place[1] else "entity far", "entity before"
+        return max(1, takes), self._likelier(source, before) if self.recall else source
+
+    def _guess(self, writer: PageWriter) -> _Guess | None:
+        """What the next decision is guessed by: the likelier, where there are two."""
+        scored = self._scores(writer.place, writer.takes)
+        chosen = None if self.recall is None else writer.recalled(self.recall)
+        if chosen is None:
+            return None if scored is None else _ByScores(*scored)
+        before: Source = "row before"
+        if writer.place[1]:
+            before = "fill before" if writer.fills else "entity before"
+        if scored is None or self._likelier(scored[0], before) == before:
+            return _ByPage(before, chosen)
+        return _ByScores(*scored)
+
+    def _likelier(self, source: Source, before: Source) -> Source:
+        return before if self._chance(before) > self._chance(source) else source
 
     def _scores(self, place: Place, takes: int) -> tuple[Source, FloatArray] | None:
         kept = self._kept.get(place)

@@ -11,18 +11,32 @@ from collections.abc import Callable
 from typing import Final, Literal
 
 # Where a draft's scores are from. ``kept``: of the same place, behind a token that was rejected.
-# ``near``: of the place before in the same row. ``far``: of another row.
-Source = Literal["row kept", "row far", "entity kept", "entity near", "entity far", "fill"]
+# ``near``: of the place before in the same row. ``far``: of another row. ``before``: no scores, but
+# what the member's page before this one had.
+Source = Literal[
+    "row kept",
+    "row far",
+    "row before",
+    "entity kept",
+    "entity near",
+    "entity far",
+    "entity before",
+    "fill",
+    "fill before",
+]
 
 # The chances that drafts begin with, as a prototype measured them, and how many drafts that is
 # worth: what is measured here soon counts for more.
 _CHANCES: Final[dict[Source, float]] = {
     "row kept": 0.8,
     "row far": 0.6,
+    "row before": 0.8,
     "entity kept": 0.85,
     "entity near": 0.75,
     "entity far": 0.5,
+    "entity before": 0.8,
     "fill": 0.05,
+    "fill before": 0.5,
 }
 _PRIOR: Final = 20.0
 # Older drafts and passes count for less, so that a new checkpoint finds its own pace.
@@ -57,18 +71,24 @@ class Pace:
         return self._hits[source] / self._tries[source]
 
     def worth(self, chance: float, tokens: int, guessed: int) -> bool:
-        """Whether to guess ``tokens`` more that save a pass so likely, behind ``guessed``."""
-        if chance >= tokens * self.token + self.guess:
+        """Whether to guess ``tokens`` more that save a pass so likely, behind ``guessed``.
+
+        Tokens that are right would have been fed anyway; wrong ones are what a guess costs.
+        """
+        if chance >= (1.0 - chance) * tokens * self.token + self.guess:
             return True
         if guessed or self.guess == 0.0:
             return False
         self._declined = (self._declined + 1) % _EXPLORED
         return self._declined == 0
 
-    def worth_a_look(self, source: Source, tokens: int) -> bool:
-        """Whether to guess the next decision, of ``tokens`` that the pass would not have else."""
+    def worth_a_look(self, source: Source, chance: float, tokens: int) -> bool:
+        """Whether to guess the next decision, of ``tokens`` that the pass would not have else.
+
+        It is right with this ``chance``.
+        """
         count, spent = self._looks[source]
-        saved = self.chance(source) - tokens * self.token  # of a pass
+        saved = chance - (1.0 - chance) * tokens * self.token  # of a pass
         measured = count > 0.0 and self._pass_s > 0.0
         if saved >= 0.0 and (not measured or saved * self._pass_s * count >= spent):
             return True

@@ -106,7 +106,7 @@ class Scheduler:
             allocation = slots.allocate(page.job.key, page.decoder.pending, page.needs)
             self.memory.settle(slots)
             page.slot, page.cached, page.admitted = allocation.slot, allocation.cached, now
-            page.decoder.resume(allocation.cached)
+            page.decoder.resume(allocation.cached, allocation.page)
             del self._waiting[page.job.page_id]
             self._live[page.job.page_id] = page
 
@@ -132,7 +132,7 @@ class Scheduler:
             return
         del self._live[page.job.page_id]
         slots = self._slots_of(page)
-        slots.release(page.slot, keep=keep)
+        slots.release(page.slot, keep=keep, page=page.decoder.page)
         self.memory.settle(slots)
         page.slot = None
 

@@ -9,27 +9,34 @@ own member left, whatever others' prompts say.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from runtime.arrays import IntArray
 from runtime.prefix import PrefixKey, common_prefix
 
+_NO_PAGE: IntArray = np.array([], np.int32)
+
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
-    """A slot, and how many leading tokens of the prompt its KV holds already."""
+    """A slot, and how many leading tokens of the prompt its KV holds already.
+
+    ``page`` (n,) are the tokens of the page that was made of such a prompt before.
+    """
 
     slot: int
     cached: int
+    page: IntArray
 
 
 @dataclass(slots=True, eq=False)
 class _Entry:
     """What a slot holds: the first ``held`` of ``tokens`` (capacity,); ``key`` None is nobody's.
 
-    Memory is taken by the first ``written`` tokens; a page in it may need ``needs``.
+    Memory is taken by the first ``written`` tokens; a page in it may need ``needs``. ``page`` is
+    the one that was made here last.
     """
 
     tokens: IntArray
@@ -37,6 +44,7 @@ class _Entry:
     key: PrefixKey | None = None
     written: int = 0
     needs: int = 0
+    page: IntArray = field(default_factory=lambda: _NO_PAGE)
 
 
 class Slots:
@@ -125,7 +133,7 @@ class Slots:
         entry.key = key
         entry.held = cached
         entry.needs = min(self.capacity, max(needs, len(tokens)))
-        return Allocation(slot, cached)
+        return Allocation(slot, cached, entry.page)
 
     def record(self, slot: int, start: int, tokens: IntArray) -> None:
         """The slot's KV was written: ``tokens`` behind its first ``start``, nothing after."""
@@ -139,13 +147,16 @@ class Slots:
         entry.held = end
         entry.written = max(entry.written, end)
 
-    def release(self, slot: int, *, keep: bool = True) -> None:
-        """A page is done with its slot. ``keep`` False: its KV may not be relied on."""
+    def release(self, slot: int, *, keep: bool = True, page: IntArray = _NO_PAGE) -> None:
+        """A page, of these tokens (n,), is done with its slot.
+
+        ``keep`` False: its KV may not be relied on.
+        """
         if slot in self._free:
             raise RuntimeError(f"slot {slot} is released twice. This is a bug.")
         self._free[slot] = None
         entry = self._entries[slot]
-        entry.needs = 0
+        entry.needs, entry.page = 0, page
         if not (keep and self._prefix_cache and entry.key is not None and entry.held):
             self._clear(slot)
 
@@ -186,7 +197,7 @@ class Slots:
 
     def _empty(self, slot: int) -> None:
         entry = self._entries[slot]
-        entry.key, entry.held = None, 0
+        entry.key, entry.held, entry.page = None, 0, _NO_PAGE
         if entry.written:
             self._drop(slot)
             entry.written = 0

@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from genpage.exploration import seed_of
-from genpage.grammar import DecodedRow, Places
+from genpage.grammar import DecodedRow
 from genpage.page import FinishReason
 from genpage.propensity import propensities
+from genpage.supply import Places
 from runtime.arrays import FloatArray, IntArray
 from runtime.choice import RowChoice
 from runtime.job import PageJob
 from runtime.noise import gumbel
+from runtime.recall import Recall
 from runtime.selection import top
 from tokenizer.page import entities_before_fill
 
@@ -145,6 +147,29 @@ class PageWriter:
             return self._open_row(scores[: len(self._job.model.row_tokens)]), None
         return self._place(scores)
 
+    def recalled(self, earlier: Recall) -> IntArray | None:
+        """What an earlier page has for the next decision, (k,) catalog indices; None: nothing."""
+        if self._grammar.room == 0:
+            row = earlier.row(self._next_rows)
+            return None if row is None else np.array([row], np.int32)
+        return earlier.titles(self._row, self._count, self._grammar)
+
+    def tokens_of(self, chosen: IntArray) -> IntArray:
+        """The tokens (n,) that the next decision gives if it is for these catalog indices (k,)."""
+        model = self._job.model
+        if self._grammar.room == 0:
+            return model.row_tokens[chosen]
+        return model.entity_tokens[chosen[: self._serialised(self._count, self._placed)]]
+
+    def follow(self, chosen: IntArray) -> IntArray:
+        """Write these catalog indices (k,) as decided, of a copy: the tokens (n,) of them."""
+        tokens = self.tokens_of(chosen)
+        if self._grammar.room == 0:
+            self._open(int(chosen[0]))
+        else:
+            self._extend(chosen)
+        return tokens
+
     def prepare(self) -> None:
         """Find out what the next decision needs whatever its scores are."""
         if self._grammar.room == 0 and self._appeal is not None and self._promised is None:
@@ -153,49 +178,54 @@ class PageWriter:
     def guess(self, scores: FloatArray) -> IntArray:
         """The tokens (n,) that these scores (R + E,) would decide next; nothing is decided."""
         model = self._job.model
-        rows_of_catalog = len(model.row_tokens)
         told, self._told = self._told, False
         try:
             if self._grammar.room == 0:
-                values = self._rows(scores[:rows_of_catalog])
-                row, _ = self._choose(values, self._next_rows, 1, rows_of_catalog)
-                return model.row_tokens[row]
+                values = self._rows(scores[: len(model.row_tokens)])
+                row, _ = self._choose(values, self._next_rows, 1, len(model.row_tokens))
+                return self.tokens_of(row)
             count = self._count
             allowed, values = self._titles(scores, count)
             entities, _ = self._choose(values, allowed, count, len(model.entity_tokens))
-            return model.entity_tokens[entities[: self._serialised(count, self._placed)]]
+            return self.tokens_of(entities)
         finally:
             self._told = told
 
     def _open_row(self, scores: FloatArray) -> IntArray:
         allowed = self._next_rows
         values = self._rows(scores)
-        added, self._promised = self._promised, None
+        added = self._promised
         chosen, self._chances = self._choose(values, allowed, 1, len(scores))
-        self._row = int(chosen[0])
+        row = int(chosen[0])
         if self._told:
-            self._choice = RowChoice.of(values, allowed, self._row, added)
-        self._grammar.open_row(self._row)
-        self._placed = 0
-        self._position += 1
+            self._choice = RowChoice.of(values, allowed, row, added)
+        self._open(row)
         return self._job.model.row_tokens[chosen]
 
+    def _open(self, row: int) -> None:
+        self._promised = None
+        self._row, self._placed = row, 0
+        self._grammar.open_row(row)
+        self._position += 1
+
     def _place(self, scores: FloatArray) -> tuple[IntArray, Written | None]:
-        grammar = self._grammar
         count = self._count
         allowed, values = self._titles(scores, count)
-        told = self._serialised(count, self._placed)
         entities, chances = self._choose(values, allowed, count, len(self._job.model.entity_tokens))
         self._chances += chances
-        grammar.extend(entities.tolist())
+        tokens = self.tokens_of(entities)
+        self._extend(entities)
+        if self._grammar.room:
+            return tokens, None
+        return tokens, Written(self._grammar.last, _of_places(self._chances), self._choice)
+
+    def _extend(self, entities: IntArray) -> None:
+        self._grammar.extend(entities.tolist())
         self._placed += len(entities)
         self._position += len(entities)
-        tokens: IntArray = self._job.model.entity_tokens[entities[:told]]
-        if grammar.room:
-            return tokens, None
-        self._finished += 1
-        self._await_row()
-        return tokens, Written(grammar.last, _of_places(self._chances), self._choice)
+        if not self._grammar.room:
+            self._finished += 1
+            self._await_row()
 
     def _rows(self, scores: FloatArray) -> FloatArray:
         """(k,) values of the rows that may open next."""

@@ -106,6 +106,21 @@ def test_pages_wait_for_memory_and_all_come_out_whole() -> None:
         assert rows_of(outputs, f"page {number}") == naive
 
 
+@pytest.mark.parametrize(("serialised", "live"), [(None, 1), (9, 1), (5, 1), (2, 2), (1, 3)])
+def test_a_page_reserves_what_its_rows_feed(serialised: int | None, live: int) -> None:
+    """A tail in no sequence takes no KV: of short rows more pages fit beside each other."""
+    page = plan(library(), rows=3, entities_per_row=5)
+    model = FakeModel.of(page.catalog, slots=9, serialised=serialised)
+    engine = Engine(Limits(kv_bytes=33 * model.backend.token_bytes), clock=FakeClock())
+    for number in range(3):
+        engine.submit(plan_of(page, f"member {number}").job(model, f"page {number}"))
+    engine.step()
+    assert engine.stats().live == live
+    outputs = run(engine)
+    for number in range(3):
+        assert rows_of(outputs, f"page {number}") == page.naive(model)
+
+
 @pytest.mark.parametrize("kv_bytes", [1, 500, 3_000, 1 << 20])
 def test_a_bound_changes_no_page(kv_bytes: int) -> None:
     """However little may be kept: the same pages, and never more than the bound or one page."""

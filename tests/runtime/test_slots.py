@@ -274,3 +274,31 @@ class Books(RuleBasedStateMachine):
 
 
 TestBooks = Books.TestCase
+
+
+def test_a_page_is_kept_with_the_prompt_that_it_was_made_of() -> None:
+    """For its own member alone, until its slot gives way or the member is forgotten."""
+    slots = Slots(1, 16)
+    first = slots.allocate(ADA, tokens(1, 2, 3))
+    assert len(first.page) == 0
+    slots.record(first.slot, 0, tokens(1, 2, 3))
+    slots.release(first.slot, page=tokens(7, 8, 9))
+    again = slots.allocate(ADA, tokens(1, 2, 3, 4))
+    assert again.page.tolist() == [7, 8, 9]
+    slots.record(again.slot, again.cached, tokens(4))
+    slots.release(again.slot, page=tokens(7, 8))
+    other = slots.allocate(BOB, tokens(1, 2, 3, 4))
+    assert len(other.page) == 0
+    slots.record(other.slot, 0, tokens(1, 2))
+    slots.release(other.slot, page=tokens(5))
+    slots.forget("bob")
+    assert len(slots.allocate(BOB, tokens(1, 2)).page) == 0
+
+
+def test_a_page_whose_slot_is_not_kept_is_not_kept_either() -> None:
+    """A failed page is no draft, nor is any where prompts are not kept."""
+    for slots, keep in ((Slots(1, 16), False), (Slots(1, 16, prefix_cache=False), True)):
+        first = slots.allocate(ADA, tokens(1, 2, 3))
+        slots.record(first.slot, 0, tokens(1, 2, 3))
+        slots.release(first.slot, keep=keep, page=tokens(7, 8, 9))
+        assert len(slots.allocate(ADA, tokens(1, 2, 3)).page) == 0

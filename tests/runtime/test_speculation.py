@@ -1,5 +1,6 @@
 """Drafting: the page is the same with and without it, and takes fewer passes where it can."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
 from genpage.promise import PROMISES
 from genpage.row import Row
+from runtime.arrays import IntArray
 from runtime.decoder import Decoder
 from runtime.draft import NO_DRAFT, Drafter
 from runtime.engine import Engine
@@ -26,6 +28,8 @@ from runtime.writer import PageWriter
 from tokenizer.appeal import PageAppeal
 from tokenizer.crowd import CROWDS, grained
 
+NO_PAGE: IntArray = np.array([], np.int32)
+
 
 def eager(chance: float) -> Pace:
     """A pace that believes every draft to be right so often, and tokens to cost nothing."""
@@ -35,9 +39,12 @@ def eager(chance: float) -> Pace:
     return pace
 
 
-def decode(job: PageJob, model: FakeModel, pace: Pace | None) -> tuple[list[DecodedRow], list[int]]:
+def decode(
+    job: PageJob, model: FakeModel, pace: Pace | None, earlier: IntArray = NO_PAGE
+) -> tuple[list[DecodedRow], list[int]]:
     """A page by hand: its rows, and the tokens of each pass."""
     decoder = Decoder(job, pace)
+    decoder.resume(0, earlier)
     rows: list[DecodedRow] = []
     held: list[int] = []
     passes: list[int] = []
@@ -167,6 +174,70 @@ def test_a_tail_that_was_foreseen_wrong_rejects_no_draft(serialised: int) -> Non
     assert tuple(rows) == page.naive(short)
     full = decode(page.job(whole), whole, eager(0.9))[1]
     assert 2 * (len(passes) - 1) <= len(full) - 1
+
+
+def tokens_of(rows: Sequence[DecodedRow], model: FakeModel) -> IntArray:
+    """A page's tokens, as they are kept with its slot."""
+    kept = [[model.row_tokens[row.row], *model.entity_tokens[list(row.entities)]] for row in rows]
+    return np.array([token for row in kept for token in row], np.int32)
+
+
+@given(worlds())
+def test_no_earlier_page_changes_a_page(world: World) -> None:
+    """Neither the same, nor part of it, nor one in disorder, nor of titles that nobody knows."""
+    chance = world.chance
+    page = random_plan(chance, world.catalog)
+    steady = chance.choice((0.0, 0.9))
+    model = FakeModel.of(page.catalog, steady=steady, serialised=chance.choice(SERIALISED))
+    naive = page.naive(model)
+    earlier = tokens_of(naive, model).tolist()
+    match chance.randrange(4):
+        case 0:
+            chance.shuffle(earlier)
+        case 1:
+            earlier = earlier[chance.randrange(len(earlier) + 1) :]
+        case 2:
+            changed = (chance.randrange(2_000) if chance.random() < 0.1 else t for t in earlier)
+            earlier = list(changed)
+    rows, _ = decode(page.job(model), model, eager(0.9), np.array(earlier, np.int32))
+    assert tuple(rows) == naive
+
+
+@pytest.mark.parametrize("serialised", [None, 2, 4])
+def test_a_page_as_the_one_before_takes_few_passes(serialised: int | None) -> None:
+    """However little its scores foresee."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, serialised=serialised)
+    plain, alone = decode(page.job(model), model, None)
+    rows, passes = decode(page.job(model), model, eager(0.9), tokens_of(plain, model))
+    assert rows == plain
+    assert 4 * len(passes) < len(alone)
+
+
+def test_a_page_with_a_new_row_is_recalled_around_it() -> None:
+    """Rows that moved, and titles that another was put in front of, are found where they are."""
+    page = plan(library(), rows=6)
+    model = FakeModel.of(page.catalog)
+    plain, alone = decode(page.job(model), model, None)
+    earlier = [replace(row, entities=row.entities[1:]) for row in plain if row is not plain[2]]
+    rows, passes = decode(page.job(model), model, eager(0.9), tokens_of(earlier, model))
+    assert rows == plain
+    # A new row is read as without drafts; each other one stumbles once, over its first title.
+    assert 4 * len(passes) < 3 * len(alone)
+
+
+def test_a_page_that_differs_from_the_one_before_soon_ceases_to_follow_it() -> None:
+    """Its own scores foresee more, and are asked again after a few mistakes."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, steady=0.999)
+    plain = page.naive(model)
+    turned = [replace(row, entities=row.entities[::-1]) for row in plain]
+    alone = decode(page.job(model), model, eager(0.7))[1]
+    pace = eager(0.7)
+    rows, passes = decode(page.job(model), model, pace, tokens_of(turned, model))
+    assert tuple(rows) == plain
+    assert pace.chance("entity before") < 0.7
+    assert len(passes) <= len(alone) + 8
 
 
 def test_where_nothing_can_be_foreseen_drafting_ends() -> None:
@@ -314,7 +385,7 @@ def test_a_look_is_worth_what_it_saves(seconds: float, looks: int) -> None:
     pace = Pace()
     for tokens in (1, 2, 3, 5) * 10:
         pace.passed(tokens, 1.0)
-    assert pace.worth_a_look("row kept", 1)
+    assert pace.worth_a_look("row kept", pace.chance("row kept"), 1)
     pace.looked("row kept", seconds)
-    assert sum(pace.worth_a_look("row kept", 1) for _ in range(100)) == looks
-    assert not pace.worth_a_look("fill", 17)
+    assert sum(pace.worth_a_look("row kept", 0.8, 1) for _ in range(100)) == looks
+    assert not pace.worth_a_look("fill", 0.05, 17)

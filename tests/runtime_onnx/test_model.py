@@ -88,7 +88,7 @@ class Eager(Pace):
         """Always."""
         return True
 
-    def worth_a_look(self, source: Source, tokens: int) -> bool:  # noqa: ARG002 - not asked
+    def worth_a_look(self, source: Source, chance: float, tokens: int) -> bool:  # noqa: ARG002 - not asked
         """Always."""
         return True
 
