@@ -35,7 +35,8 @@ async def start(first: Path, tmp_path: Path) -> AsyncIterator[Start]:
         async def run(**settings: Any) -> Replica:  # noqa: ANN401
             bundle = settings.pop("bundle", first)
             remembered = settings.pop("remembered", None)
-            more = {key: settings.pop(key) for key in ("adopt", "clock") if key in settings}
+            passed_on = ("adopt", "clock", "loading")
+            more = {key: settings.pop(key) for key in passed_on if key in settings}
             staging = settings.pop("staging", tmp_path / f"staging-{next(numbers)}")
             made = Settings(staging, **settings)
             return await stack.enter_async_context(running(bundle, made, remembered, **more))

@@ -9,12 +9,13 @@ import numpy as np
 import pytest
 from bundles import digest_of, version_of
 from forgery import Document, cover_up, edit
-from replicas import Start, announcement
+from replicas import SLOTS, Start, announcement
 
 from genpage.hold import LOCK
 from rollout.refusal import Kind
 from rollout.source import Sources
 from runtime.manifest import MANIFEST
+from runtime.verdicts import Verdicts
 from tokenizer.vocabulary import Vocabulary
 
 Another = Callable[[], Path]
@@ -67,11 +68,11 @@ def poison_trunk(bundle: Path) -> None:
     cover_up(bundle)
 
 
-def disagree(bundle: Path) -> None:
+def disagree(bundle: Path, number: int = 0) -> None:
     """A golden page is another than the model gives."""
 
     def change(document: Document) -> None:
-        row = document["cases"][0]["page"]["rows"][0]
+        row = document["cases"][number]["page"]["rows"][0]
         row["entity_ids"] = row["entity_ids"][::-1]
 
     edit(bundle / "golden.json", change)
@@ -141,6 +142,20 @@ async def test_a_bundle_that_is_wrong_is_refused(
     assert (told.event, told.digest, told.why) == ("rejected", digest_of(bundle), attempt.why)
     assert replica.rollout.numbers.refused == {kind: 1}
     assert [model.version for model in replica.registry.loaded] == [before]
+
+
+async def test_only_a_bundle_that_met_all_its_pages_counts_as_verified_here(
+    start: Start, another: Another, tmp_path: Path
+) -> None:
+    """Its first pages are met, the last is not; a restart would otherwise serve it untried."""
+    verdicts = Verdicts(tmp_path / "verified")
+    replica = await start(loading=replace(SLOTS, verdicts=verdicts))
+    wrong, good = another(), another()
+    disagree(wrong, number=-1)
+    assert (await replica.take(wrong)).kind == "bundle"
+    assert not verdicts.holds(digest_of(wrong))
+    assert (await replica.take(good)).state == "active"
+    assert verdicts.holds(digest_of(good))
 
 
 async def test_the_same_bytes_are_not_tried_again(

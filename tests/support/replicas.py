@@ -94,7 +94,7 @@ async def running(
         del model  # the registry has it, and may let go of it
     worker.start()
     rollout = Rollout(
-        replace(settings, loading=SLOTS, stagger_s=0.0),
+        replace(settings, loading=more.pop("loading", SLOTS), stagger_s=0.0),
         registry,
         worker,
         logbook.logger(),
