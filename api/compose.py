@@ -158,6 +158,8 @@ def _loading(settings: Settings) -> LoadSettings:
         limits.batch,
         limits.kv_bytes,
         Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),
+        # A container's temporary folder is often memory; its state is on a disk.
+        None if kept is None else kept.resolve() / "packed",
     )
 
 

@@ -6,6 +6,8 @@ lies in a folder that nobody holds is nobody's.
 
 import fcntl
 import os
+import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -71,3 +73,22 @@ def held(folder: Path, flag: str, whose: str) -> Iterator[None]:
         yield
     finally:
         hold.release()
+
+
+def clear_abandoned(among: Path, name: re.Pattern[str]) -> None:
+    """Remove the folders there of such a name that were held, and that nobody holds any more."""
+    with suppress(OSError):
+        for entry in tuple(among.iterdir()):
+            if name.fullmatch(entry.name) and (entry / LOCK).is_file():
+                _clear(entry)
+
+
+def _clear(entry: Path) -> None:
+    with suppress(OSError):
+        # Of somebody else's we can have no lock, and must not follow a link.
+        if entry.is_symlink() or entry.stat().st_uid != os.getuid():
+            return
+        hold = Hold.take(entry)
+        if hold is not None:
+            shutil.rmtree(entry, ignore_errors=True)
+            hold.release()

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from genpage.errors import ConflictError, GenPageError, RulesError
 from genpage.rules import Rules
-from rollout import gates, memory
+from rollout import gates, memory, room
 from rollout.announcement import Announcement
 from rollout.aside import Aside
 from rollout.attempt import Attempt, State
@@ -165,8 +165,7 @@ class Bringer:
             )
         if any(model.version == version for model in self._standing.loaded):
             raise RefusedError("version", f"version {version} is another bundle's here")
-        loading = self._settings.loading
-        memory.check(found.manifest, loading.slots, loading.kv_bytes, self._settings.available)
+        room.check(found.manifest, self._settings.loading, self._settings.available)
 
     async def _try_out(
         self, model: LoadedModel, cases: tuple[GoldenCase, ...], attempt: Attempt

@@ -43,9 +43,14 @@ def available() -> int:
     return free if group is None else min(free, group)
 
 
-def check(manifest: Manifest, slots: int, kv_bytes: int, free: Available = available) -> None:
-    """Raise `RefusedError` where the bundle would not fit beside what is loaded."""
-    wanted, left = needed(manifest, slots, kv_bytes), free()
+def check(
+    manifest: Manifest, slots: int, kv_bytes: int, free: Available = available, written: int = 0
+) -> None:
+    """Raise `RefusedError` where the bundle would not fit beside what is loaded.
+
+    ``written`` are bytes of files that count as memory where they are written.
+    """
+    wanted, left = needed(manifest, slots, kv_bytes) + written, free()
     if wanted > left:
         raise RefusedError(
             "no-room",

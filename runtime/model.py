@@ -37,7 +37,8 @@ class LoadSettings:
     """``slots``: pages under way and members whose prompts stay warm, in all.
 
     ``batch``: pages decoded at once, whose chunks may share a pass. ``kv_bytes``: what the engine
-    lets all slots take. ``verdicts`` remember whose golden pages were met.
+    lets all slots take. ``verdicts`` remember whose golden pages were met. ``packed`` is the folder
+    that packed weights are written to (`runtime.packing`).
     """
 
     slots: int = 8
@@ -45,6 +46,7 @@ class LoadSettings:
     batch: int = 8
     kv_bytes: int = KV_BYTES
     verdicts: Verdicts = field(default_factory=Verdicts)
+    packed: Path | None = None
 
     def __post_init__(self) -> None:
         for name in ("slots", "batch"):
@@ -151,6 +153,7 @@ class LoadedModel:
             slots=settings.slots,
             settings=settings.session,
             lanes=settings.lanes,
+            packed=settings.packed,
         )
         bundled, vocabulary = contents.lexicon.vocabulary, snapshot.lexicon.vocabulary
         encoder = PromptEncoder(

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from weakref import ref
 
 import onnx
@@ -13,6 +12,7 @@ from runtime.chunk import Chunk
 from runtime.heap import give_back
 from runtime.laned_trunk import LEAST_TOKENS, LanedTrunk
 from runtime.lanes import laned, passes
+from runtime.packing import packing_folder
 from runtime.pool import KVPool, KVShape
 from runtime.sessions import Session, SessionSettings, write_packed
 from runtime.signature import Signature
@@ -39,8 +39,10 @@ class TrunkBackend:
         slots: int,
         settings: SessionSettings,
         lanes: Sequence[int] = (1,),
+        packed: Path | None = None,
     ) -> None:
-        sessions = _sessions(trunk, settings, lanes)
+        """``packed`` is where packed weights are written (`runtime.packing`)."""
+        sessions = _sessions(trunk, settings, lanes, packed)
         held = Signature(sessions[1].inputs(), sessions[1].outputs())
         if held != signature:
             wrong = next(
@@ -109,7 +111,9 @@ class TrunkBackend:
         raise RuntimeError(f"token {highest} is in no table in use. This is a bug.")
 
 
-def _sessions(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
+def _sessions(
+    trunk: Path, settings: SessionSettings, lanes: Sequence[int], packed: Path | None
+) -> dict[int, Session]:
     """A session for each number of lanes; several of them share one file of packed weights.
 
     The file is nobody else's and has no name any more once all have mapped it.
@@ -117,12 +121,12 @@ def _sessions(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> d
     if tuple(lanes) == (1,):
         return {1: Session(trunk, settings)}
     try:
-        with TemporaryDirectory(prefix="genpage-weights-") as held:
-            return _mapped(write_packed(trunk, settings, Path(held)), settings, lanes)
+        with packing_folder(packed) as held:
+            return _mapped(write_packed(trunk, settings, held), settings, lanes)
     except OSError as error:
         raise BundleError(
-            f"the packed weights of {trunk} cannot be written: {error}; set TMPDIR to a folder "
-            "with room for twice its size."
+            f"the packed weights of {trunk} cannot be written: {error}; twice its size must be "
+            "free in --state-dir, or without one in TMPDIR."
         ) from error
 
 

@@ -272,3 +272,11 @@ def test_logs_are_json_lines_uvicorns_included() -> None:
     assert all("timestamp" in line for line in lines)
     assert "ValueError" in lines[2]["exception"]
     assert secret not in stream.getvalue()
+
+
+def test_packed_weights_are_written_to_the_state_folder(tmp_path: Path) -> None:
+    """A container's temporary folder would count as memory."""
+    state = tmp_path / "state"
+    server = compose(Settings(state_dir=state), Logbook().logger())
+    assert server.rollout is not None
+    assert server.rollout.settings.loading.packed == state / "packed"
