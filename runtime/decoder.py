@@ -30,7 +30,7 @@ from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
 from runtime.draft import NO_DRAFT, Drafter, Step
 from runtime.job import PageJob
-from runtime.pace import Pace
+from runtime.pace import BEFORE, Pace
 from runtime.prefix import common_prefix
 from runtime.recall import Recall
 from runtime.writer import PageWriter, Written
@@ -82,7 +82,7 @@ class Decoder:
         self.start, self.pending = cached, self.pending[cached:]
         if self._drafter is not None and len(earlier):
             model = self._job.model
-            self._drafter.recall = Recall.of(earlier, model.row_tokens, model.entity_tokens)
+            self._drafter.guesses.recall = Recall.of(earlier, model.row_tokens, model.entity_tokens)
 
     def chunk(self, slot: int, limit: int) -> Chunk:
         """The next pass: the first ``limit`` of the pending tokens, or all with the draft."""
@@ -127,9 +127,18 @@ class Decoder:
         return tuple(rows)
 
     def _decide(self, scores: FloatArray) -> Written | None:
-        if self._drafter is not None:
-            self._drafter.seen(self._writer.place, scores)
-        self.pending, row = self._writer.decide(scores)
+        writer = self._writer
+        if self._drafter is None:
+            self.pending, row = writer.decide(scores)
+            return row
+        guesses = self._drafter.guesses
+        guesses.seen(writer.place, scores)
+        # Whether the page before has the same is seen without a draft, too.
+        recalled = guesses.recalled(writer) if writer.takes else None
+        foreseen = None if recalled is None else recalled.tokens(writer)
+        self.pending, row = writer.decide(scores)
+        if recalled is not None and foreseen is not None:
+            guesses.tried(recalled.source, hit=np.array_equal(self.pending, foreseen))
         return row
 
     def _judge(
@@ -143,11 +152,11 @@ class Decoder:
         for number, step in enumerate(steps):
             begun = steps[number - 1].end if number else 0
             hit = step.end <= accepted
-            # A tail in no sequence gives nothing to verify.
-            if begun <= accepted and begun < step.end:
-                drafter.tried(step.source, hit=hit)
+            # A tail in no sequence gives nothing to verify; the page before was compared already.
+            if begun <= accepted and begun < step.end and step.source not in BEFORE:
+                drafter.guesses.tried(step.source, hit=hit)
             if not hit and number + 1 < len(steps):
-                drafter.keep(steps[number + 1].place, scores[step.end])
+                drafter.guesses.keep(steps[number + 1].place, scores[step.end])
 
 
 def _tokens(job: PageJob, row: DecodedRow, entities: int | None) -> IntArray:

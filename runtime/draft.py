@@ -1,34 +1,27 @@
-"""Drafting: which tokens a page will probably go on with, guessed from scores that are at hand.
+"""Drafting: which tokens a page will probably go on with.
 
-After each pass the scores of the next places are known approximately: those of the place before
-put the runner-up first once the winner is taken, and a rejected draft has left the scores of its
-own places behind. Or the member's page before this one has it (`runtime.recall`). What was right
-more often is followed. The tokens so guessed travel in the next pass, which verifies them all
+The tokens so guessed (`runtime.guess`) travel in the next pass, which verifies them all
 (`runtime.decoder`). Drafting goes on while the chance that a token saves a pass is worth what one
 token more, and guessing it, cost (`runtime.pace`). The very next decision is guessed from the page
 as it stands, which costs little; those behind it take a copy.
 
 Speculative decoding after Leviathan et al., "Fast inference from transformers via speculative
-decoding", ICML 2023, with the model's own scores in the place of a smaller model's.
+decoding", ICML 2023, with the model's own scores, and the page before, in the place of a smaller
+model's.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 
-from runtime.arrays import FloatArray, IntArray
+from runtime.arrays import IntArray
+from runtime.guess import Guess, Guesses
 from runtime.pace import Pace, Source
-from runtime.recall import Recall
 from runtime.writer import PageWriter, Place
 
 _NOTHING: IntArray = np.array([], np.int32)
 # A pass never has fewer (`runtime.trunk`).
 LEAST_TOKENS = 2
-# Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
-_MOST_KEPT = 12
-# How many of a page's own drafts weigh as much as what those of all pages came to: pages differ in
-# how much they resemble the one before.
-_TRUST = 6.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,89 +45,24 @@ NO_DRAFT = Draft(_NOTHING, ())
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _ByScores:
-    """A decision guessed by the scores (R + E,) of another place, or of a rejected draft."""
-
-    source: Source
-    scores: FloatArray
-
-    def tokens(self, writer: PageWriter) -> IntArray:
-        return writer.guess(self.scores)
-
-    def follow(self, ahead: PageWriter) -> IntArray:
-        return ahead.decide(self.scores)[0]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _ByPage:
-    """A decision guessed as an earlier page has it: catalog indices (k,)."""
-
-    source: Source
-    chosen: IntArray
-
-    def tokens(self, writer: PageWriter) -> IntArray:
-        return writer.tokens_of(self.chosen)
-
-    def follow(self, ahead: PageWriter) -> IntArray:
-        return ahead.follow(self.chosen)
-
-
-_Guess = _ByScores | _ByPage
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _First:
     """The next decision, guessed as ``tokens`` (n,)."""
 
     tokens: IntArray
     step: Step
-    guess: _Guess
+    guess: Guess
 
 
 class Drafter:
-    """Drafts of one page; one owner, as the page.
-
-    What it holds of a pass are single lines of its own, never a view of the scores of all places
-    and pages of that pass, and none of places that the page has passed. ``recall`` is the member's
-    page before this one, where there is any.
-    """
-
-    recall: Recall | None = None
+    """Drafts of one page; one owner, as the page. ``guesses`` are what they are made of."""
 
     def __init__(self, pace: Pace) -> None:
         self.pace = pace
-        self._kept: dict[Place, FloatArray] = {}
-        # The latest scores that decided: a row's opening, and entities (of which catalog row).
-        self._row_scores: FloatArray | None = None
-        self._entity_scores: tuple[int, FloatArray] | None = None
-        # This page's own: hits and tries.
-        self._tried: dict[Source, tuple[int, int]] = {}
-
-    def seen(self, place: Place, scores: FloatArray) -> None:
-        """A place was decided by these scores (R + E,), which stay valid until the next draft."""
-        self._kept.pop(place, None)
-        if place[1] == 0:
-            self._row_scores = scores
-        else:
-            self._entity_scores = place[0], scores
-
-    def keep(self, place: Place, scores: FloatArray) -> None:
-        """A place got these scores behind a token that was rejected: the best draft of it.
-
-        They stay valid until the next draft.
-        """
-        self._kept.pop(place, None)  # so that the latest stand last
-        self._kept[place] = scores
-
-    def tried(self, source: Source, *, hit: bool) -> None:
-        """A draft was verified."""
-        self.pace.tried(source, hit=hit)
-        hits, tries = self._tried.get(source, (0, 0))
-        self._tried[source] = hits + hit, tries + 1
+        self.guesses = Guesses(pace)
 
     def draft(self, writer: PageWriter, room: int, pending: int = LEAST_TOKENS) -> Draft:
         """Guess on from where ``writer`` stands, at most ``room`` tokens, behind so many others."""
-        self._own(writer)
+        self.guesses.own(writer)
         first = self._at_once(writer, room, pending)
         if first is None:
             return NO_DRAFT
@@ -144,15 +72,10 @@ class Drafter:
             self.pace.drafted(len(draft.steps) - 1, self.pace.clock() - began)
         return draft
 
-    def _chance(self, source: Source) -> float:
-        """How often such drafts are right: those of all pages, and more and more this one's."""
-        hits, tries = self._tried.get(source, (0, 0))
-        return (self.pace.chance(source) * _TRUST + hits) / (_TRUST + tries)
-
     def _at_once(self, writer: PageWriter, room: int, pending: int) -> "_First | None":
         """The next decision, which is guessed without a copy of the page."""
         place, takes = writer.place, writer.takes
-        guess = self._guess(writer)
+        guess = self.guesses.next(writer)
         if guess is None or takes > room:
             return None
         source = guess.source
@@ -160,7 +83,7 @@ class Drafter:
             return _First(_NOTHING, Step(place, source, 0), guess)
         # A pass of one token is run as one of two: the other may as well be a guess.
         more = takes - max(0, LEAST_TOKENS - pending)
-        if not self.pace.worth_a_look(source, self._chance(source), more):
+        if not self.pace.worth_a_look(source, self.guesses.chance(source), more):
             return None
         writer.prepare()
         began = self.pace.clock()
@@ -168,35 +91,25 @@ class Drafter:
         self.pace.looked(source, self.pace.clock() - began)
         return _First(guessed, Step(place, source, takes), guess)
 
-    def _own(self, writer: PageWriter) -> None:
-        """Drop what the page has passed, and copy the lines that are left out of their passes."""
-        ahead = [place for place in self._kept if not writer.passed(place)][-_MOST_KEPT:]
-        self._kept = {place: _line(self._kept[place]) for place in ahead}
-        if self._row_scores is not None:
-            self._row_scores = _line(self._row_scores)
-        if self._entity_scores is not None:
-            row, scores = self._entity_scores
-            self._entity_scores = row, _line(scores)
-
     def _further(self, writer: PageWriter, first: "_First", room: int) -> Draft:
         """On behind the first guess, by a copy that takes it for decided."""
         tokens, steps = [first.tokens], [first.step]
         count = len(first.tokens)
-        chance = self._chance(first.step.source) if count else 1.0
+        chance = self.guesses.chance(first.step.source) if count else 1.0
         # A copy costs more than a guess: is it worth it, as things stand?
-        takes, source = self._behind(writer, first.step)
-        next_one = chance * self._chance(source)
+        takes, source = self.guesses.behind(writer, first.step.place)
+        next_one = chance * self.guesses.chance(source)
         if self.pace.worth(next_one, takes, 0):
             explored = not self.pace.worth(next_one, takes, 1)
             ahead = writer.fork()
             first.guess.follow(ahead)
             while ahead.reason is None:
                 place, takes = ahead.place, ahead.takes
-                guess = self._guess(ahead)
+                guess = self.guesses.next(ahead)
                 if guess is None or count + takes > room:
                     break
                 if takes:  # a tail in no sequence is neither right nor wrong
-                    chance *= self._chance(guess.source)
+                    chance *= self.guesses.chance(guess.source)
                     if not explored and not self.pace.worth(chance, takes, count):
                         break
                     explored = False
@@ -205,55 +118,3 @@ class Drafter:
                 tokens.append(guessed)
                 steps.append(Step(place, guess.source, count))
         return Draft(np.concatenate(tokens), tuple(steps)) if count else NO_DRAFT
-
-    def _behind(self, writer: PageWriter, first: Step) -> tuple[int, Source]:
-        """What the decision behind the first would take, and where its guess would be from."""
-        takes = writer.takes_behind
-        source: Source
-        before: Source
-        if takes == 0:
-            source, before = "row kept" if self._kept else "row far", "row before"
-        elif takes > 1:
-            source, before = "fill", "fill before"
-        elif self._kept:
-            source, before = "entity kept", "entity before"
-        else:
-            source, before = "entity near" if first.place[1] else "entity far", "entity before"
-        return max(1, takes), self._likelier(source, before) if self.recall else source
-
-    def _guess(self, writer: PageWriter) -> _Guess | None:
-        """What the next decision is guessed by: the likelier, where there are two."""
-        scored = self._scores(writer.place, writer.takes)
-        chosen = None if self.recall is None else writer.recalled(self.recall)
-        if chosen is None:
-            return None if scored is None else _ByScores(*scored)
-        before: Source = "row before"
-        if writer.place[1]:
-            before = "fill before" if writer.fills else "entity before"
-        if scored is None or self._likelier(scored[0], before) == before:
-            return _ByPage(before, chosen)
-        return _ByScores(*scored)
-
-    def _likelier(self, source: Source, before: Source) -> Source:
-        return before if self._chance(before) > self._chance(source) else source
-
-    def _scores(self, place: Place, takes: int) -> tuple[Source, FloatArray] | None:
-        kept = self._kept.get(place)
-        if place[1] == 0:
-            if kept is not None:
-                return "row kept", kept
-            return None if self._row_scores is None else ("row far", self._row_scores)
-        if kept is None and self._entity_scores is None:
-            return None
-        if kept is not None:
-            return ("fill" if takes > 1 else "entity kept"), kept
-        assert self._entity_scores is not None
-        row, scores = self._entity_scores
-        if takes > 1:
-            return "fill", scores
-        return ("entity near" if row == place[0] else "entity far"), scores
-
-
-def _line(scores: FloatArray) -> FloatArray:
-    """A line (R + E,) that keeps no other alive."""
-    return scores if scores.base is None else scores.copy()

@@ -25,6 +25,8 @@ Source = Literal[
     "fill before",
 ]
 
+BEFORE: Final[frozenset[Source]] = frozenset({"row before", "entity before", "fill before"})
+
 # The chances that drafts begin with, as a prototype measured them, and how many drafts that is
 # worth: what is measured here soon counts for more.
 _CHANCES: Final[dict[Source, float]] = {

@@ -144,14 +144,15 @@ def test_a_drafter_holds_lines_of_its_own_and_of_places_to_come() -> None:
             break
         drafter = decoder._drafter
         assert drafter is not None
-        lines = [drafter._row_scores, *drafter._kept.values()]
-        if drafter._entity_scores is not None:
-            lines.append(drafter._entity_scores[1])
+        guesses = drafter.guesses
+        lines = [guesses._row_scores, *guesses._kept.values()]
+        if guesses._entity_scores is not None:
+            lines.append(guesses._entity_scores[1])
         assert not any(np.shares_memory(line, scores) for line in lines if line is not None)
         assert all(line.base is None for line in lines if line is not None)
-        for row, number in drafter._kept:
+        for row, number in guesses._kept:
             assert row not in rows if number else row >= len(rows)
-        most = max(most, len(drafter._kept))
+        most = max(most, len(guesses._kept))
     assert 0 < most <= 12
 
 
@@ -283,9 +284,9 @@ def test_a_draft_stays_within_the_slot() -> None:
     writer, drafter = PageWriter(page.job(model)), Drafter(eager(1.0))
     assert drafter.draft(writer, 100) is NO_DRAFT
     scores = scores_after(model, [1])
-    drafter.seen(writer.place, scores)
+    drafter.guesses.seen(writer.place, scores)
     writer.decide(scores)
-    drafter.seen(writer.place, scores)
+    drafter.guesses.seen(writer.place, scores)
     writer.decide(scores)
     assert len(drafter.draft(writer, 100).tokens) > 3
     assert len(drafter.draft(writer, 3).tokens) <= 3

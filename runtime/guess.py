@@ -1,0 +1,168 @@
+"""What a page's next decision may be guessed by: scores that are at hand, or the page before.
+
+The scores of the place before put the runner-up first once the winner is taken; a rejected draft
+has left the scores of its own places behind; and the member's page before this one, where it is
+known, has whole rows (`runtime.recall`). Where there are two guesses, the likelier one is taken.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+from runtime.arrays import FloatArray, IntArray
+from runtime.pace import Pace, Source
+from runtime.recall import Recall
+from runtime.writer import PageWriter, Place
+
+# Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
+_MOST_KEPT: Final = 12
+# How many of a page's own drafts weigh as much as what those of all pages came to: pages differ in
+# how much they resemble the one before.
+_TRUST: Final = 6.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByScores:
+    """A decision guessed by the scores (R + E,) of another place, or behind a rejected token."""
+
+    source: Source
+    scores: FloatArray
+
+    def tokens(self, writer: PageWriter) -> IntArray:
+        """(n,) that the next decision would give."""
+        return writer.guess(self.scores)
+
+    def follow(self, ahead: PageWriter) -> IntArray:
+        """The same, taken for decided by a copy of the page."""
+        return ahead.decide(self.scores)[0]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ByPage:
+    """A decision guessed as the page before has it: catalog indices (k,)."""
+
+    source: Source
+    chosen: IntArray
+
+    def tokens(self, writer: PageWriter) -> IntArray:
+        """(n,) that the next decision would give."""
+        return writer.tokens_of(self.chosen)
+
+    def follow(self, ahead: PageWriter) -> IntArray:
+        """The same, taken for decided by a copy of the page."""
+        return ahead.follow(self.chosen)
+
+
+Guess = ByScores | ByPage
+
+
+class Guesses:
+    """Those of one page; one owner, as the page.
+
+    What it holds of a pass are single lines of its own, never a view of the scores of all places
+    and pages of that pass, and none of places that the page has passed. ``recall`` is the member's
+    page before this one, where it is known.
+    """
+
+    recall: Recall | None = None
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._kept: dict[Place, FloatArray] = {}
+        # The latest scores that decided: a row's opening, and entities (of which catalog row).
+        self._row_scores: FloatArray | None = None
+        self._entity_scores: tuple[int, FloatArray] | None = None
+        # This page's own: hits and tries.
+        self._tried: dict[Source, tuple[int, int]] = {}
+
+    def seen(self, place: Place, scores: FloatArray) -> None:
+        """A place was decided by these scores (R + E,), which stay valid until the next draft."""
+        self._kept.pop(place, None)
+        if place[1] == 0:
+            self._row_scores = scores
+        else:
+            self._entity_scores = place[0], scores
+
+    def keep(self, place: Place, scores: FloatArray) -> None:
+        """A place got these scores behind a token that was rejected: the best guess of it.
+
+        They stay valid until the next draft.
+        """
+        self._kept.pop(place, None)  # so that the latest stand last
+        self._kept[place] = scores
+
+    def own(self, writer: PageWriter) -> None:
+        """Drop what the page has passed, and copy the lines that are left out of their passes."""
+        ahead = [place for place in self._kept if not writer.passed(place)][-_MOST_KEPT:]
+        self._kept = {place: _line(self._kept[place]) for place in ahead}
+        if self._row_scores is not None:
+            self._row_scores = _line(self._row_scores)
+        if self._entity_scores is not None:
+            row, scores = self._entity_scores
+            self._entity_scores = row, _line(scores)
+
+    def tried(self, source: Source, *, hit: bool) -> None:
+        """A guess was verified."""
+        self._pace.tried(source, hit=hit)
+        hits, tries = self._tried.get(source, (0, 0))
+        self._tried[source] = hits + hit, tries + 1
+
+    def chance(self, source: Source) -> float:
+        """How often such guesses are right: those of all pages, and more and more this one's."""
+        hits, tries = self._tried.get(source, (0, 0))
+        return (self._pace.chance(source) * _TRUST + hits) / (_TRUST + tries)
+
+    def next(self, writer: PageWriter) -> Guess | None:
+        """What the next decision is guessed by; None: nothing is at hand."""
+        scored = self._scored(writer.place, writer.takes)
+        recalled = self.recalled(writer)
+        if scored is None or recalled is None:
+            return recalled if scored is None else scored
+        return recalled if self._likelier(scored.source, recalled.source) else scored
+
+    def recalled(self, writer: PageWriter) -> ByPage | None:
+        """What the page before has for the next decision."""
+        chosen = None if self.recall is None else writer.recalled(self.recall)
+        if chosen is None:
+            return None
+        if writer.place[1] == 0:
+            return ByPage("row before", chosen)
+        return ByPage("fill before" if writer.fills else "entity before", chosen)
+
+    def behind(self, writer: PageWriter, place: Place) -> tuple[int, Source]:
+        """What the decision behind the next one, at ``place``, takes, and what it is guessed by."""
+        takes = writer.takes_behind
+        source: Source
+        before: Source
+        if takes == 0:
+            source, before = "row kept" if self._kept else "row far", "row before"
+        elif takes > 1:
+            source, before = "fill", "fill before"
+        elif self._kept:
+            source, before = "entity kept", "entity before"
+        else:
+            source, before = "entity near" if place[1] else "entity far", "entity before"
+        recalls = self.recall is not None and self._likelier(source, before)
+        return max(1, takes), before if recalls else source
+
+    def _likelier(self, source: Source, before: Source) -> bool:
+        return self.chance(before) > self.chance(source)
+
+    def _scored(self, place: Place, takes: int) -> ByScores | None:
+        kept = self._kept.get(place)
+        if place[1] == 0:
+            if kept is not None:
+                return ByScores("row kept", kept)
+            return None if self._row_scores is None else ByScores("row far", self._row_scores)
+        if kept is not None:
+            return ByScores("fill" if takes > 1 else "entity kept", kept)
+        if self._entity_scores is None:
+            return None
+        row, scores = self._entity_scores
+        if takes > 1:
+            return ByScores("fill", scores)
+        return ByScores("entity near" if row == place[0] else "entity far", scores)
+
+
+def _line(scores: FloatArray) -> FloatArray:
+    """A line (R + E,) that keeps no other alive."""
+    return scores if scores.base is None else scores.copy()
