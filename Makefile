@@ -49,11 +49,12 @@ demo: setup ## simulate a service, train, export, serve: prints the homepage's a
 test: setup setup-browser setup-services ## every test; GENPAGE_REAL_DATA names the real data's folder
 	$(BIN)/pytest
 
-check: setup ## format, lint, types, import arrows, the list of modules, lock files
+check: setup ## format, lint, types, import arrows, the policy modules, the list of modules, lock files
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python scripts/policy.py
 	$(BIN)/python scripts/modules.py --check
 	scripts/lock --check
 

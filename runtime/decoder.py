@@ -33,7 +33,8 @@ from runtime.job import PageJob
 from runtime.pace import BEFORE, Pace
 from runtime.prefix import common_prefix
 from runtime.recall import Recall
-from runtime.writer import PageWriter, Written
+from runtime.writer import PageWriter
+from runtime.written import Written
 
 _NOTHING: IntArray = np.array([], np.int32)
 

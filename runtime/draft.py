@@ -17,7 +17,8 @@ import numpy as np
 from runtime.arrays import IntArray
 from runtime.guess import Guess, Guesses
 from runtime.pace import Pace, Source
-from runtime.writer import PageWriter, Place
+from runtime.progress import Place
+from runtime.writer import PageWriter
 
 _NOTHING: IntArray = np.array([], np.int32)
 # A pass never has fewer (`runtime.trunk`).

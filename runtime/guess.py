@@ -10,8 +10,9 @@ from typing import Final
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.pace import Pace, Source
+from runtime.progress import Place
 from runtime.recall import Recall
-from runtime.writer import PageWriter, Place
+from runtime.writer import PageWriter
 
 # Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
 _MOST_KEPT: Final = 12

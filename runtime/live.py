@@ -7,7 +7,7 @@ from genpage.page import FinishReason
 from runtime.decoder import Decoder
 from runtime.job import PageJob
 from runtime.output import PageFailed, PageFinished, RowDecoded, Timing
-from runtime.writer import Written
+from runtime.written import Written
 
 
 @dataclass(slots=True, eq=False)

@@ -9,42 +9,12 @@ own member left, whatever others' prompts say.
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from runtime.arrays import IntArray
 from runtime.prefix import PrefixKey, common_prefix
-
-_NO_PAGE: IntArray = np.array([], np.int32)
-
-
-@dataclass(frozen=True, slots=True)
-class Allocation:
-    """A slot, and how many leading tokens of the prompt its KV holds already.
-
-    ``page`` (n,) are the tokens of the page that was made of such a prompt before.
-    """
-
-    slot: int
-    cached: int
-    page: IntArray
-
-
-@dataclass(slots=True, eq=False)
-class _Entry:
-    """What a slot holds: the first ``held`` of ``tokens`` (capacity,); ``key`` None is nobody's.
-
-    Memory is taken by the first ``written`` tokens; a page in it may need ``needs``. ``page`` is
-    the one that was made here last.
-    """
-
-    tokens: IntArray
-    held: int = 0
-    key: PrefixKey | None = None
-    written: int = 0
-    needs: int = 0
-    page: IntArray = field(default_factory=lambda: _NO_PAGE)
+from runtime.slot import NO_PAGE, Allocation, Entry
 
 
 class Slots:
@@ -68,7 +38,7 @@ class Slots:
         self._prefix_cache = prefix_cache
         self._token_bytes = token_bytes
         self._drop, self._evicted = drop, evicted
-        self._entries = [_Entry(np.zeros(capacity, np.int32)) for _ in range(count)]
+        self._entries = [Entry(np.zeros(capacity, np.int32)) for _ in range(count)]
         # Free slots, the least recently used first; those that hold nothing before all.
         self._free: OrderedDict[int, None] = OrderedDict.fromkeys(range(count))
 
@@ -147,7 +117,7 @@ class Slots:
         entry.held = end
         entry.written = max(entry.written, end)
 
-    def release(self, slot: int, *, keep: bool = True, page: IntArray = _NO_PAGE) -> None:
+    def release(self, slot: int, *, keep: bool = True, page: IntArray = NO_PAGE) -> None:
         """A page, of these tokens (n,), is done with its slot.
 
         ``keep`` False: its KV may not be relied on.
@@ -197,7 +167,7 @@ class Slots:
 
     def _empty(self, slot: int) -> None:
         entry = self._entries[slot]
-        entry.key, entry.held, entry.page = None, 0, _NO_PAGE
+        entry.key, entry.held, entry.page = None, 0, NO_PAGE
         if entry.written:
             self._drop(slot)
             entry.written = 0

@@ -13,7 +13,7 @@ from runtime.engine import Engine
 from runtime.fake import FakeHead, FakeModel
 from runtime.limits import Limits
 from runtime.output import Output, RowDecoded, Timing
-from runtime.writer import Written
+from runtime.written import Written
 
 CATALOG = library()
 

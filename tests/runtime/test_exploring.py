@@ -16,7 +16,8 @@ from runtime.fake import FakeModel
 from runtime.job import PageJob
 from runtime.limits import Limits
 from runtime.output import RowDecoded
-from runtime.writer import PageWriter, Written
+from runtime.writer import PageWriter
+from runtime.written import Written
 
 EXPLORING = Exploration(0.2)
 

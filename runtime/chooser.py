@@ -1,0 +1,108 @@
+"""Choosing among what may come next: the values of titles, and who wins by them.
+
+With `genpage.exploration` some choices are drawn, by the page's id and the place alone.
+"""
+
+import numpy as np
+
+from genpage.exploration import seed_of
+from genpage.grammar import PageGrammar
+from genpage.propensity import propensities
+from genpage.supply import Places
+from runtime.arrays import FloatArray, IntArray
+from runtime.job import PageJob
+from runtime.noise import gumbel
+from runtime.selection import top
+from tokenizer.appeal import PageAppeal
+
+# A float32 score divided by less would overflow; this cold, noise decides between equals alone.
+_COLDEST = 1e-200
+
+
+class Chooser:
+    """Of one page and its copies, which share it: it holds nothing that changes."""
+
+    def __init__(self, job: PageJob) -> None:
+        self._job = job
+        self._explored_by = seed_of(job.drawn_as or job.page_id)
+
+    def titles(
+        self,
+        scores: FloatArray,
+        count: int,
+        grammar: PageGrammar,
+        appeal: PageAppeal | None,
+        *,
+        exact: bool,
+    ) -> tuple[IntArray, FloatArray]:
+        """Titles that may come next and their values (n,): the best ``count`` are among them.
+
+        ``scores`` (R + E,) are of the job's scope, where it has one. Not ``exact``, rough ones do.
+        """
+        job = self._job
+        drawn = job.temperature > 0.0 or job.exploration.share > 0.0
+        if appeal is not None and job.scope is None and not drawn:
+            return appeal.best(grammar, scores[len(job.model.row_tokens) :], count)
+        places = grammar.allowed_places()
+        allowed = grammar.entities_at(places)
+        columns = self._columns(grammar, places, allowed)
+        added = None if appeal is None else appeal.added(grammar, allowed)
+        if job.scope is None or job.scope.refining is None or not exact:
+            values = scores.take(columns)
+            return allowed, values if added is None else values + added
+        few = len(allowed) if drawn else count
+        kept, values = job.scope.refining.refined(scores, columns, added, few)
+        return allowed[kept], values
+
+    def choose(
+        self,
+        values: FloatArray,
+        allowed: IntArray,
+        count: int,
+        size: int,
+        position: int,
+        *,
+        told: bool,
+    ) -> tuple[IntArray, list[float]]:
+        """``count`` of ``allowed`` (n,) by their values (n,), in order, and each one's probability.
+
+        ``allowed`` are indices of ``size`` there are, ``position`` is the address of the noise. No
+        probabilities stand for certainty, and where they are not to be ``told``.
+        """
+        job = self._job
+        if job.temperature > 0.0:
+            return self._sampled(values, allowed, count, size, position, told=told)
+        if job.exploration.share == 0.0:
+            return top(values, allowed, count), []
+        best = top(values, np.arange(len(values), dtype=np.int32), count)
+        chosen = job.exploration.choose(values, best, seed=self._explored_by, position=position)
+        chances = job.exploration.chances(values, chosen).tolist() if told else []
+        return allowed[chosen.places], chances
+
+    def _columns(self, grammar: PageGrammar, places: Places, allowed: IntArray) -> Places:
+        """Where in a line the scores of the titles ``allowed`` stand, behind those of rows."""
+        rows, scope = len(self._job.model.row_tokens), self._job.scope
+        if scope is None:
+            return rows + allowed.astype(np.intp)
+        if grammar.audience is not None and grammar.audience.places is scope.places:
+            return rows + places  # the same, without a look at each
+        return rows + scope.places.take(allowed).astype(np.intp)
+
+    def _sampled(
+        self,
+        values: FloatArray,
+        allowed: IntArray,
+        count: int,
+        size: int,
+        position: int,
+        *,
+        told: bool,
+    ) -> tuple[IntArray, list[float]]:
+        """The same, all of it drawn at the job's temperature: nothing is left to explore."""
+        temperature = max(self._job.temperature, _COLDEST)
+        noise = gumbel(self._job.seed, position, size, allowed)
+        chosen = top(values.astype(np.float64) / temperature + noise, allowed, count)
+        if not told:
+            return chosen, []
+        drawn: list[float] = propensities(values, allowed, chosen, temperature).tolist()
+        return chosen, drawn
