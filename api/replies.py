@@ -348,7 +348,8 @@ class VersionReply(Reply):
     exact: Annotated[
         bool | None,
         Field(
-            description="whether, as tried out with the active bundle, pages on this processor are "
-            "the same bit for bit however they are batched, cached and cut"
+            description="whether, as tried out with the active bundle's trunk and head at its "
+            "loading, pages on this processor are the same bit for bit however they are batched, "
+            "cached and cut"
         ),
     ]

@@ -8,6 +8,7 @@ import psutil
 
 from rollout.refusal import RefusedError
 from runtime.manifest import Manifest
+from runtime.snapshot import packed_bytes
 
 # Bytes free now.
 Available = Callable[[], int]
@@ -18,6 +19,8 @@ _FLOAT: Final = 4
 _WEIGHTS_COPIES: Final = 2.0
 # Documents become objects.
 _DOCUMENTS_GROW: Final = 6.0
+# One over the whole catalog; those over what some may see take as much again at most.
+_HEADS: Final = 2
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
@@ -26,7 +29,8 @@ def needed(manifest: Manifest, slots: int, kv_bytes: int) -> int:
     trunk = manifest.trunk
     slot = 2 * trunk.layers * trunk.kv_heads * trunk.head_dim * trunk.capacity * _FLOAT
     kv = min(slot * slots, max(slot, kv_bytes))
-    head = (manifest.rows + manifest.entities) * trunk.width * _FLOAT
+    items = manifest.rows + manifest.entities
+    head = _HEADS * packed_bytes(items, manifest.rows, trunk.width, manifest.precision)
     weights = documents = 0
     for name, record in manifest.files.items():
         if name.endswith(".json"):

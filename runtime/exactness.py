@@ -2,19 +2,22 @@
 
 Pages are promised to be the same bit for bit however a prompt is cut, cached or batched. Integer
 products sum exactly, but a processor's float kernels may round by the shape of a call, so each
-backend shows at its loading what it makes of the same tokens whole, in pieces and in lanes.
+backend shows at its loading what it makes of the same tokens whole, in pieces and in lanes, and
+each head of the same states alone, together and for some of its items.
 """
 
 import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
-from runtime.backend import Backend
+from runtime.backend import Backend, Head
 from runtime.chunk import Chunk
 
 _TOKENS = 45
 # All numbers of lanes are the same graph, cut apart alike.
 _LANES = 2
 _PIECES = (20, 1, 2, 7, 15)
+# How many states a head is given at once: a page's, a draft's, several pages'.
+_STATES = (1, 2, 3, 7)
 
 
 def is_exact(backend: Backend, vocabulary: int, lanes: int) -> bool:
@@ -32,6 +35,22 @@ def is_exact(backend: Backend, vocabulary: int, lanes: int) -> bool:
     for slot in range(lanes):
         backend.drop(slot)
     return all(np.array_equal(left, right) for left, right in zip(whole, apart, strict=True))
+
+
+def is_exact_head(head: Head, width: int, part: Head | None, places: IntArray) -> bool:
+    """Whether a state of this ``width`` has the same scores in any company, and in ``part``.
+
+    That one is packed with those items alone that stand at ``places`` (m,) in ``head``; without it
+    the states' company is tried, not the items'. Takes as long as a few passes.
+    """
+    chance = np.random.default_rng(0)
+    hidden = chance.standard_normal((sum(_STATES), width)).astype(np.float32)
+    together = head.scores(hidden).copy()  # (n, R + E) or more
+    apart = np.split(hidden, np.cumsum(_STATES)[:-1])
+    lines = np.concatenate([head.scores(some).copy() for some in apart])
+    if not np.array_equal(lines, together):
+        return False
+    return part is None or np.array_equal(part.scores(hidden), together[:, places])
 
 
 def _in_lanes(backend: Backend, tokens: list[IntArray]) -> list[FloatArray]:

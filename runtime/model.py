@@ -14,10 +14,10 @@ from genpage.trends import Trends
 from runtime import golden
 from runtime.arrays import FloatArray, IntArray
 from runtime.asking import Asking
+from runtime.backend import Head
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
 from runtime.exactness import is_exact
-from runtime.head import CatalogHead
 from runtime.lanes import LANES
 from runtime.limits import KV_BYTES
 from runtime.manifest import Manifest
@@ -78,8 +78,8 @@ class LoadedModel:
     # The catalog that it was exported with, which all snapshots are made from.
     bundled: Catalog
     asking: Asking | None = None
-    # Whether its passes compute the same bits however tokens come (`runtime.exactness`), where
-    # that was tried out.
+    # Whether its passes and scores are the same bits however tokens come (`runtime.exactness`),
+    # where that was tried out.
     exact: bool | None = None
     # Eligible sets of the snapshot under the rules.
     audiences: Audiences = field(init=False)
@@ -115,6 +115,7 @@ class LoadedModel:
         model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
         tokens = bundle.manifest.vocabulary_size
         exact = is_exact(model.backend, tokens, max(model.settings.lanes))
+        exact &= model.snapshot.scores_exactly(bundle.manifest.precision, model.settings.session)
         return replace(model, exact=exact), bundle.golden
 
     def try_out(self, cases: Sequence[GoldenCase]) -> None:
@@ -198,8 +199,8 @@ class LoadedModel:
         return self.snapshot.lexicon.vocabulary
 
     @property
-    def head(self) -> CatalogHead:
-        """The snapshot's head."""
+    def head(self) -> Head:
+        """The snapshot's head over all of the catalog, which may be slow (`runtime.snapshot`)."""
         return self.snapshot.head
 
     @property

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from genpage.audience import Audience
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.grammar import PageGrammar
@@ -25,6 +26,7 @@ from runtime.job import PageJob, ServedModel
 from runtime.limits import Limits
 from runtime.output import PageFailed, RowDecoded
 from runtime.prefix import PrefixKey
+from runtime.scope import Scope
 from tokenizer.appeal import PageAppeal
 from tokenizer.prompt import Prompt, PromptEncoder
 
@@ -54,6 +56,10 @@ class PageModel(ServedModel, Protocol):
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> PageAppeal | None:
         """What the moment adds to a page's scores; None where nothing is."""
+        ...
+
+    def scope(self, audience: Audience | None) -> Scope | None:
+        """What a page of this audience, or of all, is scored by; None: by the head."""
         ...
 
 
@@ -107,6 +113,7 @@ def job_of(model: PageModel, member: Member) -> PageJob:
         temperature=request.temperature,
         seed=request.seed,
         appeal=model.appeal(context, request, model.trends),
+        scope=model.scope(None),
     )
 
 

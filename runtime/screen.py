@@ -49,19 +49,28 @@ class Again:
 
     def scores(self, hidden: FloatArray, columns: NDArray[np.integer]) -> FloatArray:
         """(m,) of one hidden state (d,)."""
+        return self.lines(hidden[None], columns)[0]
+
+    def lines(self, hidden: FloatArray, columns: NDArray[np.integer]) -> FloatArray:
+        """(n, m) of some hidden states (n, d)."""
         blocks = -(-len(columns) // BLOCK)
         padded = np.zeros(blocks * BLOCK, np.int64)
         padded[: len(columns)] = columns
         weights = self._vectors(self._tokens[padded])
         weights = weights.reshape(blocks, BLOCK, -1).transpose(0, 2, 1)
         found = np.empty((blocks, 2, BLOCK), np.float32)
-        binding = self._session.bind()
         # A single row is multiplied by a kernel that rounds differently.
-        binding.input("hidden", np.stack([hidden, hidden]))
+        states = np.empty((2, hidden.shape[1]), np.float32)
+        binding = self._session.bind()
+        binding.input("hidden", states)
         binding.input("weights", np.ascontiguousarray(weights))
         binding.output("scores", found)
-        binding.run()
-        return found[:, 0].reshape(-1)[: len(columns)]
+        lines = np.empty((len(hidden), len(columns)), np.float32)
+        for state, line in zip(hidden, lines, strict=True):
+            states[:] = state
+            binding.run()
+            line[:] = found[:, 0].reshape(-1)[: len(columns)]
+        return lines
 
     def agrees(self, settings: SessionSettings) -> bool:
         """Whether its scores are a packed head's bit for bit, tried on some."""

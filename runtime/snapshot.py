@@ -8,25 +8,35 @@ import numpy as np
 from genpage.catalog import Catalog
 from genpage.sources import EVERYTHING, Sources
 from runtime.arrays import IntArray
+from runtime.backend import Head
+from runtime.exactness import is_exact_head
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
+from runtime.pack import itemsize
 from runtime.scopes import Packed, Scopes
 from runtime.screen import Screen
 from runtime.sessions import SessionSettings
+from runtime.unpacked import UnpackedHead
 from tokenizer.appeal import Appeal, AppealWeights
 
 # So many float32 vectors are a gigabyte at a width of 768.
 SCREENED_FROM: Final = 200_000
+# Of whose scores it is tried out that they are the same in any pack.
+_TRIED: Final = 259
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """``row_tokens`` (R,) and ``entity_tokens`` (E,) are in catalog order, as the head's scores."""
+    """``row_tokens`` (R,) and ``entity_tokens`` (E,) are in catalog order, as the head's scores.
+
+    ``head`` gives exact scores of all; where pages are screened (`runtime.screen`) it is slow, and
+    they go by ``scopes`` alone.
+    """
 
     catalog: Catalog
     lexicon: Lexicon
-    head: CatalogHead
+    head: Head
     scopes: Scopes
     row_tokens: IntArray
     entity_tokens: IntArray
@@ -65,12 +75,36 @@ class Snapshot:
                 tokens, vectors, precision, settings, before=held
             )
 
-        held = None if before is None else before.head
-        head = CatalogHead(tokens, vectors, precision, settings, before=held)
+        def sizing(items: int) -> int:
+            width = vectors(tokens[:1]).shape[1]
+            return packed_bytes(items, len(rows), width, precision)
+
         learnt = None
         if appeal is not None:
             learnt = Appeal.over(appeal, catalog, lexicon.encoder, entities, sources)
         earlier = None if before is None else before.scopes
-        whole = screened(tokens, None if earlier is None else earlier.whole) or head
-        scopes = Scopes(whole, rows, entities, packing, earlier)
+        whole = packing(tokens, None if earlier is None else earlier.whole)
+        scopes = Scopes(whole, rows, entities, packing, sizing, earlier)
+        head: Head = whole
+        if isinstance(whole, Screen):
+            head = UnpackedHead(whole.again, len(tokens))
         return cls(catalog, lexicon, head, scopes, rows, entities, learnt)
+
+    def scores_exactly(self, precision: Precision, settings: SessionSettings) -> bool:
+        """Whether its scores depend on nothing that they are computed beside, tried out here."""
+        whole, tokens = self.scopes.whole, np.concatenate([self.row_tokens, self.entity_tokens])
+        vectors, part = self.lexicon.output_vectors, None
+        count = min(_TRIED, len(tokens))
+        places = np.linspace(0, len(tokens) - 1, count).astype(np.int32)
+        # What a screen makes exact was tried as it was made.
+        if isinstance(whole, CatalogHead):
+            part = CatalogHead(tokens[places], vectors, precision, settings)
+        return is_exact_head(whole, vectors(tokens[:1]).shape[1], part, places)
+
+
+def packed_bytes(items: int, rows: int, width: int, precision: Precision) -> int:
+    """What scores so many items takes of memory; ``rows`` of them are no titles."""
+    if precision == "int8" or items <= SCREENED_FROM:
+        return items * width * itemsize(precision)
+    # Integers, with two numbers of each vector, and the rows once more.
+    return items * (width * itemsize("int8") + 8) + rows * width * itemsize("fp32")

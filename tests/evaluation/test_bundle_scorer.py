@@ -7,6 +7,7 @@ import numpy as np
 from evaluation.bundle_scorer import BundleScorer
 from evaluation.next_item import next_item
 from evaluation.targets import targets_between
+from genpage.audience import Audience
 from genpage.catalog import Catalog
 from genpage.context import Context
 from genpage.request import PageRequest
@@ -40,6 +41,9 @@ class Served:
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> None:
         """Of pages; nobody asks for one here."""
         raise NotImplementedError
+
+    def scope(self, audience: Audience | None) -> None:
+        """By the head."""
 
 
 def served(catalog: Catalog) -> Served:

@@ -24,7 +24,8 @@ from runtime.job import PageJob
 from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import job_of
 from runtime.output import RowDecoded
-from runtime.scopes import Packed, Scopes
+from runtime.scope import Scope
+from runtime.scopes import PAYS, Packed, Scopes
 from runtime.sessions import SessionSettings
 
 ROWS, WIDTH = 3, 64
@@ -69,7 +70,7 @@ def scopes_of(catalog: Catalog, before: Scopes | None = None) -> Scopes:
     rows = np.arange(ROWS, dtype=np.int32)
     numbers = np.array([int(film.id[1:]) for film in catalog.entities], np.int32)
     whole = packing(np.concatenate([rows, ROWS + numbers]), None)
-    return Scopes(whole, rows, ROWS + numbers, packing, before)
+    return Scopes(whole, rows, ROWS + numbers, packing, lambda items: items * WIDTH, before)
 
 
 def audience_of(catalog: Catalog, viewer: Viewer = BRAZIL) -> Audience:
@@ -77,16 +78,30 @@ def audience_of(catalog: Catalog, viewer: Viewer = BRAZIL) -> Audience:
     return Audience.of(catalog, RULES, viewer, AT)
 
 
-def packed_aside(scopes: Scopes, audience: Audience) -> None:
-    """Ask, and wait for the thread that packs."""
-    assert scopes.of(audience) is None
-    for thread in threading.enumerate():
-        if thread.name == "packs a head":
-            thread.join()
+def packed_aside(scopes: Scopes, audience: Audience, asked: int = PAYS) -> None:
+    """Ask so often, and wait for the thread that packs."""
+    for number in range(asked):
+        assert scopes.of(audience) is None
+        assert bool(packers()) == (number == asked - 1)
+    for thread in packers():
+        thread.join()
 
 
-def test_it_is_packed_once_a_page_asks_and_scores_the_same() -> None:
-    """The first page goes by the whole head, those after it by a tenth of it."""
+def packers() -> list[threading.Thread]:
+    """The threads that pack."""
+    return [thread for thread in threading.enumerate() if thread.name == "packs a head"]
+
+
+def ask(scopes: Scopes, audience: Audience) -> Scope | None:
+    """Ask, and wait for what comes of it."""
+    scope = scopes.of(audience)
+    for thread in packers():
+        thread.join()
+    return scope
+
+
+def test_it_is_packed_once_pages_ask_and_scores_the_same() -> None:
+    """The first pages go by the whole head, those after them by a tenth of it."""
     catalog = catalog_of(range(500))
     scopes, audience = scopes_of(catalog), audience_of(catalog)
     packed_aside(scopes, audience)
@@ -110,7 +125,7 @@ def test_what_is_most_of_a_catalog_is_scored_with_all_of_it() -> None:
     scopes = scopes_of(catalog)
     assert scopes.of(None) is None
     assert scopes.of(audience_of(catalog, Viewer("US", 18, None, None))) is None
-    assert not [t for t in threading.enumerate() if t.name == "packs a head"]
+    assert not packers()
 
 
 def test_a_set_that_shrank_a_little_keeps_its_head() -> None:
@@ -143,7 +158,7 @@ def test_a_new_snapshot_takes_packs_along() -> None:
     scopes.pack(audience_of(before))
     old = scopes.of(audience_of(before))
     later = scopes_of(after, scopes)
-    packed_aside(later, audience_of(after))
+    packed_aside(later, audience_of(after), asked=1)
     new = later.of(audience_of(after))
     assert old is not None
     assert new is not None
@@ -165,6 +180,84 @@ def test_what_is_packed_is_bounded() -> None:
     assert sum(head.nbytes for head in scopes.heads().values()) <= scopes.whole.nbytes
 
 
+def test_more_audiences_than_there_is_room_for_do_not_pack_in_turn() -> None:
+    """They come one after the other, again and again; those that are asked for most are kept."""
+    catalog = catalog_of(range(500))
+    scopes = scopes_of(catalog)
+    packs: list[int] = []
+
+    def counted(tokens: IntArray, earlier: Packed | None) -> CatalogHead:
+        packs.append(len(tokens))
+        return packing(tokens, earlier)
+
+    scopes._packing = counted
+    crowd = [audience_of(catalog, Viewer("BR", age, None, None)) for age in range(18, 43)]
+    for _ in range(20):
+        for audience in crowd:
+            ask(scopes, audience)
+    held = set(scopes.heads())
+    assert 5 < len(held) < len(crowd)
+    assert len(packs) == len(held)
+    # One of those that are not held comes in its own right, once it comes more than twice as often.
+    late = next(each for each in crowd if each.viewer not in held)
+    asked = next(number for number in range(100) if ask(scopes, late) is not None)
+    assert 20 < asked < 60
+    assert len(packs) == len(held) + 1
+
+
+def test_heads_of_earlier_snapshots_are_held_within_the_bound_and_outlive_the_next() -> None:
+    """Nobody asks between two snapshots, or between three; what was packed is packed no more."""
+    catalog = catalog_of(range(500))
+    scopes = scopes_of(catalog)
+    audience = audience_of(catalog)
+    scopes.pack(audience)
+    first = scopes.heads()[BRAZIL]
+    for _ in range(3):
+        scopes = scopes_of(catalog, scopes)
+        assert scopes.heads() == {BRAZIL: first}
+    for age in range(19, 43):
+        scopes.pack(audience_of(catalog, Viewer("BR", age, None, None)))
+        assert sum(head.nbytes for head in scopes.heads().values()) <= scopes.whole.nbytes
+    assert BRAZIL not in scopes.heads()
+    smaller = catalog_of(range(120))
+    later = scopes_of(smaller, scopes)
+    assert 0 < sum(head.nbytes for head in later.heads().values()) <= later.whole.nbytes
+
+
+def test_a_head_larger_than_the_room_is_not_packed() -> None:
+    """As float32 of a quarter beside integers of all: its pages go by the whole one."""
+    catalog = catalog_of(range(500))
+    numbers = np.arange(500, dtype=np.int32)
+    rows = np.arange(ROWS, dtype=np.int32)
+    whole = packing(np.concatenate([rows, ROWS + numbers]), None)
+    scopes = Scopes(whole, rows, ROWS + numbers, packing, lambda items: items * WIDTH * 10)
+    audience = audience_of(catalog)
+    for _ in range(3 * PAYS):
+        assert ask(scopes, audience) is None
+    assert not scopes.heads()
+    # Nor held where it turns out so.
+    scopes._most = 100
+    scopes.pack(audience)
+    assert not scopes.heads()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_packing_that_fails_is_not_tried_for_every_page() -> None:
+    """As for want of memory: pages go on by the whole head, and it is tried again later."""
+    catalog = catalog_of(range(500))
+    scopes, audience = scopes_of(catalog), audience_of(catalog)
+    tries: list[int] = []
+
+    def failing(tokens: IntArray, _: Packed | None) -> CatalogHead:
+        tries.append(len(tokens))
+        raise MemoryError
+
+    scopes._packing = failing
+    for _ in range(2 * PAYS):
+        assert ask(scopes, audience) is None
+    assert len(tries) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "screened_from"), [("fp32_bundle", 9_999), ("fp32_bundle", 9), ("int8_bundle", 9)]
 )
@@ -183,9 +276,10 @@ def test_pages_are_the_same_by_either_head(
     model = model.with_catalog(catalog, Trends.none(catalog))
     at = evening_after(catalog, None)
     members = made_up_members(catalog, model.rules, model.trends, at, seed=3)
-    scoped = 0
+    scoped, model.snapshot.scopes._most = 0, 1 << 30  # room for all
     for member in members:
-        whole, some = job_of(model, member), job_of(model, member)
+        # Exact scores of everything, which a screened model's pages go by nowhere else.
+        whole, some = replace(job_of(model, member), scope=None), job_of(model, member)
         audience = some.grammar.audience
         assert audience is not None
         if audience.entities is None:
