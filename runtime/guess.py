@@ -9,13 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from runtime.arrays import FloatArray, IntArray
-from runtime.pace import Pace, Source
+from runtime.pace import MOST_KEPT, Pace, Source
 from runtime.progress import Place
 from runtime.recall import Recall
 from runtime.writer import PageWriter
 
-# Places whose scores are kept from rejected drafts, at most; the latest ones serve best.
-_MOST_KEPT: Final = 12
 # How many of a page's own drafts weigh as much as what those of all pages came to: pages differ in
 # how much they resemble the one before.
 _TRUST: Final = 6.0
@@ -93,7 +91,7 @@ class Guesses:
 
     def own(self, writer: PageWriter) -> None:
         """Drop what the page has passed, and copy the lines that are left out of their passes."""
-        ahead = [place for place in self._kept if not writer.passed(place)][-_MOST_KEPT:]
+        ahead = [place for place in self._kept if not writer.passed(place)][-MOST_KEPT:]
         self._kept = {place: _line(self._kept[place]) for place in ahead}
         if self._row_scores is not None:
             self._row_scores = _line(self._row_scores)

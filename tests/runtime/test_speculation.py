@@ -390,3 +390,29 @@ def test_a_look_is_worth_what_it_saves(seconds: float, looks: int) -> None:
     pace.looked("row kept", seconds)
     assert sum(pace.worth_a_look("row kept", 0.8, 1) for _ in range(100)) == looks
     assert not pace.worth_a_look("fill", 0.05, 17)
+
+
+def test_a_wrong_token_is_worth_the_scores_that_it_leaves_behind() -> None:
+    """While tokens cost less than that, and as many as are kept; one that decides a fill is not."""
+    pace = Pace()
+    pace.token = 0.04
+    assert pace.worth(0.0, 1, 5)
+    assert not pace.worth(0.0, 1, 12)
+    assert not pace.worth(0.0, 17, 5)
+    pace.token = 0.06
+    assert not pace.worth(0.0, 1, 5)
+    assert pace.worth(0.02, 1, 5)
+
+
+def test_every_decision_tells_whether_the_page_before_had_it() -> None:
+    """Drafted or not: a page that proves to be the same is soon drafted in whole rows."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog)
+    plain, _ = decode(page.job(model), model, None)
+    pace = Pace()
+    pace.token = 0.06
+    rows, passes = decode(page.job(model), model, pace, tokens_of(plain, model))
+    assert rows == plain
+    assert len(passes) <= 8
+    assert max(passes) > 30
+    assert pace.chance("fill before") > 0.6
