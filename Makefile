@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SOURCES := genpage tokenizer model training evaluation dataset simulation export runtime rollout streaming api web deploy benchmarks tests scripts
 
-.PHONY: help setup setup-browser setup-services setup-peers services demo test check format lock modules bench clean
+.PHONY: help setup setup-browser setup-services setup-peers services demo test nightly check format lock modules bench clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
@@ -48,6 +48,10 @@ demo: setup ## simulate a service, train, export, serve: prints the homepage's a
 
 test: setup setup-browser setup-services ## every test; GENPAGE_REAL_DATA names the real data's folder
 	$(BIN)/pytest
+
+nightly: setup ## BUNDLE=DIR [EXAMPLES=100]: a large bundle's pages, computed in every way there is
+	GENPAGE_NIGHTLY_BUNDLE=$(BUNDLE) GENPAGE_NIGHTLY_EXAMPLES=$(or $(EXAMPLES),100) \
+	  $(BIN)/pytest -m nightly tests/runtime_onnx
 
 check: setup ## format, lint, types, import arrows, the policy modules, the list of modules, lock files
 	$(BIN)/ruff format --check $(SOURCES)
