@@ -39,19 +39,19 @@ class Chooser:
 
         ``scores`` (R + E,) are of the job's scope, where it has one. Not ``exact``, rough ones do.
         """
-        job = self._job
+        job, rows = self._job, len(self._job.model.row_tokens)
         drawn = job.temperature > 0.0 or job.exploration.share > 0.0
         if appeal is not None and job.scope is None and not drawn:
-            return appeal.best(grammar, scores[len(job.model.row_tokens) :], count)
+            return appeal.best(grammar, scores[rows:], count)
         places = grammar.allowed_places()
         allowed = grammar.entities_at(places)
         columns = self._columns(grammar, places, allowed)
         added = None if appeal is None else appeal.added(grammar, allowed)
         if job.scope is None or job.scope.refining is None or not exact:
-            values = scores.take(columns)
+            values = scores[rows:].take(columns)
             return allowed, values if added is None else values + added
         few = len(allowed) if drawn else count
-        kept, values = job.scope.refining.refined(scores, columns, added, few)
+        kept, values = job.scope.refining.refined(scores, rows + columns, added, few)
         return allowed[kept], values
 
     def choose(
@@ -80,13 +80,14 @@ class Chooser:
         return allowed[chosen.places], chances
 
     def _columns(self, grammar: PageGrammar, places: Places, allowed: IntArray) -> Places:
-        """Where in a line the scores of the titles ``allowed`` stand, behind those of rows."""
-        rows, scope = len(self._job.model.row_tokens), self._job.scope
+        """Where in a line, behind the rows' scores, those of the titles ``allowed`` stand."""
+        scope, audience = self._job.scope, grammar.audience
         if scope is None:
-            return rows + allowed.astype(np.intp)
-        if grammar.audience is not None and grammar.audience.places is scope.places:
-            return rows + places  # the same, without a look at each
-        return rows + scope.places.take(allowed).astype(np.intp)
+            whole = audience is None or audience.entities is None
+            return places if whole else allowed.astype(np.intp)
+        if audience is not None and audience.places is scope.places:
+            return places  # the same, without a look at each
+        return scope.places.take(allowed).astype(np.intp)
 
     def _sampled(
         self,
