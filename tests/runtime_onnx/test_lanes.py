@@ -103,8 +103,9 @@ def test_without_room_for_packed_weights_the_bundle_is_refused(
     bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And what to do is said; a single lane needs no room."""
-    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(BundleError, match="set TMPDIR"):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
+    with pytest.raises(BundleError, match="in TMPDIR"):
         backend_of(bundle, 1, 2)
     backend_of(bundle, 1)
 
