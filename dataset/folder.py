@@ -94,7 +94,6 @@ class DataFolder:
 
     def digest(self, last: str | None = None) -> str:
         """The sha256 of all that a reader of the days up to ``last`` finds: names and contents."""
-        digest = hashlib.sha256()
         tables = [self.path / f"{table.name}.parquet" for table in (ENTITIES, ROWS, PROFILES)]
         days = [
             file
@@ -102,10 +101,22 @@ class DataFolder:
             for file in sorted((self.path / table.name).glob("*.parquet"))
             if is_day(file.stem) and (last is None or file.stem <= last)
         ]
-        for file in (*(file for file in tables if file.is_file()), *days):
-            with file.open("rb") as content:
-                found = hashlib.file_digest(content, "sha256").hexdigest()
-            digest.update(f"{file.relative_to(self.path).as_posix()} {found}\n".encode())
+        return self._digest([*tables, *days])
+
+    def digest_of_day(self, day: str) -> str:
+        """The sha256 of a day's events and impressions: names and contents."""
+        return self._digest(
+            [self.path / table.name / f"{day}.parquet" for table in (EVENTS, IMPRESSIONS)]
+        )
+
+    def _digest(self, files: Sequence[Path]) -> str:
+        """Of those files that are there."""
+        digest = hashlib.sha256()
+        for file in files:
+            if file.is_file():
+                with file.open("rb") as content:
+                    found = hashlib.file_digest(content, "sha256").hexdigest()
+                digest.update(f"{file.relative_to(self.path).as_posix()} {found}\n".encode())
         return digest.hexdigest()
 
     def _read_days(
