@@ -29,6 +29,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -216,7 +217,11 @@ class WeightedClassification(Objective):
             )
         return found
 
-    def report(self, found: Mapping[str, Sequence[Prediction]]) -> Mapping[str, float]:
+    def report(
+        self,
+        found: Mapping[str, Sequence[Prediction]],
+        members: NDArray[np.int64],  # noqa: ARG002 - these figures have no intervals
+    ) -> Mapping[str, float]:
         """AUC and expected calibration error of rows and entities."""
         figures: dict[str, float] = {}
         for name, parts in found.items():
