@@ -168,11 +168,10 @@ class Drafter:
             if kept is not None:
                 return "row kept", kept
             return None if self._row_scores is None else ("row far", self._row_scores)
-        if kept is None and self._entity_scores is None:
-            return None
         if kept is not None:
             return ("fill" if takes > 1 else "entity kept"), kept
-        assert self._entity_scores is not None
+        if self._entity_scores is None:
+            return None
         row, scores = self._entity_scores
         if takes > 1:
             return "fill", scores
