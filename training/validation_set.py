@@ -14,7 +14,7 @@ from training.summary import Validation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
+class ValidationSet:
     """Some of a day's pages, the same whenever they are asked for."""
 
     day: str
