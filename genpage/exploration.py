@@ -94,7 +94,7 @@ class Exploration:
         if not len(scores):
             return np.zeros(0)
         logits = scores.astype(np.float64) / self.temperature
-        odds = np.exp(logits - logits.max())
+        odds: NDArray[np.float64] = np.exp(logits - logits.max())
         odds *= self.share / odds.sum()
         odds[int(scores.argmax())] += 1.0 - self.share  # of equals the first is the best
         return odds
