@@ -41,6 +41,7 @@ from model.network import Network
 from training.added import Added
 from training.appraisal import Appraisal, appraise
 from training.batches import Batch
+from training.bounds import COUNT, COUNT_OR_NONE, SHARE, WEIGHT, check
 from training.calibration import reliability, weighted_auc
 from training.candidates import BatchTargets
 from training.labels import Labels
@@ -67,6 +68,17 @@ class Switches:
     appraisal: Appraisal | None = field(default_factory=Appraisal)
     restraint: float = 1.0
     drawn: int = 16
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        check(
+            self,
+            negatives=COUNT_OR_NONE,
+            negative_weight=WEIGHT,
+            next_title_share=SHARE,
+            restraint=WEIGHT,
+            drawn=COUNT,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,10 @@ from training.appraisal import Appraisal
 from training.bounds import COUNT, RATE, SHARE, WEIGHT, Bounds
 from training.cadence import Cadence
 from training.options import Options
+from training.rl.form import Form
 from training.rl.settings import Settings
 from training.visits import PageSize
+from training.wbc import Switches
 
 NAN, INF = float("nan"), float("inf")
 
@@ -53,6 +55,12 @@ NAN, INF = float("nan"), float("inf")
         (Appraisal, "epochs", 0, "a whole number, at least 1, not 0"),
         (Appraisal, "decay", NAN, "a number, at least 0, not nan"),
         (Appraisal, "lr", 7.0, "a number above 0 and at most 1, not 7.0"),
+        (Switches, "negatives", -1, "a whole number, at least 0, not -1"),
+        (Switches, "next_title_share", 1.25, "a number from 0 to 1, not 1.25"),
+        (Switches, "restraint", NAN, "a number, at least 0, not nan"),
+        (Switches, "drawn", 0, "a whole number, at least 1, not 0"),
+        (Form, "rows", 0, "a whole number, at least 1, not 0"),
+        (Form, "too_low", -0.1, "a number, at least 0, not -0.1"),
         (Options, "lr", NAN, "a number above 0, not nan"),
         (Options, "epochs", 0.0, "a number above 0, not 0.0"),
         (Options, "steps", 0, "a whole number, at least 1, not 0"),
@@ -63,9 +71,12 @@ def test_a_wrong_setting_is_refused_with_its_name_and_bounds(
     made: Callable[..., object], name: str, value: object, said: str
 ) -> None:
     """As it is made, not after an hour of training."""
-    others: dict[str, Any] = {"data": Path(), "out": Path()} if made is Options else {}
+    needed: dict[object, dict[str, Any]] = {
+        Options: {"data": Path(), "out": Path()},
+        Form: {"rows": 4},
+    }
     with pytest.raises(UsageError) as told:
-        made(**others, **{name: value})
+        made(**{**needed.get(made, {}), name: value})
     assert str(told.value) == f"{name} must be {said}"
 
 
