@@ -43,13 +43,11 @@ class LoggedPage:
 
     @property
     def could_differ(self) -> bool:
-        """Whether its policy might have shown another page: of no other can one tell others'.
+        """Whether its policy might have shown another page: by no other can others be told.
 
-        Where nobody told, a page of certainties alone is taken for a decided one.
+        A page of certainties alone was as good as decided, whatever was declared.
         """
-        if self.explored is None:
-            return bool((self.propensity < 1.0).any())
-        return self.explored > 0.0
+        return self.explored != 0.0 and bool((self.propensity < 1.0).any())
 
     @property
     def possible(self) -> bool:

@@ -71,7 +71,7 @@ def pages_of(
         )
         count = sum(len(row.entities) for row in rows)
         one = np.ones(count)
-        found.append(LoggedPage(visit.request.user_id, visit, rows, one, one, one, 1.0))
+        found.append(LoggedPage(visit.request.user_id, visit, rows, one, one, one / 2, 1.0))
     return found
 
 
@@ -151,15 +151,17 @@ def test_pages_that_were_decided_throughout_are_counted_and_left_out(
     """By what is told, or by their certainty where nothing is; an impossible one is dropped."""
     first, second, third, fourth = pages_of(simulated, checkpoint)
     pages = [
-        replace(first, explored=0.0, propensity=first.propensity / 2),
-        replace(second, explored=None),
-        replace(third, explored=None, propensity=third.propensity / 2),
+        replace(first, explored=0.0),
+        replace(second, explored=None, propensity=second.propensity * 2),
+        replace(third, explored=None),
         replace(fourth, propensity=fourth.propensity * 0),
+        # At so low a temperature that nothing else could come.
+        replace(first, propensity=first.propensity * 2),
     ]
     worth = np.zeros(len(simulated.catalog().entities))
     scored = score_pages(simulated, checkpoint, pages, worth, [Policy()])
     support = scored.support
-    assert (support.pages, support.unexplored, support.dropped) == (1, 2, 1)
+    assert (support.pages, support.unexplored, support.dropped) == (1, 3, 1)
     assert [page.page_id for page in scored.used] == [third.page_id]
     assert len(scored.weighed[0].logged.member) == 1
     none = offline(simulated, checkpoint, LoggedPages(tuple(pages[:2]), 0), worth)
