@@ -230,6 +230,12 @@ CHECKS: dict[Table, tuple[Check, ...]] = {
             ~(pl.col("propensity").is_finite() & pl.col("propensity").is_between(0, 1, "right")),
             "is no probability in (0, 1]",
         ),
+        Check(
+            "bad-explored",
+            "explored",
+            ~(pl.col("explored").is_finite() & pl.col("explored").is_between(0, 1)),
+            "is no share from 0 to 1",
+        ),
         _known("unknown-action", "action", ACTIONS),
         _finite("duration_s"),
         _not_negative("duration_s", "negative-duration"),

@@ -6,7 +6,6 @@ A day's impressions are many times what their pages are: they are made and writt
 """
 
 import json
-import os
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -28,16 +27,14 @@ from genpage.event import Event
 from genpage.profile import Profile
 from genpage.row import Row
 from genpage.served_page import ServedPage
+from genpage.staging import UNFINISHED, replacing, write_whole
 
 # Beside the tables: how far the log was read.
 PROGRESS: Final = "collected.json"
 # So many pages are impressions at once: of 10 x 20 some 20 MB.
 _PART: Final = 1_000
-# Names of what is not finished, below the folder.
+# The parts of a file that is not finished, below the folder.
 _PARTS: Final = ".parts"
-_UNFINISHED: Final = ".unfinished"
-# A draw that a float cannot tell from impossible was drawn all the same.
-_LEAST: Final = 1e-300
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +56,8 @@ class Gathered:
 class Written:
     """What a day's files hold now, and what was left out.
 
-    ``left_out`` are impressions that no catalog tells of, ``invalid`` pages and events that are not
-    as the layout has them.
+    ``left_out`` are impressions that no catalog tells of, ``impossible`` pages with a propensity of
+    0, and ``invalid`` other pages and events that are not as the layout has them.
     """
 
     day: str
@@ -70,6 +67,7 @@ class Written:
     events: int
     left_out: int
     invalid: int = 0
+    impossible: int = 0
 
 
 class CollectedFolder:
@@ -84,7 +82,7 @@ class CollectedFolder:
     def clear(self) -> None:
         """Remove what a crash left half written, where one has the folder to oneself."""
         shutil.rmtree(self.path / _PARTS, ignore_errors=True)
-        for unfinished in self.path.rglob(f".*{_UNFINISHED}"):
+        for unfinished in self.path.rglob(f".*{UNFINISHED}"):
             unfinished.unlink(missing_ok=True)
 
     @property
@@ -109,8 +107,7 @@ class CollectedFolder:
 
     def reached(self, since: float) -> None:
         """What was written to the log before ``since`` (Unix seconds) is in the folder."""
-        with _replacing(self.path / PROGRESS) as unfinished:
-            unfinished.write_text(json.dumps({"since": since}) + "\n", "utf-8")
+        write_whole(self.path / PROGRESS, json.dumps({"since": since}).encode() + b"\n")
 
     def erase(self, erased: Mapping[str, float]) -> None:
         """Take members' lines out of all days and profiles, up to when they were erased."""
@@ -169,7 +166,7 @@ class CollectedFolder:
     def day(self, gathered: Gathered) -> Written:
         """Write a day's impressions and events."""
         events, bad_events = self._merge(EVENTS, gathered.day, _events(gathered), "event_id")
-        left_out, bad_pages = self._impressions(gathered)
+        counted = self._impressions(gathered)
         file = pl.scan_parquet(self.path / IMPRESSIONS.name / f"{gathered.day}.parquet")
         pages, lines, acted = (
             file.select(pl.n_unique("page_id"), pl.len(), pl.count("action").alias("acted"))
@@ -184,33 +181,38 @@ class CollectedFolder:
             lines,
             acted,
             events.height,
-            left_out,
-            bad_pages + bad_events,
+            counted.left_out,
+            counted.invalid + bad_events,
+            counted.impossible,
         )
 
-    def _impressions(self, gathered: Gathered) -> tuple[int, int]:
-        """Write them; how many no catalog tells of, and how many pages were wrong."""
+    def _impressions(self, gathered: Gathered) -> "_Counted":
+        """Write them; what was left out."""
         entities, rows = (self._held(table)["id"].implode() for table in (ENTITIES, ROWS))
         file = self.path / IMPRESSIONS.name / f"{gathered.day}.parquet"
-        left_out = wrong = 0
+        left_out = wrong = impossible = 0
         written: list[str] = []
         with _parts(self.path) as folder:
             for number, lines in enumerate(impressions(gathered, self._window_s)):
                 known = lines.filter(
                     pl.col("entity_id").is_in(entities), pl.col("row_id").is_in(rows)
                 )
-                fresh, bad = _valid(IMPRESSIONS, gathered.day, known, "page_id")
+                # What was shown had a chance; where 0 is told, nothing can be weighed by it.
+                no_chance = known.filter(pl.col("propensity") == 0)["page_id"].unique()
+                known_pages = known.filter(~pl.col("page_id").is_in(no_chance.implode()))
+                impossible += len(no_chance)
+                fresh, bad = _valid(IMPRESSIONS, gathered.day, known_pages, "page_id")
                 left_out, wrong = left_out + lines.height - known.height, wrong + bad
                 written += fresh["page_id"].unique().to_list()
                 _write(fresh, folder / f"{number:06}.parquet")
             lines_of = pl.scan_parquet(folder / "*.parquet")
             if file.exists():
                 ids = pl.Series(written, dtype=pl.String).implode()
-                held = pl.scan_parquet(file).select(IMPRESSIONS.schema.names())
+                held = _whole(pl.scan_parquet(file), IMPRESSIONS)
                 others = held.filter(~pl.col("page_id").is_in(ids))
                 lines_of = others.merge_sorted(lines_of, "ts")
             _sink(lines_of, file)
-        return left_out, wrong
+        return _Counted(left_out, wrong, impossible)
 
     def _add_strangers(self, first: Mapping[str, float]) -> None:
         strangers = _profiles(Profile(user_id, ts=at) for user_id, at in first.items())
@@ -248,14 +250,16 @@ class CollectedFolder:
         held = pl.read_parquet(file)
         if held.schema.get("where") == pl.String:
             held = held.with_columns(pl.col("where").str.json_decode(WHERE))
-        absent = [
-            pl.lit(None, dtype=dtype).alias(name)
-            for name, dtype in table.schema.items()
-            if name not in held.columns
-        ]
-        return held.with_columns(absent).select(
-            pl.col(name).cast(dtype) for name, dtype in table.schema.items()
-        )
+        return _whole(held.lazy(), table).collect()
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What of a day's impressions was left out: lines, pages, pages."""
+
+    left_out: int
+    invalid: int
+    impossible: int
 
 
 def impressions(gathered: Gathered, window_s: float) -> Iterator[pl.DataFrame]:
@@ -289,7 +293,7 @@ def _lines(
                     col_pos,
                     row.row_id,
                     entity_id,
-                    max(row.propensities[col_pos], _LEAST),
+                    row.propensities[col_pos],
                     # Whether what nobody acted on was looked at is not known.
                     None if outcome is None else True,
                     None if outcome is None else outcome.action,
@@ -297,6 +301,7 @@ def _lines(
                     page.device,
                     page.locale,
                     simulated,
+                    page.explored,
                 )
                 for name, value in zip(lines, values, strict=True):
                     lines[name].append(value)
@@ -350,14 +355,27 @@ def _take_out(gone: pl.DataFrame, file: Path, when: str) -> None:
         _sink(joined.filter(~erased).drop("erased"), file)
 
 
+def _whole(held: pl.LazyFrame, table: Table) -> pl.LazyFrame:
+    """With columns that the layout has had since the file was written, empty."""
+    names = held.collect_schema().names()
+    absent = [
+        pl.lit(None, dtype=dtype).alias(name)
+        for name, dtype in table.schema.items()
+        if name not in names
+    ]
+    return held.with_columns(absent).select(
+        pl.col(name).cast(dtype) for name, dtype in table.schema.items()
+    )
+
+
 def _write(frame: pl.DataFrame, file: Path) -> None:
-    with _replacing(file) as unfinished:
+    with replacing(file) as unfinished:
         frame.write_parquet(unfinished, compression="zstd", compression_level=1)
 
 
 def _sink(lines: pl.LazyFrame, file: Path) -> None:
     """Write lines that are never all in memory."""
-    with _replacing(file) as unfinished:
+    with replacing(file) as unfinished:
         lines.sink_parquet(unfinished, compression="zstd", compression_level=1)
 
 
@@ -371,14 +389,3 @@ def _parts(path: Path) -> Iterator[Path]:
         yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextmanager
-def _replacing(file: Path) -> Iterator[Path]:
-    """A place beside the file's; what was written there takes the file's place."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = file.with_name(f".{file.name}{_UNFINISHED}")
-    yield unfinished
-    with unfinished.open("rb") as written:
-        os.fsync(written.fileno())
-    unfinished.replace(file)

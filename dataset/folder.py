@@ -85,16 +85,17 @@ class DataFolder:
         last: str | None = None,
         *,
         columns: Sequence[str] | None = None,
+        page_ids: pl.Series | None = None,
     ) -> pl.DataFrame:
         """The impressions of the days from ``first`` to ``last``, both included, sorted by ``ts``.
 
-        A page's lines share their ``ts`` and keep the file's order.
+        A page's lines share their ``ts`` and keep the file's order. ``page_ids`` reads, and checks,
+        those pages alone.
         """
-        return self._read_days(IMPRESSIONS, first, last, columns)
+        return self._read_days(IMPRESSIONS, first, last, columns, page_ids)
 
     def digest(self, last: str | None = None) -> str:
         """The sha256 of all that a reader of the days up to ``last`` finds: names and contents."""
-        digest = hashlib.sha256()
         tables = [self.path / f"{table.name}.parquet" for table in (ENTITIES, ROWS, PROFILES)]
         days = [
             file
@@ -102,14 +103,31 @@ class DataFolder:
             for file in sorted((self.path / table.name).glob("*.parquet"))
             if is_day(file.stem) and (last is None or file.stem <= last)
         ]
-        for file in (*(file for file in tables if file.is_file()), *days):
-            with file.open("rb") as content:
-                found = hashlib.file_digest(content, "sha256").hexdigest()
-            digest.update(f"{file.relative_to(self.path).as_posix()} {found}\n".encode())
+        return self._digest([*tables, *days])
+
+    def digest_of_day(self, day: str) -> str:
+        """The sha256 of a day's events and impressions: names and contents."""
+        return self._digest(
+            [self.path / table.name / f"{day}.parquet" for table in (EVENTS, IMPRESSIONS)]
+        )
+
+    def _digest(self, files: Sequence[Path]) -> str:
+        """Of those files that are there."""
+        digest = hashlib.sha256()
+        for file in files:
+            if file.is_file():
+                with file.open("rb") as content:
+                    found = hashlib.file_digest(content, "sha256").hexdigest()
+                digest.update(f"{file.relative_to(self.path).as_posix()} {found}\n".encode())
         return digest.hexdigest()
 
     def _read_days(
-        self, table: Table, first: str | None, last: str | None, columns: Sequence[str] | None
+        self,
+        table: Table,
+        first: str | None,
+        last: str | None,
+        columns: Sequence[str] | None,
+        page_ids: pl.Series | None = None,
     ) -> pl.DataFrame:
         folder = self.path / table.name
         if not folder.is_dir():
@@ -130,16 +148,24 @@ class DataFolder:
             return pl.DataFrame(schema={name: schema[name] for name in names})
         wanted = dict.fromkeys((*names, "ts"))
         frames = [
-            self._checked(_read_file(file, table, tuple(wanted)), file, table) for file in files
+            self._checked(_read_file(file, table, tuple(wanted), page_ids), file, table, page_ids)
+            for file in files
         ]
         return pl.concat(frames).sort("ts", maintain_order=True).select(names)
 
-    def _checked(self, frame: pl.DataFrame, file: Path, table: Table) -> pl.DataFrame:
-        """The frame as it is; `DatasetError` names the first value that validation calls wrong."""
+    def _checked(
+        self, frame: pl.DataFrame, file: Path, table: Table, page_ids: pl.Series | None = None
+    ) -> pl.DataFrame:
+        """The frame as it is; `DatasetError` names the first value that validation calls wrong.
+
+        By its line in the file, of which the frame holds the pages ``page_ids``.
+        """
         checks = [c for c in checks_of(table, frame.columns, file.stem) if c.severity == "error"]
         wrong = frame.select(check.bad.any().alias(str(i)) for i, check in enumerate(checks)).row(0)
         for check, is_wrong in zip(checks, wrong, strict=True):
             if is_wrong:
+                if page_ids is not None:
+                    frame = _read_file(file, table, tuple(frame.columns))
                 line = frame.select(check.bad.fill_null(value=False)).to_series().arg_max() or 0
                 value = frame[check.column][line]
                 raise DatasetError(
@@ -188,7 +214,9 @@ def cast(name: str, table: Table, dtype: pl.DataType) -> pl.Expr:
     return pl.col(name).cast(column.dtype)
 
 
-def _read_file(file: Path, table: Table, names: Sequence[str]) -> pl.DataFrame:
+def _read_file(
+    file: Path, table: Table, names: Sequence[str], page_ids: pl.Series | None = None
+) -> pl.DataFrame:
     frame = scan(file)
     found = frame.collect_schema()
     selected: list[pl.Expr] = []
@@ -204,6 +232,8 @@ def _read_file(file: Path, table: Table, names: Sequence[str]) -> pl.DataFrame:
             )
         else:
             selected.append(cast(name, table, found[name]))
+    if page_ids is not None:
+        frame = frame.filter(pl.col("page_id").is_in(page_ids.implode()))
     try:
         return frame.select(selected).collect()
     except pl.exceptions.PolarsError as error:

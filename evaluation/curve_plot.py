@@ -8,7 +8,7 @@ from evaluation.curves import hr10, older_hr10
 from evaluation.freshness import AGES
 from evaluation.studies.findings import Axes, Row
 from evaluation.studies.plot import draw
-from evaluation.studies.publish import replaced
+from genpage.staging import replacing
 from training.journal import Line
 
 PLOT: Final = "curves.svg"
@@ -39,4 +39,5 @@ def plot(lines: Sequence[Line], folder: Path) -> None:
         return
     axes = Axes("days since the run began", "HR@10 of the next title")
     title = "A model updated every day, and one that is not"
-    replaced(folder / PLOT, lambda path: draw(rows, axes, title, path))
+    with replacing(folder / PLOT) as unfinished:
+        draw(rows, axes, title, unfinished)

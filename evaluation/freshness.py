@@ -54,7 +54,7 @@ def freshness(
         found = stale.judged(day)
         before = fresh.day(day, cadence).before
         if before is None:
-            raise AssertionError("a judged day has no slice. This is a bug.")
+            raise RuntimeError("a judged day has no slice. This is a bug.")
         age = 1 + round((start - began) / SECONDS_A_DAY)
         yield FreshnessDay(day, age, before, found, older)
 

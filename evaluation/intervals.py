@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genpage.errors import DatasetError
+from training.bootstrap import spread_of
 
 Values = NDArray[np.float64]
 Units = NDArray[np.int64]
@@ -84,10 +85,7 @@ def statistic_of(
     statistic: Callable[[Values], float], units: Units, *, seed: int = 0, draws: int = 200
 ) -> Estimate:
     """Any ``statistic`` of the weights (n,) that drawing the units gives the values."""
-    names, index = np.unique(units, return_inverse=True)
-    chance, chances = np.random.default_rng(seed), np.full(len(names), 1 / len(names))
-    drawn = (chance.multinomial(len(names), chances) for _ in range(draws))  # (U,) how often each
-    told = [statistic(line[index].astype(np.float64)) for line in drawn]
+    told = spread_of(statistic, units, seed=seed, draws=draws)
     return estimated(statistic(np.ones(len(units))), np.array(told))
 
 

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.policy import Policy
 from genpage.grammar import DecodedRow, PageGrammar
+from tokenizer.page import entities_before_fill
 
 Values = NDArray[np.float64]
 
@@ -35,26 +37,33 @@ def page_chances(
     grammar: PageGrammar,
     rows: Sequence[DecodedRow],
     scores: NDArray[np.float32],
-    temperature: float,
+    policy: Policy,
     worth: Values,
+    *,
+    serialised: int | None = None,
 ) -> Chances:
     """The chance of each title; a row's is its first title's too.
 
     ``scores`` (page tokens, R + E) stand before each token of the page; ``worth`` (E,) is what each
-    title brings. Where the rules would not let the page go on as it does, the title there has no
-    chance, and nothing is said of those behind it: the policy never comes there. Mutates the
-    grammar.
+    title brings. As in serving, the scores that choose the last of a row's ``autoregressive``
+    titles choose those that fill the row too; of a model with short rows (``serialised``) perhaps
+    those behind its last title in the sequence (`tokenizer.page`). Where the rules would not let
+    the page go on as it does, the title there has no chance, and nothing is said of those behind
+    it: the policy never comes there. Mutates the grammar.
     """
     catalog_rows = len(grammar.catalog.rows)
+    odds_of = policy.exploration.odds
+    before_fill = entities_before_fill(policy.autoregressive, serialised)
     found: list[tuple[float, float, float]] = []
-    place = 0
+    place = first = 0
     for row in rows:
         if grammar.room:  # the row before is shorter than the rules would make it
             allowed = grammar.allowed_entities()
-            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            alone = min(place - first, before_fill)
+            odds = odds_of(scores[first + alone, catalog_rows:][allowed])
             return _ended(found, float(odds @ worth[allowed]))
         allowed = grammar.allowed_rows()
-        odds = _odds(scores[place, :catalog_rows], allowed, temperature)
+        odds = odds_of(scores[place, :catalog_rows][allowed])
         among = np.array([_mean_left(grammar, other, worth) for other in allowed.tolist()])
         expected = float(odds @ among)
         if row.row not in allowed:
@@ -62,10 +71,11 @@ def page_chances(
         chosen = int(np.searchsorted(allowed, row.row))
         opening, predicted = odds[chosen], among[chosen]
         grammar.open_row(row.row)
-        place += 1
+        first = place = place + 1
         for position, entity in enumerate(row.entities):
             allowed = grammar.allowed_entities()
-            odds = _odds(scores[place, catalog_rows:], allowed, temperature)
+            alone = min(position, before_fill)
+            odds = odds_of(scores[first + alone, catalog_rows:][allowed])
             if position > 0:
                 predicted, expected = worth[entity], float(odds @ worth[allowed])
             if entity not in allowed:
@@ -92,11 +102,3 @@ def _chances(found: Sequence[tuple[float, float, float]]) -> Chances:
 def _mean_left(grammar: PageGrammar, row: int, worth: Values) -> float:
     left = grammar.left_for(row)
     return float(worth[left].mean()) if len(left) else 0.0
-
-
-def _odds(scores: NDArray[np.float32], allowed: NDArray[np.int32], temperature: float) -> Values:
-    if not len(allowed):
-        return np.zeros(0)
-    logits = scores[allowed].astype(np.float64) / temperature
-    odds = np.exp(logits - logits.max())
-    return np.asarray(odds / odds.sum())

@@ -15,9 +15,11 @@ from dataset.folder import DataFolder
 from evaluation.intervals import Units, Values
 from evaluation.multistage.learning import learn_pipeline
 from evaluation.multistage.pages import pipeline_pages
+from evaluation.policy import Policy
 from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.errors import UsageError
+from genpage.exploration import seed_of
 from genpage.page import Page
 from genpage.rules import Rules
 from model.appealing import appeal_over
@@ -58,7 +60,7 @@ def judge_checkpoint(
     The same days, count and seed name the same visits for every checkpoint.
     """
     over, visits = _visits(data, checkpoint, days, count, size, seed)
-    pages = decode(over, visits.catalog, visits, size, autoregressive)
+    pages = decode(over, visits.catalog, visits, size, Policy(autoregressive=autoregressive))
     return _judged(data, visits, pages, over.rules)
 
 
@@ -111,11 +113,11 @@ def _judged(data: Path, visits: Visits, pages: Sequence[Page], rules: Rules) -> 
 
 
 def decode(
-    checkpoint: Checkpoint, catalog: Catalog, visits: Visits, size: PageSize, autoregressive: int
+    checkpoint: Checkpoint, catalog: Catalog, visits: Visits, size: PageSize, policy: Policy
 ) -> list[Page]:
-    """The greedy pages of all visits."""
+    """The pages of all visits; what is drawn depends on the ids of the pages served then."""
     rows, entities = checkpoint.vocabulary.item_tokens(catalog)
-    shape = Shape(size.rows, autoregressive, 0.0, checkpoint.serialised)
+    shape = Shape(size.rows, policy.autoregressive, 0.0, checkpoint.serialised, policy.exploration)
     sampler = PageSampler(checkpoint.network(), rows, entities, shape)
     appeal = appeal_over(checkpoint, catalog)
     pages: list[Page] = []
@@ -126,6 +128,11 @@ def decode(
             None if appeal is None else appeal.page(visit.context, visit.request, visit.trends)
             for visit in batch
         ]
-        sampled = sampler.pages([visit.prompt for visit in batch], grammars, appeals=appeals)
+        sampled = sampler.pages(
+            [visit.prompt for visit in batch],
+            grammars,
+            appeals=appeals,
+            explored_by=[seed_of(visit.page_id) for visit in batch],
+        )
         pages += [visits.page(page) for page in sampled]
     return pages

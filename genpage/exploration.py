@@ -89,6 +89,24 @@ class Exploration:
         chances[chosen.places == chosen.best] += 1.0 - self.share
         return chances
 
+    def odds(self, scores: Scores) -> NDArray[np.float64]:
+        """(n,) the chance of each of the allowed to be the next choice, by their scores (n,)."""
+        if not len(scores):
+            return np.zeros(0)
+        logits = scores.astype(np.float64) / self.temperature
+        odds: NDArray[np.float64] = np.exp(logits - logits.max())
+        odds *= self.share / odds.sum()
+        odds[int(scores.argmax())] += 1.0 - self.share  # of equals the first is the best
+        return odds
+
+    @property
+    def name(self) -> str:
+        """What reports call the policy."""
+        if self.share == 0.0:
+            return "greedy"
+        drawn = "all" if self.share == 1.0 else f"{self.share:.4g}"
+        return f"{drawn} drawn at temperature {self.temperature:.4g}"
+
     def _drawn(self, scores: Scores, left: NDArray[np.bool_], draw: float) -> int:
         """A place of those left, by the softmax of their scores at ``draw`` in [0, 1)."""
         places = left.nonzero()[0]

@@ -14,7 +14,11 @@ class ServedRow:
 
 @dataclass(frozen=True, slots=True)
 class ServedPage:
-    """``at`` is the page's clock, Unix seconds; ``rows_sent`` how many of the rows went out."""
+    """``at`` is the page's clock, Unix seconds; ``rows_sent`` how many of the rows went out.
+
+    ``explored`` is the share of its choices that were drawn instead of decided: 1 of a page that
+    was sampled, None where nobody told.
+    """
 
     page_id: str
     user_id: str
@@ -24,3 +28,4 @@ class ServedPage:
     rows_sent: int
     rows: tuple[ServedRow, ...]
     simulated: bool = False
+    explored: float | None = None

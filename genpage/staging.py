@@ -1,9 +1,9 @@
-"""Folders that appear whole or not at all.
+"""Folders and files that appear whole or not at all.
 
 What is written goes to a temporary name beside the target, is fsynced, and takes the target's
 place by rename. A folder cannot be renamed over one that is not empty, so the old one steps aside
 for the moment between two renames; a process killed in that moment leaves it beside, under a name
-that the next run finds and puts back.
+that the next run finds and puts back. A file has no such moment: it is the old one or the new one.
 """
 
 import os
@@ -11,8 +11,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from genpage.errors import UsageError
+
+# What the names of things that are not finished end with.
+UNFINISHED: Final = ".unfinished"
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
@@ -29,7 +33,7 @@ def staged(target: Path, *, force: bool = True) -> Iterator[Path]:
     complete. An exception inside leaves it untouched and removes the unfinished folder; what a
     killed run left is cleared.
     """
-    unfinished = target.with_name(f".{target.name}.unfinished")
+    unfinished = target.with_name(f".{target.name}{UNFINISHED}")
     old = target.with_name(f".{target.name}.old")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -46,6 +50,31 @@ def staged(target: Path, *, force: bool = True) -> Iterator[Path]:
         _replace(unfinished, target, old)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+@contextmanager
+def replacing(file: Path) -> Iterator[Path]:
+    """A place beside a file's; what was written there takes the file's place on leaving.
+
+    It has reached the disk by then, and so has its name once the block is left. An exception inside
+    leaves the file untouched and removes what was written; what a killed run left is written over.
+    One process at a time writes a file.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}{UNFINISHED}")
+    try:
+        yield unfinished
+        _fsync(unfinished)
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    _fsync(file.parent)
+
+
+def write_whole(file: Path, content: bytes) -> None:
+    """Have a file hold this and nothing else, whole or not at all (`replacing`)."""
+    with replacing(file) as unfinished:
+        unfinished.write_bytes(content)
 
 
 def sync(folder: Path) -> None:

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import DecodedRow, PageGrammar
 from genpage.promise import PROMISES
 from model.cached import CachedNetwork
@@ -62,13 +63,15 @@ class SampledPage:
 class Shape:
     """How pages are decoded. ``temperature`` 0 is greedy; scores are divided by it.
 
-    ``serialised`` is the checkpoint's.
+    ``serialised`` is the checkpoint's. ``exploration`` draws a share of what is decided greedily,
+    as serving does.
     """
 
     rows: int = 10
     autoregressive: int = 4
     temperature: float = 1.0
     serialised: int | None = None
+    exploration: Exploration = NO_EXPLORATION
 
     @property
     def choices(self) -> int:
@@ -85,6 +88,7 @@ class _Live:
     prompt: int
     fed: int
     appeal: PageAppeal | None = None
+    explored_by: int = 0  # the seed of what is drawn by exploration
     choices: list[Choice] = field(default_factory=list)
     alone: int = 0  # choices of the row that is open
     done: bool = False
@@ -113,11 +117,13 @@ class PageSampler:
         grammars: Sequence[PageGrammar],
         *,
         appeals: Sequence[PageAppeal | None] | None = None,
+        explored_by: Sequence[int] | None = None,
         seed: int = 0,
         to_learn: bool = False,
     ) -> list[SampledPage]:
         """Pages for these prompts; grammar ``i`` is mutated, and is of prompt ``i // group``.
 
+        ``explored_by`` are the grammars' seeds of exploration (`genpage.exploration.seed_of`).
         ``appeals`` are the prompts', where the checkpoint learnt any; pages ``to_learn`` from hold
         what these are made of.
         There are ``group`` times as many grammars as prompts: a prompt's cache is computed once.
@@ -141,6 +147,7 @@ class PageSampler:
                 len(prompts[i // group]),
                 0,
                 _fresh(appeals[i // group]) if appeals else None,
+                explored_by[i] if explored_by else seed + i,
             )
             for i, grammar in enumerate(grammars)
         ]
@@ -239,7 +246,7 @@ class PageSampler:
             if not len(allowed):
                 live.done = True
                 continue
-            row = _top(scores[index], allowed, 1)[0]
+            row = self._picked(live, scores[index], allowed, 1)[0]
             choice = Choice(
                 len(live.tokens) - 1,
                 True,  # noqa: FBT003 - a field
@@ -270,7 +277,8 @@ class PageSampler:
                 continue
             grammar = live.grammar
             allowed = grammar.allowed_entities()
-            picks = _top(scores[index], allowed, 1 if step < live.alone else grammar.room)
+            count = 1 if step < live.alone else grammar.room
+            picks = self._picked(live, scores[index], allowed, count)
             choice = Choice(
                 len(live.tokens) - 1,
                 False,  # noqa: FBT003 - a field
@@ -286,6 +294,24 @@ class PageSampler:
             told = None if (most := self._shape.serialised) is None else max(0, most - placed)
             grammar.extend(picks)
             live.tokens += [int(token) for token in self._entities[picks[:told]]]
+
+    def _picked(self, live: _Live, scores: FloatArray, allowed: IntArray, count: int) -> list[int]:
+        """``count`` of the allowed: the best, but for what is explored."""
+        exploration = self._shape.exploration
+        if exploration.share == 0.0 or self._shape.temperature > 0.0:
+            return _top(scores, allowed, count)
+        values = scores[allowed]
+        leading = np.array(_top(values, np.arange(len(values), dtype=np.int32), count))
+        position = _position(live.grammar)
+        chosen = exploration.choose(values, leading, seed=live.explored_by, position=position)
+        picked: list[int] = allowed[chosen.places].tolist()
+        return picked
+
+
+def _position(grammar: PageGrammar) -> int:
+    """How many rows and titles stand on the page: where serving draws the next choice."""
+    finished = sum(1 + len(row.entities) for row in grammar.rows)
+    return finished + (1 + len(grammar.placed) if grammar.room else 0)
 
 
 def _fresh(appeal: PageAppeal | None) -> PageAppeal | None:

@@ -1,6 +1,5 @@
 """The active bundle, remembered across restarts in ``--state-dir``."""
 
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -8,6 +7,8 @@ from typing import Final
 import orjson
 from pydantic import TypeAdapter, ValidationError
 from structlog.typing import FilteringBoundLogger
+
+from genpage.staging import write_whole
 
 FILE: Final = "active.json"
 
@@ -64,13 +65,7 @@ class ActiveBundle:
 
     def remember(self, state_dir: Path) -> None:
         """Write it, whole or not at all."""
-        state_dir.mkdir(parents=True, exist_ok=True)
-        staged = state_dir / f".{FILE}.{os.getpid()}"
-        with staged.open("wb") as file:
-            file.write(orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
-            file.flush()
-            os.fsync(file.fileno())
-        staged.replace(state_dir / FILE)
+        write_whole(state_dir / FILE, orjson.dumps(asdict(self), option=orjson.OPT_INDENT_2))
 
     @property
     def held(self) -> Held:

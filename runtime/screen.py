@@ -49,7 +49,8 @@ class Again:
 
     def scores(self, hidden: FloatArray, columns: NDArray[np.integer]) -> FloatArray:
         """(m,) of one hidden state (d,)."""
-        return self.lines(hidden[None], columns)[0]
+        line: FloatArray = self.lines(hidden[None], columns)[0]
+        return line
 
     def lines(self, hidden: FloatArray, columns: NDArray[np.integer]) -> FloatArray:
         """(n, m) of some hidden states (n, d)."""

@@ -64,6 +64,8 @@ class ReplayTable:
                 "device": pl.Series([page.device for page in pages]).gather(of_page),
                 "locale": pl.repeat("en", len(of_page), eager=True),
                 "simulated": np.ones(len(of_page), np.bool_),
+                # The made-up policy draws every row and title.
+                "explored": np.ones(len(of_page)),
             },
             schema=IMPRESSIONS.schema,
         )

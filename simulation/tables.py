@@ -77,6 +77,8 @@ def impression_table(shown: Shown, names: Names) -> pl.DataFrame:
             "device": shown.device.gather(by_page),
             "locale": shown.locale.gather(by_page),
             "simulated": np.ones(len(page), np.bool_),
+            # The logging policy draws every row and title.
+            "explored": np.ones(len(page)),
         }
     )
 

@@ -2,7 +2,8 @@
 
 The value is the page's own JSON with what an audit or a training day needs beside it: ``at`` (the
 page's clock, Unix seconds), ``device``, ``locale``, ``temperature``, ``request_id``,
-``continued_from``, and for each entity its ``propensity``. ``rows_sent`` says how many of the rows
+``continued_from``, ``explored`` (the share of the choices that were drawn, where the page was not
+sampled), and for each entity its ``propensity``. ``rows_sent`` says how many of the rows
 went out to a client: the others were decoded and nobody saw them. Titles are left out, ids stay.
 """
 
@@ -58,6 +59,7 @@ def read_page(message: Message) -> ServedPage:
             rows_sent=int(document.get("rows_sent", len(rows))),
             rows=rows,
             simulated=document.get("simulated") is True,
+            explored=_explored(document),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise PoisonError("invalid", f"not a served page: {error!r}") from error
@@ -71,6 +73,19 @@ def _row(document: Document) -> ServedRow:
     told = (_number(entity.get("propensity", 1.0)) for entity in entities)
     drawn = tuple(1.0 if chance == 1.0 else chance for chance in told)
     return ServedRow(intern(_text(document["row"]["id"])), ids, drawn)
+
+
+def _explored(document: Document) -> float | None:
+    """The share of choices that were drawn; at a temperature all of them are."""
+    if document.get("temperature"):
+        return 1.0
+    told = document.get("explored")
+    if told is None:
+        return None
+    share = _number(told)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{told!r} is no share")
+    return share
 
 
 def _text(value: object) -> str:

@@ -31,6 +31,7 @@ from genpage.entity import ENTITY_KINDS
 from model.appeal import Appeal
 from tokenizer.appeal import GAIN
 from tokenizer.signs import SIGN_NAMES
+from training.bounds import COUNT, RATE, WEIGHT, check
 from training.seen import SeenTitles
 
 _WARM_UP = 20
@@ -54,6 +55,10 @@ class Appraisal:
     lr: float = 6e-3
     decay: float = 0.3
     emphasis: float = 1.6
+
+    def __post_init__(self) -> None:
+        """Check every value; a wrong one is a `UsageError` naming it."""
+        check(self, pages=COUNT, epochs=COUNT, batch=COUNT, lr=RATE, decay=WEIGHT, emphasis=WEIGHT)
 
 
 def appraise(

@@ -1,5 +1,6 @@
 """The pages that a pass over members' days trains on, beside its questions."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,7 +21,7 @@ from training.candidates import Candidates
 from training.examples import ExampleBuilder
 from training.labels import Labels
 from training.objective import Objective
-from training.pages import Pages
+from training.pages import FEWEST_TOKENS, Pages
 from training.timeline import Timeline
 
 
@@ -39,60 +40,62 @@ class PagesBeside:
     seed: int
 
     def newest(self, days: Sequence[str], until: float, cadence: Cadence) -> BatchStream | None:
-        """The newest of the days' pages; None where there is none, or none is asked for."""
+        """Pages of the newest of the days; None where there is none, or none is asked for."""
         if not cadence.pages:
             return None
-        pages = self._read(days, until, self._labels(until), cadence.pages)
+        chance, labels = np.random.default_rng((self.seed, 4)), self._labels(until)
+        pages = self._drawn(sorted(days, reverse=True), until, labels, _needed(cadence), chance)
         return self._stream(pages, (until - pages.ts) / SECONDS_A_DAY, until, cadence)
 
     def mixed(
         self, whole: float, until: float, cadence: Cadence, seed: tuple[int, ...]
     ) -> BatchStream | None:
-        """All pages of ``[whole, until)`` and some of the days before, in one drawn order.
+        """Pages of ``[whole, until)`` and some of the days before, in one drawn order.
 
         None where there is none, or none is asked for.
         """
         if not cadence.pages:
             return None
+        chance, labels = np.random.default_rng((*seed, 4)), self._labels(until)
         began = whole - cadence.past_days * SECONDS_A_DAY
         days = [day for day in self.folder.days() if began <= day_start(day) < until]
-        labels = self._labels(until)
-        pages = self._read([day for day in days if day_start(day) >= whole], until, labels)
-        if not len(pages):
+        newest = [day for day in days if day_start(day) >= whole]
+        wanted = math.ceil(_needed(cadence) / (1.0 + cadence.past))
+        each = math.ceil(wanted / max(1, len(newest)))
+        new = Pages.joined([self._drawn([day], until, labels, each, chance) for day in newest])
+        if not len(new):
             return None
         earlier = [day for day in days if day_start(day) < whole]
-        wanted = round(cadence.past * len(pages))
-        past = self._past(earlier, until, labels, wanted, seed)
-        pages = Pages.joined([*past, pages])
+        # One day at a time until there are enough.
+        order = [earlier[place] for place in chance.permutation(len(earlier)).tolist()]
+        past = self._drawn(order, until, labels, round(cadence.past * len(new)), chance)
+        pages = Pages.joined([past, new])
         return self._stream(pages, np.zeros(len(pages)), until, cadence)
 
-    def _past(
+    def _labels(self, until: float) -> Labels:
+        return self.objective.labels(self.folder, self.start.catalog, until)
+
+    def _drawn(
         self,
         days: Sequence[str],
         until: float,
         labels: Labels,
         wanted: int,
-        seed: tuple[int, ...],
-    ) -> list[Pages]:
-        """``wanted`` pages of the days, or all: read one day at a time until there are enough."""
-        chance = np.random.default_rng((*seed, 4))
+        chance: np.random.Generator,
+    ) -> Pages:
+        """``wanted`` pages of the days, or all: as many as the first has, then of the next."""
+        vocabulary = self.start.vocabulary
         found: list[Pages] = []
-        for place in chance.permutation(len(days)).tolist():
+        for day in days:
             if wanted <= 0:
                 break
-            pages = self._read([days[place]], until, labels)
-            found.append(pages.taken(np.sort(chance.permutation(len(pages))[:wanted])))
+            found.append(
+                Pages.drawn(
+                    self.folder, vocabulary, day, wanted, chance, until=until, labels=labels
+                )
+            )
             wanted -= len(found[-1])
-        return found
-
-    def _labels(self, until: float) -> Labels:
-        return self.objective.labels(self.folder, self.start.catalog, until)
-
-    def _read(
-        self, days: Sequence[str], until: float, labels: Labels, most: int | None = None
-    ) -> Pages:
-        vocabulary = self.start.vocabulary
-        return Pages.read(self.folder, vocabulary, days, most, until=until, labels=labels)
+        return Pages.joined(found)
 
     def _stream(
         self, pages: Pages, ages_days: NDArray[np.float64], until: float, cadence: Cadence
@@ -111,3 +114,8 @@ class PagesBeside:
             seed=self.seed,
             titles=titles,
         )
+
+
+def _needed(cadence: Cadence) -> int:
+    """How many pages can be taken at most: those asked for, and what fills the last batch."""
+    return cadence.pages + math.ceil(cadence.page_tokens / FEWEST_TOKENS)

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from training.bounds import COUNT, COUNT_OR_NONE, POSITIVE, RATE, WEIGHT, check
+
 
 @dataclass(frozen=True, slots=True)
 class Cadence:
@@ -21,3 +23,18 @@ class Cadence:
     pages: int = 4
     page_tokens: int = 4096
     clip: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Check every value; a wrong one is a `UsageError` naming it."""
+        check(
+            self,
+            lr=RATE,
+            passes=COUNT,
+            questions=COUNT,
+            days=COUNT,
+            past=WEIGHT,
+            past_days=COUNT_OR_NONE,
+            pages=COUNT_OR_NONE,
+            page_tokens=COUNT,
+            clip=POSITIVE,
+        )

@@ -62,7 +62,7 @@ class Course:
         began, cadence = time.perf_counter(), self.cadence
         optimiser = paced_optimiser(self.network, cadence.lr)
         total = sum(len(each.events) for each in asked) * cadence.passes
-        # Pages are read a day at a time, so there may be more of them than were asked for.
+        # There are more of them than were asked for: a batch is not cut.
         page_examples = 0 if pages is None else min(cadence.pages, pages.examples)
         state = None if partial is None else partial.open(force=False)
         done, taken, steps, sums, before = 0, 0, 0, 0.0, 0.0

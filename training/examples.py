@@ -116,6 +116,10 @@ class ExampleBuilder:
     def __len__(self) -> int:
         return len(self._pages)
 
+    def member(self, page: int) -> str:
+        """Whose page ``page`` is."""
+        return self._pages.user_ids[page]
+
     def build(
         self, page: int, chance: np.random.Generator, *, split: float = SPLIT_SHARE
     ) -> Example:

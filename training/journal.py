@@ -2,16 +2,17 @@
 
 ``journal.jsonl`` has a line a finished day, appended and synced after all that the day writes is in
 its place: what stands there is done, and nothing else is believed. A last line that was cut off by
-a crash is dropped. ``run.json`` says by what settings the days were made.
+a crash is dropped. ``run.json`` says by what settings the days were made, a line's ``data`` from
+what.
 """
 
 import json
-import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from genpage.errors import UsageError
+from genpage.staging import write_whole
 
 Line = Mapping[str, object]
 
@@ -48,7 +49,30 @@ class Journal:
                         "or take another --out."
                     )
             return
-        self._write(path, json.dumps(dict(settings), indent=2).encode())
+        write_whole(path, json.dumps(dict(settings), indent=2).encode())
+
+    def claim_data(self, digest: Callable[[str], str], newest: int, *, changed: bool) -> None:
+        """Hold the run to the data that its newest days were learnt from, by a day's ``digest``.
+
+        A `UsageError` names the first of these days whose ``data`` is another now, unless it may
+        have ``changed``: then it is noted as it is now. Lines without ``data`` are passed over.
+        """
+        lines = self.lines()
+        recent = [n for n, line in enumerate(lines) if "data" in line][-newest:]
+        now = {n: digest(str(lines[n]["day"])) for n in recent}
+        other = [n for n in recent if lines[n]["data"] != now[n]]
+        if not other:
+            return
+        if not changed:
+            raise UsageError(
+                f"{self.folder} learnt {lines[other[0]]['day']} from other data than --data holds "
+                f"now, {len(other)} of its newest {len(recent)} days in all. Give the data that "
+                "the run was begun on, or take another --out; --changed-data goes on where those "
+                "days were written again (members erased, acts that came late)."
+            )
+        self._replace(
+            [{**line, "data": now[n]} if n in now else line for n, line in enumerate(lines)]
+        )
 
     def lines(self) -> list[Line]:
         """The finished days."""
@@ -67,15 +91,7 @@ class Journal:
 
     def append(self, line: Line) -> None:
         """A day is finished."""
-        whole = b"".join(json.dumps(each).encode() + b"\n" for each in self.lines())
-        self._write(self.path, whole + json.dumps(line).encode() + b"\n")
+        self._replace([*self.lines(), line])
 
-    def _write(self, path: Path, content: bytes) -> None:
-        """Replaced whole or not at all."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}")
-        with unfinished.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+    def _replace(self, lines: Sequence[Line]) -> None:
+        write_whole(self.path, b"".join(json.dumps(line).encode() + b"\n" for line in lines))

@@ -11,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from dataset.folder import DataFolder
@@ -123,8 +125,10 @@ class Objective(Protocol):
         """Predictions on held-out pages, to be `reported`."""
         return {}
 
-    def report(self, found: Mapping[str, Sequence[Prediction]]) -> Mapping[str, float]:
-        """Figures of all held-out predictions."""
+    def report(
+        self, found: Mapping[str, Sequence[Prediction]], members: NDArray[np.int64]
+    ) -> Mapping[str, float]:
+        """Figures of all held-out predictions; ``members`` (P,) are whose the pages are."""
         return {}
 
     def refuse(self, figures: Mapping[str, float]) -> None:

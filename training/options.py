@@ -5,6 +5,7 @@ from pathlib import Path
 
 from genpage.sources import Sources
 from model.config import Size
+from training.bounds import COUNT, COUNT_OR_NONE, POSITIVE, check
 from training.spread import Kind
 from training.start import Content
 
@@ -38,3 +39,17 @@ class Options:
     recompute: bool = False
     compiled: bool = False
     force: bool = False
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        check(
+            self,
+            steps=COUNT,
+            epochs=POSITIVE,
+            batch_tokens=COUNT,
+            lr=POSITIVE,
+            seed=COUNT_OR_NONE,
+            history_tokens=COUNT,
+            save_every=COUNT,
+            shards=COUNT,
+        )

@@ -26,6 +26,9 @@ _COLUMNS = (
     "propensity",  # a folder that has it wrong is refused, whoever uses it
 )
 _POSITIVE = PositiveFeedback()
+# A page of a streaming service with its prompt rarely takes fewer: a batch holds no more pages than
+# its tokens have room for.
+FEWEST_TOKENS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +118,39 @@ class Pages:
                 impressions = late.without(impressions)
             parts.insert(0, cls.of(impressions, vocabulary, labels, sharding))
         return cls.joined(parts, sharding.count)
+
+    @classmethod
+    def drawn(
+        cls,
+        folder: DataFolder,
+        vocabulary: Vocabulary,
+        day: str,
+        wanted: int,
+        chance: np.random.Generator,
+        *,
+        until: float = float("inf"),
+        labels: Labels = _POSITIVE,
+    ) -> "Pages":
+        """``wanted`` of a day's pages, each as likely as the other, or all; as `read` has them.
+
+        The others are not read: many days have a thousand times as many.
+        """
+        ids = folder.impressions(day, day, columns=("page_id",))["page_id"].unique().sort()
+        order = chance.permutation(len(ids)).astype(np.uint32)
+        late = LateActs.read(folder, until) if until < float("inf") else None
+        parts: list[Pages] = []
+        left, begun, portion = wanted, 0, wanted
+        # Not every page is learnt from: more are looked at until there are enough.
+        while left > 0 and begun < len(ids):
+            chosen = ids[order[begun : begun + portion]]
+            impressions = folder.impressions(day, day, columns=_COLUMNS, page_ids=chosen)
+            if late is not None:
+                impressions = late.without(impressions)
+            part = cls.of(impressions, vocabulary, labels)
+            parts.append(part.taken(np.sort(chance.permutation(len(part))[:left])))
+            left, begun, portion = left - len(parts[-1]), begun + portion, 2 * portion
+        found = cls.joined(parts)
+        return found.taken(np.argsort(found.ts, kind="stable"))
 
     @classmethod
     def of(

@@ -8,7 +8,6 @@ from there, to the same loss curve; with others it is refused.
 """
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +17,7 @@ from typing import Any
 import torch
 
 from genpage.errors import UsageError
-from genpage.staging import sync
+from genpage.staging import replacing, sync, write_whole
 
 Settings = Mapping[str, object]
 
@@ -88,11 +87,10 @@ class PartialRun:
                 )
             self.discard()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._write("run.json", json.dumps(self._settings, indent=2).encode())
+        write_whole(self.folder / "run.json", json.dumps(self._settings, indent=2).encode())
 
     def save(self, state: State) -> None:
-        """Replace the saved state."""
-        unfinished = self.folder / ".state.pt"
+        """Replace the saved state; the metrics that it counts on are on the disk before it is."""
         document = {
             "step": state.step,
             "taken": state.taken,
@@ -101,11 +99,9 @@ class PartialRun:
             "optimiser": state.optimiser,
             "memory": state.memory,
         }
-        with unfinished.open("wb") as file:
+        sync(self.folder)
+        with replacing(self.folder / "state.pt") as unfinished, unfinished.open("wb") as file:
             torch.save(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(self.folder / "state.pt")
 
     def discard(self) -> None:
         """Remove the folder."""
@@ -131,9 +127,3 @@ class PartialRun:
             raise UsageError(
                 f"{path} is of another version of GenPage; delete {self.folder} to begin anew"
             ) from error
-
-    def _write(self, name: str, content: bytes) -> None:
-        unfinished = self.folder / f".{name}"
-        unfinished.write_bytes(content)
-        sync(self.folder)
-        unfinished.replace(self.folder / name)

@@ -37,8 +37,8 @@ from model.network import Network
 from model.packing import Packing
 from tokenizer.appeal import PageAppeal
 from training.added import Added
+from training.agreement import agreement
 from training.batches import Batch
-from training.calibration import rank_correlation
 from training.labels import Labels
 from training.objective import Loss, Objective, Part, Prediction
 from training.recipe import REWARD_MODEL, Recipe
@@ -49,7 +49,6 @@ from training.visits import Visit
 from training.wbc import classification
 
 HEADS = "heads.safetensors"
-_BINS = 5
 # Keeps an exponential in bounds: odds of twelve to one are as good as any title's, and what a
 # network promises beyond them is what a policy would be paid for, and members would not.
 _LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
@@ -57,8 +56,11 @@ _LEAST_LOGIT, _MOST_LOGIT = -4.0, 2.5
 # units of it, so that a step of the usual rate is a small one.
 _UNIT = 0.02
 _HELD_OUT_PAGES = 1000
-# Predictions of several kinds of pages may be this far off what came, in deviations of the latter.
-MOST_MISCALIBRATED = 0.5
+# Of what is promised, so much comes at least and at most. At .5 and below, the mean of all pages
+# would have been as good a guess: there a held-out R2 is 0.
+LEAST_SLOPE, MOST_SLOPE = 0.5, 2.0
+# Pages may bring so much more or less than what is said of them, in deviations of what they bring.
+MOST_BIAS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,10 @@ class RewardModel(Objective):
             )
         }
 
-    def report(self, found: Mapping[str, Sequence[Prediction]]) -> Mapping[str, float]:
-        """R2, rank correlation, and calibration: the mean gap between bins' means."""
+    def report(
+        self, found: Mapping[str, Sequence[Prediction]], members: NDArray[np.int64]
+    ) -> Mapping[str, float]:
+        """R2, rank correlation, and calibration, with how surely they are known (`agreement`)."""
         parts = found.get("page", ())
         if not parts:
             return {}
@@ -203,7 +207,7 @@ class RewardModel(Objective):
             torch.cat([getattr(part, name) for part in parts]).numpy().astype(np.float64)
             for name in ("predicted", "came")
         )
-        return agreement(predicted, came)
+        return agreement(predicted, came, members)
 
     def refuse(self, figures: Mapping[str, float]) -> None:
         """`TrainingError` where it cannot tell a good page from a bad one on a day never seen."""
@@ -212,20 +216,31 @@ class RewardModel(Objective):
                 "there is no day of pages to hold out, and what nobody has checked must not be "
                 "trained against. A reward model needs two days of pages with feedback."
             )
-        lowest, share = figures["rank correlation, lowest"], figures["R2"]
-        off, most = figures["calibration error"], MOST_MISCALIBRATED * figures["deviation"]
-        told = f"rank correlation {figures['rank correlation']:.3f}"
+        rank, share, slope = (figures[name] for name in ("rank correlation", "R2", "slope"))
+        lowest = figures["rank correlation, lowest"]
+        slopes = figures["slope, lowest"], figures["slope, highest"]
+        biases = figures["bias, lowest"], figures["bias, highest"]
+        most = MOST_BIAS * figures["deviation"]
         held = {
-            f"{told}, and 95% sure only that it is above {lowest:.3f}": lowest > 0,
+            f"rank correlation {rank:.3f}, and 95% sure only that it is above {lowest:.3f}": (
+                lowest > 0
+            ),
             f"R2 {share:.3f}, no better than the mean": share > 0,
-            f"calibration error {off:.3f}, above {most:.3f}": off <= most,
+            f"where it promises 1 more, {slope:.2f} more comes, and 95% sure only that it is "
+            f"{slopes[0]:.2f} to {slopes[1]:.2f}, not {LEAST_SLOPE} to {MOST_SLOPE}": (
+                slopes[0] >= LEAST_SLOPE and slopes[1] <= MOST_SLOPE
+            ),
+            f"pages bring {figures['bias']:+.3f} beside what it says, and 95% sure only that it is "
+            f"{biases[0]:+.3f} to {biases[1]:+.3f}, not within {most:.3f}": (
+                biases[0] >= -most and biases[1] <= most
+            ),
         }
         wrong = [said for said, holds in held.items() if not holds]  # NaN holds nowhere
         if wrong:
             raise TrainingError(
-                f"the reward model on the held-out day: {'; '.join(wrong)}. It cannot tell good "
-                "pages from bad ones, and nothing may be trained against it. Train longer, or on "
-                "more days."
+                f"the reward model on the held-out day: {'; '.join(wrong)}. It is not known "
+                "to tell good pages from bad ones by as much as it says, and nothing may be "
+                "trained against it. Train longer, or on more days."
             )
 
     def files(self) -> Mapping[str, bytes]:
@@ -294,32 +309,6 @@ def document_of(packing: Packing, positions: torch.Tensor) -> torch.Tensor:
     """(K,) which packed document each position stands in."""
     ends = torch.cumsum(torch.tensor(packing.lengths, device=positions.device), 0)
     return torch.bucketize(positions, ends, right=True)
-
-
-def agreement(predicted: NDArray[np.float64], came: NDArray[np.float64]) -> dict[str, float]:
-    """How well predictions (P,) tell what came (P,)."""
-    spread = float(np.square(came - came.mean()).sum())
-    error = float(np.square(came - predicted).sum())
-    order = np.array_split(np.argsort(predicted, kind="stable"), min(_BINS, len(predicted)))
-    gaps = [abs(predicted[bin_].mean() - came[bin_].mean()) * len(bin_) for bin_ in order]
-    correlation = rank_correlation(predicted, came)
-    return {
-        "R2": 1.0 - error / spread if spread else 0.0,
-        "rank correlation": correlation,
-        "rank correlation, lowest": _lowest(correlation, len(came)),
-        "calibration error": float(sum(gaps) / len(predicted)),
-        "mean predicted": float(predicted.mean()),
-        "mean reward": float(came.mean()),
-        "deviation": float(came.std()),
-    }
-
-
-def _lowest(correlation: float, count: int) -> float:
-    """The lower end of a rank correlation's 95% interval (Fieller, Hartley and Pearson 1957)."""
-    if count <= 3:  # noqa: PLR2004 - the formula's degrees of freedom
-        return -1.0
-    sure = np.arctanh(np.clip(correlation, -1 + 1e-9, 1 - 1e-9))
-    return float(np.tanh(sure - 1.96 * np.sqrt(1.06 / (count - 3))))
 
 
 def _spread(totals: torch.Tensor) -> torch.Tensor:

@@ -24,12 +24,11 @@ from training.candidates import Candidates
 from training.divergence import check_finite
 from training.examples import ExampleBuilder
 from training.group import ALONE, Group
-from training.held_out import HeldOut
 from training.lesson import Lesson
 from training.machine import matmul_peak, pick_device, training_dtype
 from training.objective import Objective
 from training.options import Options
-from training.pages import Pages, Sharding
+from training.pages import FEWEST_TOKENS, Pages, Sharding
 from training.partial import PartialRun
 from training.schedule import Budget
 from training.seen import SeenTitles
@@ -47,13 +46,10 @@ from training.start import (
 from training.summary import Judged, Speed, Summary, recent
 from training.timeline import Timeline
 from training.trainer import Plan, Record, Trainer
+from training.validation_set import ValidationSet
 
 if TYPE_CHECKING:
     from model.config import Size
-
-# A page of a streaming service with its prompt rarely takes fewer tokens: how many pages a budget
-# of steps can need at most.
-_FEWEST_TOKENS = 128
 
 
 class Run:
@@ -101,7 +97,7 @@ class Run:
         steps = options.steps
         if steps is None and options.epochs is None:
             steps = recipe.steps
-        most = None if steps is None else steps * self.batch_tokens // _FEWEST_TOKENS
+        most = None if steps is None else steps * self.batch_tokens // FEWEST_TOKENS
         objective.begin(self.network)
         self.labels = objective.labels(folder, self.catalog, self._until)
         pages = Pages.read(
@@ -144,10 +140,10 @@ class Run:
         options, start = self._options, self.start
         partial = PartialRun(options.out, self._settings())
         # Of the whole network, and so before a trainer cuts it up.
-        held_out = self._held_out()
+        validation_set = self._validation_set()
         before = None
-        if held_out is not None and options.parent is not None:
-            before = held_out.judged(self.network, self._objective)
+        if validation_set is not None and options.parent is not None:
+            before = validation_set.judged(self.network, self._objective)
         self._objective.acquaint(self.network, self._lesson())
         trainer = Trainer(
             self.network,
@@ -167,8 +163,8 @@ class Run:
             # Judged whole, by every process alike.
             self.network = replace(start, weights=weights).network().to(self.device)
         validation = None
-        if held_out is not None:
-            validation = held_out.judged(self.network, self._objective)
+        if validation_set is not None:
+            validation = validation_set.judged(self.network, self._objective)
             losses = {f"held-out loss of {name}": x for name, x in validation.losses.items()}
             check_finite(taken[-1].step if taken else 0, self.plan.lr, losses)
         self._objective.refuse({} if validation is None else validation.figures)
@@ -309,7 +305,7 @@ class Run:
             "threads": torch.get_num_threads(),
         }
 
-    def _held_out(self) -> HeldOut | None:
+    def _validation_set(self) -> ValidationSet | None:
         """What the run is judged by; None where there is no day to hold out, or no page on it."""
         if self.held_out is None:
             return None
@@ -327,7 +323,7 @@ class Run:
             return None
         stream = self._stream_of(pages, until)
         most = self._objective.held_out_pages
-        return HeldOut.drawn(self.held_out, stream, most, self._options.seed)
+        return ValidationSet.drawn(self.held_out, stream, most, self._options.seed)
 
 
 def _shards(options: Options, group: Group) -> int:

@@ -21,7 +21,7 @@ from torch.distributed.checkpoint.state_dict_loader import load
 from torch.distributed.checkpoint.state_dict_saver import save
 
 from genpage.errors import UsageError
-from genpage.staging import sync
+from genpage.staging import sync, write_whole
 from training.group import Group
 
 _PREFIX = "state-"
@@ -93,11 +93,9 @@ class Saved:
         self._group.of_leader(lambda: self._point_to(mark, path))
 
     def _point_to(self, mark: Mark, path: Path) -> None:
-        sync(path)
-        unfinished = self._folder / ".state.json"
-        unfinished.write_text(json.dumps(asdict(mark)), "utf-8")
+        # The parts, and the metrics that the mark counts on.
         sync(self._folder)
-        unfinished.replace(self._folder / "state.json")
+        write_whole(self._folder / "state.json", json.dumps(asdict(mark)).encode())
         for older in self._folder.glob(f"{_PREFIX}*"):
             if older != path:
                 shutil.rmtree(older, ignore_errors=True)

@@ -16,7 +16,7 @@ from genpage.catalog import Catalog
 from genpage.context import HISTORY_LIMIT, Context
 from genpage.errors import DatasetError
 from genpage.event import Event
-from genpage.grammar import PageGrammar
+from genpage.grammar import DecodedRow, PageGrammar
 from genpage.injection import inject
 from genpage.page import Page, PageRow
 from genpage.request import PageRequest
@@ -25,6 +25,7 @@ from genpage.trends import TrendCounter, Trends
 from model.sampling import SampledPage
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import IntArray
+from training.bounds import COUNT, check
 from training.timeline import TICK_S
 
 _EVENT = (
@@ -54,6 +55,10 @@ class PageSize:
 
     rows: int = 10
     entities_per_row: int = 20
+
+    def __post_init__(self) -> None:
+        """A page without a place is none."""
+        check(self, rows=COUNT, entities_per_row=COUNT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -134,12 +139,16 @@ class Visits:
 
     def page(self, sampled: SampledPage) -> Page:
         """A sampled page by ids."""
+        return self.page_of(sampled.rows)
+
+    def page_of(self, rows: Sequence[DecodedRow]) -> Page:
+        """A page of rows by ids."""
         catalog = self.catalog
         return Page(
             tuple(
                 PageRow(
                     catalog.rows[row.row].id, tuple(catalog.entities[e].id for e in row.entities)
                 )
-                for row in sampled.rows
+                for row in rows
             )
         )

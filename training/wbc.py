@@ -29,6 +29,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from torch.nn.functional import binary_cross_entropy_with_logits, softplus
 
@@ -40,6 +41,7 @@ from model.network import Network
 from training.added import Added
 from training.appraisal import Appraisal, appraise
 from training.batches import Batch
+from training.bounds import COUNT, COUNT_OR_NONE, SHARE, WEIGHT, check
 from training.calibration import reliability, weighted_auc
 from training.candidates import BatchTargets
 from training.labels import Labels
@@ -66,6 +68,17 @@ class Switches:
     appraisal: Appraisal | None = field(default_factory=Appraisal)
     restraint: float = 1.0
     drawn: int = 16
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        check(
+            self,
+            negatives=COUNT_OR_NONE,
+            negative_weight=WEIGHT,
+            next_title_share=SHARE,
+            restraint=WEIGHT,
+            drawn=COUNT,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +229,11 @@ class WeightedClassification(Objective):
             )
         return found
 
-    def report(self, found: Mapping[str, Sequence[Prediction]]) -> Mapping[str, float]:
+    def report(
+        self,
+        found: Mapping[str, Sequence[Prediction]],
+        members: NDArray[np.int64],  # noqa: ARG002 - these figures have no intervals
+    ) -> Mapping[str, float]:
         """AUC and expected calibration error of rows and entities."""
         figures: dict[str, float] = {}
         for name, parts in found.items():

@@ -13,8 +13,9 @@ from itertools import pairwise
 import numpy as np
 
 from evaluation.intervals import Units, Values, ratio_of
-from evaluation.logged_pages import read_pages, score_places
+from evaluation.logged_pages import read_pages
 from evaluation.page_metrics import Places
+from evaluation.scored_pages import score_places
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop

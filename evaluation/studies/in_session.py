@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evaluation.intervals import mean_of
+from evaluation.policy import Policy
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import pretrained
 from evaluation.studies.study import Study
@@ -128,7 +129,7 @@ def _pages(checkpoint: Checkpoint, catalog: Catalog, visits: Sequence[Visit]) ->
         )
         for visit in visits
     )
-    return decode(over, catalog, Visits(catalog, encoded), SIZE, 4)
+    return decode(over, catalog, Visits(catalog, encoded), SIZE, Policy())
 
 
 def _titles(pages: Sequence[Page]) -> list[list[str]]:

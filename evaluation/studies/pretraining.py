@@ -6,8 +6,9 @@ from functools import partial
 import numpy as np
 
 from evaluation.intervals import Estimate, Values, difference_of, mean_of
-from evaluation.logged_pages import read_pages, score_places
+from evaluation.logged_pages import read_pages
 from evaluation.page_metrics import auc_of, wbc_loss
+from evaluation.scored_pages import score_places
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import classified, pretrained, unprepared
 from evaluation.studies.study import Study

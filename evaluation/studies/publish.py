@@ -1,34 +1,31 @@
 """A study's page, data and plot: ``NAME.md``, ``NAME.json``, ``NAME.svg`` in one folder."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from evaluation.studies.findings import Findings, Row
 from evaluation.studies.plot import draw
 from evaluation.studies.study import Study
 from evaluation.studies.version import EVERYTHING, code_of
+from genpage.staging import replacing, write_whole
 
 FORMATS = ("md", "json", "svg")
 
 
 def publish(study: Study, findings: Findings, folder: Path, command: str) -> dict[str, object]:
     """Write all three, each whole or not at all; the JSON document is returned."""
-    folder.mkdir(parents=True, exist_ok=True)
     document: dict[str, object] = {
         "study": study.name,
         "rows": [row.document() for row in findings.rows],
         "simulated": findings.simulated,
         "command": command,
     }
-    replaced(
-        folder / f"{study.name}.svg",
-        lambda path: draw(findings.plotted, findings.axes, study.title, path),
-    )
+    with replacing(folder / f"{study.name}.svg") as unfinished:
+        draw(findings.plotted, findings.axes, study.title, unfinished)
     text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-    replaced(folder / f"{study.name}.json", lambda path: _write(path, text))
+    write_whole(folder / f"{study.name}.json", text.encode())
     page = markdown(study, findings, command)
-    replaced(folder / f"{study.name}.md", lambda path: _write(path, page))
+    write_whole(folder / f"{study.name}.md", page.encode())
     return document
 
 
@@ -64,14 +61,3 @@ def _line(row: Row, *, with_series: bool) -> str:
     interval = "" if row.ci95 is None else f"{row.ci95[0]:.4g} to {row.ci95[1]:.4g}"
     cells = [row.name, *([row.series] if with_series else []), f"{row.value:.4g}", interval]
     return f"| {' | '.join(cells)} |"
-
-
-def _write(path: Path, text: str) -> None:
-    path.write_text(text, "utf-8")
-
-
-def replaced(path: Path, write: Callable[[Path], None]) -> None:
-    """Have a file written whole or not at all."""
-    unfinished = path.with_name(f".{path.name}")
-    write(unfinished)
-    unfinished.replace(path)

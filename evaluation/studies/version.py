@@ -1,13 +1,11 @@
-"""Which code figures are of: a digest of the source files that decide them.
+"""Which code figures are of (`genpage.source_files`)."""
 
-Nobody has to remember to raise a number: another line of code is another version.
-"""
-
-import hashlib
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
+from typing import Final
+
+from genpage.source_files import digest_of, folders_of
 
 SERVICE = ("genpage", "dataset", "simulation")
 # Latency is that of the whole server.
@@ -17,26 +15,13 @@ EVERYTHING = (
     *("runtime", "rollout", "streaming", "api", "benchmarks"),
 )
 # The commands say what is asked for, and that has a name of its own.
-_NOTHING_DECIDED = ("cli",)
+NOTHING_DECIDED: Final = (Path("cli"),)
 
 
 @cache
 def code_of(rooms: Sequence[str]) -> str:
-    """Of some rooms' source files, as this process found them; of a room that is not here, none."""
-    found = (find_spec(room) for room in rooms)
-    return digest_of(
-        [Path(place) for spec in found if spec for place in spec.submodule_search_locations or ()]
-    )
+    """Eight hexadecimal digits of some rooms' files, as this process found them.
 
-
-def digest_of(folders: Sequence[Path]) -> str:
-    """Eight hexadecimal digits of what the Python and TOML files below some folders say."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.rglob("*")):
-            name = path.relative_to(folder)
-            if path.suffix in {".py", ".toml"} and name.parts[0] not in _NOTHING_DECIDED:
-                content = path.read_bytes()
-                digest.update(f"{folder.name}/{name.as_posix()} {len(content)}\n".encode())
-                digest.update(content)
-    return digest.hexdigest()[:8]
+    Of a room that is not here, none.
+    """
+    return digest_of([place for room in rooms for place in folders_of(room)], NOTHING_DECIDED)[:8]

@@ -10,6 +10,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from evaluation.policy import Policy
 from evaluation.studies.workshop import Workshop
 from evaluation.true_reward import decode
 from evaluation.variety import numbered
@@ -89,4 +90,4 @@ def model_pages(
     """The checkpoint's greedy pages of the sample."""
     over = covering(checkpoint, catalog)
     visits = visits_of(workshop, catalog, checkpoint)
-    return decode(over, catalog, visits, SIZE, autoregressive)
+    return decode(over, catalog, visits, SIZE, Policy(autoregressive=autoregressive))

@@ -14,7 +14,6 @@ training resumes by itself (`training.partial`).
 
 import hashlib
 import json
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
@@ -27,6 +26,7 @@ from evaluation.multistage.learning import PAGES
 from evaluation.studies.version import EVERYTHING, SERVICE, code_of
 from genpage.errors import DatasetError
 from genpage.sources import Sources
+from genpage.staging import write_whole
 from model.config import Size
 from simulation.service import simulate
 from simulation.settings import Settings
@@ -181,14 +181,8 @@ class Workshop:
     def keep(self, name: str, result: object) -> object:
         """Write a step's result, whole or not at all; returned as it will be read."""
         path = self.steps / f"{name}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
         text = json.dumps(result)
-        unfinished = path.with_suffix(".partial")
-        with unfinished.open("w") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        unfinished.replace(path)
+        write_whole(path, text.encode())
         return json.loads(text)
 
     def figures(self, name: str, compute: Callable[[], Sequence[float]]) -> list[float]:

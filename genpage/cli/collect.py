@@ -78,6 +78,12 @@ class Collect(KafkaCommand):
             Console(stderr=True).print(
                 f"{invalid:,} pages and events are left out: they are not as the layout has them"
             )
+        impossible = sum(day.impossible for day in written)
+        if impossible:
+            Console(stderr=True).print(
+                f"{impossible:,} pages are left out: a place of theirs has a propensity of 0, as "
+                "nothing that was shown can have"
+            )
         self.emit(
             {
                 "out": str(self.out),
@@ -88,6 +94,7 @@ class Collect(KafkaCommand):
                 "events": sum(day.events for day in written),
                 "left_out": left_out,
                 "invalid": invalid,
+                "impossible": impossible,
             },
             table,
         )

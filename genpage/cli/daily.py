@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 class DailyCycle(Command):
     """Each finished day: judge, train on it, export a bundle, hold it to the gates, announce it.
 
-    Stopped at any moment, it goes on with the first day that its journal does not have. A day whose
-    quality falls too far below the days before is written but not announced, and the run stops.
+    Stopped at any moment, it goes on with the first day that its journal does not have, given the
+    data of the days before. A day whose quality falls too far below those before is written but not
+    announced, and the run stops.
     """
 
     data: Path = Field(description="a folder in the data layout")
@@ -51,6 +52,9 @@ class DailyCycle(Command):
     )
     least: float = Field(
         default=0.5, ge=0, description="HR@10 of a day over the mean of the 7 before, at least"
+    )
+    changed_data: bool = Field(
+        default=False, description="go on though days that were learnt were written again since"
     )
     seed: int = Field(default=0, ge=0, description="of order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
@@ -85,6 +89,7 @@ class DailyCycle(Command):
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
             updates = self._updates(folder, journal)
+            _warn_of_threads(journal, console)
             curves = Curves(folder, Checkpoint.load(self.parent)) if self.curves else None
         while day_start(updates.until) < last:
             line = self._day(updates, updates.until, journal, curves)
@@ -103,11 +108,15 @@ class DailyCycle(Command):
         from training.updates import Updates
 
         # Given others, the days would go on from a checkpoint that those did not make.
-        parent, pages = Manifest.read(self.parent).version, self._cadence().pages
-        journal.claim({"--from": parent, "--pages": pages, "--seed": self.seed})
+        parent, cadence = Manifest.read(self.parent).version, self._cadence()
+        journal.claim({"--from": parent, "--pages": cadence.pages, "--seed": self.seed})
+        # What the next day reads again.
+        newest = cadence.days + cadence.past_days
+        journal.claim_data(folder.digest_of_day, newest, changed=self.changed_data)
         lines = journal.lines()
-        newest = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
-        checkpoint = Checkpoint.load(newest)
+        checkpoint = Checkpoint.load(
+            self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
+        )
         return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
     def _cadence(self) -> "Cadence":
@@ -118,6 +127,9 @@ class DailyCycle(Command):
     def _day(
         self, updates: "Updates", day: str, journal: "Journal", curves: "Curves | None"
     ) -> dict[str, object]:
+        import torch
+
+        from dataset.folder import DataFolder
         from evaluation.freshness import slice_document
         from export.bundle import export_bundle
 
@@ -142,6 +154,8 @@ class DailyCycle(Command):
             "pages": update.pages,
             "new_titles": update.new_titles,
             "seconds": update.seconds,
+            "data": DataFolder(self.data).digest_of_day(day),
+            "threads": torch.get_num_threads(),
             **told,
         }
 
@@ -165,6 +179,20 @@ class DailyCycle(Command):
             if folder.exists():
                 for old in sorted(folder.iterdir())[: -self.keep]:
                     rmtree(old, ignore_errors=True)
+
+
+def _warn_of_threads(journal: "Journal", console: Console) -> None:
+    """Days by another number of threads are no worse, and not the same to the bit."""
+    import torch
+
+    threads = torch.get_num_threads()
+    before = next((n for line in reversed(journal.lines()) if (n := line.get("threads"))), threads)
+    if before != threads:
+        console.print(
+            f"the days so far were trained by {before} threads, now by {threads}: sums in another "
+            "order round differently, so that the run ends otherwise than one that was never "
+            f"stopped; --threads {before} keeps it the same"
+        )
 
 
 def _refuse_without_plots() -> None:

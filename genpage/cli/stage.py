@@ -7,13 +7,13 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 
 from genpage.errors import GenPageError
+from genpage.source_files import digest_of, folders_of
 
 # These run the stages and serve what they made: none decides what a stage makes, and an edit of
 # them is not worth a training.
@@ -47,8 +47,10 @@ class Stage:
         digest = hashlib.sha256("\0".join(self.words).encode())
         digest.update(self.data.encode())
         for room in self.rooms:
-            for source in _sources(room):
-                digest.update(source.read_bytes())
+            folders = folders_of(room)
+            if not folders:
+                raise GenPageError(f"the package {room} is not installed; run `make setup`")
+            digest.update(digest_of(folders, _DECIDE_NOTHING).encode())
         return digest.hexdigest()
 
     def is_current(self) -> bool:
@@ -136,13 +138,3 @@ def run_command(command: Sequence[str]) -> int:
     if told:
         raise KeyboardInterrupt
     return code
-
-
-def _sources(room: str) -> Sequence[Path]:
-    spec = find_spec(room)
-    if spec is None or spec.origin is None:
-        raise GenPageError(f"the package {room} is not installed; run `make setup`")
-    folder = Path(spec.origin).parent
-    aside = {folder / path for path in _DECIDE_NOTHING} if room == "genpage" else set()
-    found = {path for path in folder.rglob("*") if path.suffix in {".py", ".toml"}}
-    return sorted(found - aside)

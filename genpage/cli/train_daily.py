@@ -63,6 +63,9 @@ class Histories(Command):
 
         refuse_others()
         refuse_existing(self.out, force=self.force)
+        cadence = Cadence(
+            lr=self.lr, passes=self.passes, questions=self.questions, pages=self.pages
+        )
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
@@ -75,9 +78,6 @@ class Histories(Command):
             parent = self._parent(folder)
             # What a post-trained model goes on with: its rewards are not to be unlearnt.
             updates = Updates(folder, parent, objective_of(parent), seed=self.seed)
-        cadence = Cadence(
-            lr=self.lr, passes=self.passes, questions=self.questions, pages=self.pages
-        )
         partial = PartialRun(
             self.out,
             {
@@ -166,13 +166,13 @@ class Daily(Command):
 
         refuse_others()
         refuse_existing(self.out, force=self.force)
+        asked = {"lr": self.lr, "days": self.days, "past": self.past, "pages": self.pages}
+        cadence = Cadence(**{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
         if self.threads is not None:
             torch.set_num_threads(self.threads)
         folder = DataFolder(self.data)
         after = day_of(day_start(self.day) + SECONDS_A_DAY)
         end_of_days(folder, after, said=f"--day {self.day}")
-        asked = {"lr": self.lr, "days": self.days, "past": self.past, "pages": self.pages}
-        cadence = Cadence(**{k: v for k, v in asked.items() if v is not None})  # type: ignore[arg-type]
         console = Console(stderr=True)
         with console.status(f"training on {self.day}"):
             parent = Checkpoint.load(self.parent)

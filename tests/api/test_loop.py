@@ -103,6 +103,9 @@ async def test_the_loop_turns(turn: Turn) -> None:
         assert told["entity_id"].to_list() == shown
     drawn = lines.filter(pl.col("propensity") < 1.0)
     assert drawn["page_id"].n_unique() == len(turn.pages) // 2
+    assert drawn["explored"].unique().to_list() == [1.0]
+    decided = lines.filter(~pl.col("page_id").is_in(drawn["page_id"].unique().implode()))
+    assert decided["explored"].unique().to_list() == [0.0]
     # Members' own events name their places; another names no page, and its member's is found.
     acted = lines.filter(pl.col("action").is_not_null())
     own = DataFolder(turn.out).events().filter(pl.col("event_id").str.starts_with("simulated-"))

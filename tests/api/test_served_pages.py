@@ -19,6 +19,7 @@ from api.app import create_app
 from api.fake import FakeServer, Logbook
 from api.page_publisher import PagePublisher, page_document
 from api.server import Options
+from genpage.errors import PoisonError
 from genpage.exploration import Exploration
 from genpage.served_page import ServedPage, ServedRow
 from streaming.messages import Message
@@ -76,6 +77,7 @@ async def test_explored_pages_tell_how_likely_each_place_was(start: Start) -> No
         told = page_document(page, "complete", 5.0, Exploration(0.2))
         assert told["explored"] == 0.2
         read = read_page(of_page(told, 6.0))
+        assert read.explored == 0.2
         assert [row.entity_ids for row in read.rows] == [
             tuple(entity["id"] for entity in row["entities"]) for row in made["rows"]
         ]
@@ -87,7 +89,13 @@ async def test_explored_pages_tell_how_likely_each_place_was(start: Start) -> No
     assert 0.68 < len(best) / len(chances) < 0.9
     sampled = (await client.post("/v1/pages", json={**body, "temperature": 1.0})).json()
     page = fake.server.pages.store.get(sampled["page_id"])
-    assert page_document(page, "complete", 5.0, Exploration(0.2))["explored"] == 0.0
+    told = page_document(page, "complete", 5.0, Exploration(0.2))
+    assert told["explored"] == 0.0
+    assert read_page(of_page(told, 6.0)).explored == 1.0
+    assert read_page(of_page({**told, "temperature": 0.0}, 6.0)).explored == 0.0
+    assert read_page(of_page({**told, "temperature": 0.0, "explored": None}, 6.0)).explored is None
+    with pytest.raises(PoisonError, match=r"1\.5 is no share"):
+        read_page(of_page({**told, "temperature": 0.0, "explored": 1.5}, 6.0))
 
 
 async def test_what_is_read_after_the_end_is_told_as_well(

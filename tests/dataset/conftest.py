@@ -76,6 +76,7 @@ def impressions() -> pl.DataFrame:
             "device": ["tv", "tv"],
             "locale": ["pt-BR", "pt-BR"],
             "simulated": [False, False],
+            "explored": [0.5, 0.5],
         }
     )
 

@@ -222,6 +222,35 @@ def test_what_the_layout_does_not_allow_stays_out(folder: CollectedFolder) -> No
     assert validate(folder.path).ok
 
 
+def test_a_place_without_a_chance_costs_its_page(folder: CollectedFolder) -> None:
+    """And is counted: made up into a tiny chance, it would outweigh every other page."""
+    bad = page("p4", ("e0", "e1"))
+    rows = (replace(bad.rows[0], propensities=(0.5, 0.0)),)
+    certain = replace(page("p5", ("e2",)), explored=0.0)
+    written = folder.day(Gathered(DAY, [TWICE, replace(bad, rows=rows), certain], []))
+    assert (written.pages, written.impossible, written.invalid) == (2, 1, 0)
+    assert DataFolder(folder.path).impressions()["page_id"].unique().sort().to_list() == [
+        "p1",
+        "p5",
+    ]
+
+
+def test_how_much_of_a_page_was_drawn_is_carried(folder: CollectedFolder) -> None:
+    """Line by line, also where the day was written before the layout told of it."""
+    folder.day(Gathered(DAY, [TWICE], []))
+    file = folder.path / "impressions" / f"{DAY}.parquet"
+    pl.read_parquet(file).drop("explored").write_parquet(file)
+    drawn = [
+        replace(page("p4", ("e0",)), explored=0.25),
+        replace(page("p5", ("e1",)), explored=0.0),
+    ]
+    folder.day(Gathered(DAY, drawn, []))
+    lines = DataFolder(folder.path).impressions()
+    told = dict(lines.select("page_id", "explored").unique().iter_rows())
+    assert told == {"p1": None, "p4": 0.25, "p5": 0.0}
+    assert validate(folder.path).ok
+
+
 def test_rows_whose_conditions_are_json_are_read(tmp_path: Path) -> None:
     """A team's own rows.parquet may hold them so; what is added stands beside."""
     folder = CollectedFolder(tmp_path, WINDOW)

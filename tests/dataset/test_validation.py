@@ -111,6 +111,8 @@ BROKEN: tuple[tuple[str, Edit, str, int | None, str | None], ...] = (
     (IMPRESSIONS, put("propensity", [0.0, 0.5]), "bad-propensity", 1, "propensity"),
     (IMPRESSIONS, put("propensity", [0.5, 1.5]), "bad-propensity", 2, "propensity"),
     (IMPRESSIONS, put("propensity", [0.5, NAN]), "bad-propensity", 2, "propensity"),
+    (IMPRESSIONS, put("explored", [0.5, 1.5]), "bad-explored", 2, "explored"),
+    (IMPRESSIONS, put("explored", [NAN, 0.0]), "bad-explored", 1, "explored"),
     (IMPRESSIONS, put("propensity", [0.5, None]), "null", 2, "propensity"),
     (IMPRESSIONS, put("device", ["tv", "fridge"]), "unknown-device", 2, "device"),
     (IMPRESSIONS, put("device", ["tv", "web"]), "torn-page", 2, "device"),

@@ -1,23 +1,62 @@
-"""``genpage evaluate page-quality``: what its table says."""
+"""``genpage evaluate page-quality``: what its table says, and of which policy."""
 
 from rich.console import Console
 
 from evaluation.intervals import Estimate
 from evaluation.off_policy import OffPolicy
-from evaluation.page_quality import Offline, Served
+from evaluation.page_quality import Offline, OfLog, OfPolicy, Served
+from evaluation.policy import Policy
+from evaluation.support import Support
 from evaluation.variety import Variety
 from genpage.cli.page_quality import _table
+from genpage.exploration import Exploration
+
+ONE = Estimate(0.5, 0.25, 0.75)
+SERVED = Served(Variety(ONE, ONE, ONE, 0.1), ONE, None)
+
+
+def lines(offline: Offline) -> list[str]:
+    """The table's."""
+    console = Console(width=400)
+    with console.capture() as told:
+        console.print(_table({"c": offline}, {"c": SERVED}, {}, "greedy"))
+    return told.get().splitlines()
 
 
 def test_an_estimate_tells_how_many_pages_it_rests_on() -> None:
     """Off-policy weights may leave a handful of them; an interval alone would hide that."""
-    one = Estimate(0.5, 0.25, 0.75)
-    offline = Offline({"entity_auc": one}, {"ips_page": OffPolicy(one, 3.25, 300)}, dropped=0)
-    served = Served(Variety(one, one, one, 0.1), None, None)
-    console = Console(width=200)
-    with console.capture() as told:
-        console.print(_table({"c": offline}, {"c": served}, {}))
-    (ips,) = [line for line in told.get().splitlines() if "ips_page" in line]
+    found = OfPolicy(Policy(), {"ips_page": OffPolicy(ONE, 3.25, 300)}, ONE)
+    told = lines(Offline({"entity_auc": ONE}, (found,), OfLog(ONE, None), Support(300, 0, 0)))
+    (ips,) = [line for line in told if "ips_page" in line]
     assert "0.25 to 0.75; 3.2 of 300 pages count" in ips
-    (auc,) = [line for line in told.get().splitlines() if "entity_auc" in line]
+    (auc,) = [line for line in told if "entity_auc" in line]
     assert "count" not in auc
+
+
+def test_every_figure_says_whose_it_is() -> None:
+    """An estimate stands beside the truth of its own policy."""
+    policies = tuple(
+        OfPolicy(Policy(Exploration(share)), {"ips_page": OffPolicy(ONE, 3.0, 9)}, truth)
+        for share, truth in ((0.02, ONE), (1.0, None))
+    )
+    told = lines(Offline({}, policies, OfLog(ONE, ONE), Support(9, 0, 0)))
+    whose = "0.02 drawn at temperature 1"
+    assert [whose in line for line in told if "ips_page" in line] == [True, False]
+    truths = [line for line in told if "true reward, same visits" in line]
+    assert ["who served" in truths[0], whose in truths[1], len(truths)] == [True, True, 2]
+    (served,) = [line for line in told if "true reward" in line and "same visits" not in line]
+    assert "greedy" in served
+
+
+def test_a_log_that_could_not_have_been_another_is_not_estimated_from() -> None:
+    """Said in a line, with what to do, and told in the document."""
+    none = Offline({}, (), None, Support(0, 7, 2))
+    (line,) = [line for line in lines(none) if "off policy" in line]
+    assert "of 9 logged pages 7 were decided throughout" in line
+    assert "--explore" in line
+    document = none.document()["off_policy"]
+    assert isinstance(document, dict)
+    assert (document["support"]["status"], document["policies"]) == ("not explored", [])
+    assert Support(3, 0, 1).status == "explored"
+    partly = Support(3, 4, 0)
+    assert (partly.status, "4 that were decided" in partly.told) == ("partly explored", True)

@@ -12,15 +12,13 @@ import torch
 from dataset.day import day_start
 from dataset.folder import DataFolder
 from dataset.write import new_folder
-from evaluation.logged_pages import (
-    LoggedPage,
-    read_pages,
-    score_pages,
-    score_places,
-    title_worth,
-)
+from evaluation.logged_pages import LoggedPage, LoggedPages, read_pages
 from evaluation.page_quality import offline
+from evaluation.policy import Policy
+from evaluation.scored_pages import score_pages, score_places
+from evaluation.title_worth import title_worth
 from evaluation.true_reward import decode
+from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
 from genpage.rules import Rules
 from model.checkpoint import Checkpoint
@@ -31,6 +29,7 @@ from training.start import fresh_checkpoint
 from training.visits import PageSize, Visits
 
 SIZE = PageSize(3, 4)
+GREEDY = Policy(autoregressive=2)
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +55,15 @@ def checkpoint(simulated: DataFolder) -> Checkpoint:
     return replace(fresh, weights={**fresh.weights, **loud})
 
 
-def pages_of(folder: DataFolder, checkpoint: Checkpoint) -> list[LoggedPage]:
-    """The checkpoint's own greedy pages, as if they had been served and seen."""
+def pages_of(
+    folder: DataFolder, checkpoint: Checkpoint, policy: Policy = GREEDY
+) -> list[LoggedPage]:
+    """The checkpoint's own pages, as if they had been served and seen."""
     catalog = folder.catalog()
     encoder = PromptEncoder(checkpoint.vocabulary)
     visits = Visits.read(folder, catalog, encoder, folder.days()[-1:], count=4, size=SIZE)
     found = []
-    pages = decode(checkpoint, catalog, visits, SIZE, SIZE.entities_per_row)
+    pages = decode(checkpoint, catalog, visits, SIZE, policy)
     for page, visit in zip(pages, visits.visits, strict=True):
         rows = tuple(
             DecodedRow(catalog.row_index(row.row_id) or 0, catalog.indices(row.entity_ids))
@@ -70,22 +71,106 @@ def pages_of(folder: DataFolder, checkpoint: Checkpoint) -> list[LoggedPage]:
         )
         count = sum(len(row.entities) for row in rows)
         one = np.ones(count)
-        found.append(LoggedPage(visit.request.user_id, visit, rows, one, one, one))
+        found.append(LoggedPage(visit.request.user_id, visit, rows, one, one, one / 2, 1.0))
     return found
 
 
 @pytest.mark.parametrize("serialised", [None, 1, 2])
-def test_a_greedy_page_is_certain_without_any_noise(
+def test_a_greedy_page_is_certain(
     simulated: DataFolder, checkpoint: Checkpoint, serialised: int | None
 ) -> None:
-    """At no temperature to speak of the chance of every choice of a decoded page is one."""
+    """Under the policy that made it; another one's chance of it is another."""
     checkpoint = replace(checkpoint, serialised=serialised)
     pages = pages_of(simulated, checkpoint)
     worth = np.zeros(len(simulated.catalog().entities))
-    scored = score_pages(simulated, checkpoint, pages, worth, temperature=1e-4)
-    assert scored.dropped == 0
-    assert scored.logged is not None
-    assert scored.logged.target[scored.logged.there] == pytest.approx(1.0, abs=1e-3)
+    policies = [
+        Policy(autoregressive=2),
+        Policy(Exploration(1.0, 1e-4), 2),
+        Policy(Exploration(0.1), 2),
+        Policy(Exploration(1.0), 2),
+    ]
+    scored = score_pages(simulated, checkpoint, pages, worth, policies)
+    assert scored.support.document()["status"] == "explored"
+    targets = [each.logged.target[each.logged.there] for each in scored.weighed]
+    assert targets[0] == pytest.approx(1.0)
+    assert targets[1] == pytest.approx(1.0, abs=1e-3)
+    # By hand, of the sampled policy's chances: what is not drawn is the best, row and title.
+    inner = np.ones(SIZE.entities_per_row, np.bool_)
+    inner[0] = False
+    later = np.tile(inner, len(targets[0]) // SIZE.entities_per_row)
+    assert targets[2][later] == pytest.approx(0.9 + 0.1 * targets[3][later])
+    assert (targets[3] < targets[2]).any()
+
+
+def test_an_explored_page_is_drawn_and_estimated_by_the_same_policy(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """It is not the greedy one, and has a chance at every place; greedily it has none."""
+    policy = Policy(Exploration(0.5, 100.0), 2)
+    pages = pages_of(simulated, checkpoint, policy)
+    assert [p.rows for p in pages] != [p.rows for p in pages_of(simulated, checkpoint)]
+    assert [p.rows for p in pages] == [p.rows for p in pages_of(simulated, checkpoint, policy)]
+    worth = np.zeros(len(simulated.catalog().entities))
+    scored = score_pages(simulated, checkpoint, pages, worth, [policy, Policy(autoregressive=2)])
+    own, greedy = (each.logged.target[each.logged.there] for each in scored.weighed)
+    assert (own > 0).all()
+    assert (greedy == 0).any()
+
+
+def test_estimates_stand_beside_the_truth_of_their_policy(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """On the policy's own pages both are of these: the logged mean, and what they are worth."""
+    policy = Policy(Exploration(0.5, 100.0), 2)
+    pages = pages_of(simulated, checkpoint, policy)
+    worth = np.zeros(len(simulated.catalog().entities))
+    scored = score_pages(simulated, checkpoint, pages, worth, [policy])
+    own = scored.weighed[0].logged
+    served = [
+        replace(page, propensity=line[there])
+        for page, line, there in zip(pages, own.target, own.there, strict=True)
+    ]
+    found = offline(
+        simulated,
+        checkpoint,
+        LoggedPages(tuple(served), 0),
+        worth,
+        policies=[policy, Policy(autoregressive=2)],
+    )
+    assert found.log is not None
+    assert found.log.truth is not None
+    of_own, greedy = found.policies
+    assert of_own.policy == policy
+    assert of_own.truth == found.log.truth
+    assert of_own.estimates["ips_page"].estimate.value == pytest.approx(found.log.mean.value)
+    assert of_own.estimates["ips_page"].effective == pytest.approx(len(pages))
+    assert greedy.truth is not None
+    assert greedy.truth != of_own.truth
+    assert greedy.estimates["ips_page"].estimate.value != pytest.approx(found.log.mean.value)
+
+
+def test_pages_that_were_decided_throughout_are_counted_and_left_out(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """By what is told, or by their certainty where nothing is; an impossible one is dropped."""
+    first, second, third, fourth = pages_of(simulated, checkpoint)
+    pages = [
+        replace(first, explored=0.0),
+        replace(second, explored=None, propensity=second.propensity * 2),
+        replace(third, explored=None),
+        replace(fourth, propensity=fourth.propensity * 0),
+        # At so low a temperature that nothing else could come.
+        replace(first, propensity=first.propensity * 2),
+    ]
+    worth = np.zeros(len(simulated.catalog().entities))
+    scored = score_pages(simulated, checkpoint, pages, worth, [Policy()])
+    support = scored.support
+    assert (support.pages, support.unexplored, support.dropped) == (1, 3, 1)
+    assert [page.page_id for page in scored.used] == [third.page_id]
+    assert len(scored.weighed[0].logged.member) == 1
+    none = offline(simulated, checkpoint, LoggedPages(tuple(pages[:2]), 0), worth)
+    assert (none.policies, none.log, none.support.status) == ((), None, "not explored")
+    assert none.metrics["entity_auc"] is not None
 
 
 def test_what_trended_when_a_page_was_made_could_stand_there(
@@ -112,7 +197,7 @@ def test_places_are_scored_alike_with_and_without_chances(
     """And the moment counts: without its weights the scores are others."""
     pages = pages_of(simulated, checkpoint)
     worth = np.zeros(len(simulated.catalog().entities))
-    scored = score_pages(simulated, checkpoint, pages, worth)
+    scored = score_pages(simulated, checkpoint, pages, worth, [Policy()])
     titles, rows = score_places(simulated, checkpoint, pages)
     for one, other in ((titles, scored.entities), (rows, scored.rows)):
         assert np.array_equal(one.score, other.score)

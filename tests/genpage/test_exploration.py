@@ -61,6 +61,28 @@ def test_choices_one_after_another_have_the_chance_of_their_order() -> None:
         assert orders[order] / 20_000 == pytest.approx(chance, abs=0.012)
 
 
+@pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
+def test_odds_are_the_chances_of_each(share: float) -> None:
+    """Of all that may come next, as the textbook has them; of equals the first is the best."""
+    policy = Exploration(share, 0.8)
+    odds = policy.odds(SCORES)
+    assert odds.tolist() == pytest.approx([textbook(policy, (place,)) for place in range(4)])
+    assert odds.sum() == pytest.approx(1.0)
+    level = Exploration(0.4).odds(np.ones(4, np.float32))
+    assert level.tolist() == pytest.approx([0.7, 0.1, 0.1, 0.1])
+    assert not len(policy.odds(SCORES[:0]))
+
+
+def test_a_policy_is_called_by_what_it_draws() -> None:
+    """In reports."""
+    names = [Exploration(share, 0.5).name for share in (0.0, 0.02, 1.0)]
+    assert names == [
+        "greedy",
+        "0.02 drawn at temperature 0.5",
+        "all drawn at temperature 0.5",
+    ]
+
+
 def test_no_share_is_greedy_with_certainty() -> None:
     """The best, in order, with propensity 1."""
     policy = Exploration()

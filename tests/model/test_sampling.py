@@ -1,5 +1,7 @@
 """Batched decoding with a KV cache: the same pages as the plain twin, and no rule ever broken."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from strategies import World, worlds
 from genpage.audit import violations
 from genpage.catalog import Catalog
 from genpage.context import Context
+from genpage.exploration import Exploration, seed_of
 from genpage.grammar import PageGrammar
 from genpage.page import Page, PageRow
 from genpage.request import PageRequest
@@ -22,6 +25,10 @@ from model.network import Network
 from model.packing import Packing
 from model.sampling import PageSampler, SampledPage, Shape
 from model.twin import TorchTwin
+from runtime.fake import FakeModel
+from runtime.job import PageJob
+from runtime.prefix import PrefixKey
+from runtime.writer import PageWriter
 from tokenizer.vocabulary import IntArray, Vocabulary
 
 PROMPTS = [np.array(p, np.int32) for p in ([1, 5, 530, 9, 10], [9, 10], [1, 520, 7, 560, 3, 9, 10])]
@@ -166,3 +173,35 @@ def test_no_sampled_page_breaks_a_rule(world: World) -> None:
         assert not violations(
             shown, world.catalog, rules, world.context, world.request, world.trends
         )
+
+
+@pytest.mark.parametrize(("alone", "serialised"), [(1, None), (3, None), (1, 2), (3, 2)])
+def test_what_is_explored_is_what_serving_explores(
+    catalog: Catalog, checkpoint: Checkpoint, alone: int, serialised: int | None
+) -> None:
+    """By the same page ids: serving's writer over the slow twin's scores makes the same pages."""
+    exploration = Exploration(0.5, 3.0)
+    rows, entities = checkpoint.vocabulary.item_tokens(catalog)
+    model = replace(
+        FakeModel.of(catalog), row_tokens=rows, entity_tokens=entities, serialised=serialised
+    )
+    names = ["a page", "another", "a third"]
+    shape = Shape(3, alone, 0.0, serialised, exploration)
+    found = sampler(checkpoint, shape).pages(
+        PROMPTS, [start(catalog, 5) for _ in PROMPTS], explored_by=[seed_of(n) for n in names]
+    )
+    greedy = sampler(checkpoint, replace(shape, exploration=Exploration())).pages(
+        PROMPTS, [start(catalog, 5) for _ in PROMPTS]
+    )
+    assert [page.rows for page in found] != [page.rows for page in greedy]
+    twin = TorchTwin(checkpoint)
+    for name, prompt, page in zip(names, PROMPTS, found, strict=True):
+        grammar = start(catalog, 5)
+        job = PageJob(
+            name, PrefixKey("m", "u"), model, prompt, grammar, 3, alone, exploration=exploration
+        )
+        writer, tokens = PageWriter(job), prompt
+        while writer.reason is None:
+            tokens = np.concatenate([tokens, writer.decide(twin.scores(tokens))[0]])
+        assert grammar.rows == page.rows
+        assert page.tokens.tolist() == tokens.tolist()

@@ -1,6 +1,6 @@
-"""The check of the demo, against a ``make`` that only pretends."""
+"""The check of the demo, over a ``make demo`` that only pretends to serve."""
 
-import os
+import fcntl
 import runpy
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -15,15 +15,29 @@ import pytest
 Demo = Callable[[], AbstractContextManager[Any]]
 Verdict = Callable[[float, Sequence[float]], str]
 SCRIPT = Path(__file__).parents[2] / "scripts" / "check_demo.py"
-# Serves nothing, and ends on Ctrl-C as it is told to.
-MAKE = """#!{python}
-import os, signal, sys, threading
+# As the project's own: make's word of its command is what the check goes by.
+MAKEFILE = "demo:\n\t@exec {python} demo.py\n"
+# Serves nothing, and ends on Ctrl-C as it is told to. Its lock is held until all of it is gone.
+COMMAND = """
+import fcntl, os, signal, subprocess, sys
 how = os.environ["HOW"]
-if how == "interrupt":
-    end = lambda *_: (signal.signal(signal.SIGINT, signal.SIG_DFL), os.kill(os.getpid(), 2))
-else:
-    end = lambda *_: os._exit(int(how))
+lock = os.open("lock", os.O_RDWR | os.O_CREAT)
+fcntl.flock(lock, fcntl.LOCK_EX)
+def end(*_):
+    if how == "hang":
+        return
+    if how == "interrupt":
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGINT)
+    os._exit(0 if how == "leave" else int(how))
 signal.signal(signal.SIGINT, end)
+if how == "leave":
+    left = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); print(1); signal.pause()"
+    begun = subprocess.Popen(
+        [sys.executable, "-uc", left], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        pass_fds=[lock],
+    )
+    begun.stdout.readline()
 print("the homepage is at http://127.0.0.1:1", flush=True)
 while True:
     signal.pause()
@@ -31,32 +45,63 @@ while True:
 
 
 @pytest.fixture
-def demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
+def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """The script's names, in a folder whose ``make demo`` runs that command."""
+    (tmp_path / "Makefile").write_text(MAKEFILE.format(python=sys.executable), "utf-8")
+    (tmp_path / "demo.py").write_text(COMMAND, "utf-8")
+    monkeypatch.chdir(tmp_path)
+    return runpy.run_path(str(SCRIPT))
+
+
+@pytest.fixture
+def demo(script: dict[str, Any]) -> Demo:
     """The script's context manager, over that ``make``."""
-    make = tmp_path / "make"
-    make.write_text(MAKE.format(python=sys.executable), "utf-8")
-    make.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
-    found: Demo = runpy.run_path(str(SCRIPT))["demo"]
+    found: Demo = script["demo"]
     return found
 
 
-@pytest.mark.parametrize("how", ["0", "2", "130", "interrupt"])
-def test_an_interrupted_demo_may_say_so(
-    demo: Demo, monkeypatch: pytest.MonkeyPatch, how: str
+def test_a_demo_that_drains_on_ctrl_c_ended_well(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Done, make's failure after Ctrl-C, and the signal itself are all a good end."""
-    monkeypatch.setenv("HOW", how)
+    """With 0, and so make does."""
+    monkeypatch.setenv("HOW", "0")
     with demo() as running:
         assert running.address == "http://127.0.0.1:1"
 
 
-@pytest.mark.parametrize("how", ["1", "137"])
-def test_another_status_is_a_failure(demo: Demo, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    """A demo that breaks on its way down does not pass unseen."""
+@pytest.mark.parametrize("how", ["1", "2", "130", "137", "interrupt"])
+def test_a_demo_that_breaks_on_its_way_down_does_not_pass(
+    demo: Demo, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], how: str
+) -> None:
+    """Make's 2 is any failure of its command, the signal's included; its words are repeated."""
     monkeypatch.setenv("HOW", how)
-    with pytest.raises(SystemExit, match=f"ended with {how}"), demo():
+    with pytest.raises(SystemExit, match="ended with 2"), demo():
         pass
+    told = "Interrupt" if how == "interrupt" else f"Error {how}"
+    assert f"demo] {told}\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("how", "told"), [("hang", "did not end within 0.5 s"), ("leave", "left a process behind")]
+)
+def test_nothing_of_a_demo_that_does_not_end_is_left(
+    script: dict[str, Any], monkeypatch: pytest.MonkeyPatch, how: str, told: str
+) -> None:
+    """Not even where the check fails for it: the whole group is gone."""
+    monkeypatch.setenv("HOW", how)
+    named = script["main"].__globals__
+    monkeypatch.setitem(named, "ENDS_S", 0.5 if how == "hang" else 20.0)
+    with pytest.raises(SystemExit, match=told), script["demo"]():
+        pass
+    with Path("lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for whoever still has it
+
+
+def test_a_page_that_is_wrong_is_what_is_told(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What fails first is the reason, however the demo ends after it."""
+    monkeypatch.setenv("HOW", "1")
+    with pytest.raises(AssertionError, match="no rows"), demo():
+        raise AssertionError("no rows")
 
 
 @pytest.mark.parametrize(

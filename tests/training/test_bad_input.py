@@ -1,6 +1,7 @@
 """What a team's data can have wrong for post-training, and a disk that is full half way."""
 
 import errno
+import os
 from pathlib import Path
 
 import polars as pl
@@ -135,6 +136,25 @@ def test_a_full_disk_leaves_the_last_state_whole(
     state = PartialRun(tmp_path / "out", {"lr": 1.0}).open(force=False)
     assert state is not None
     assert (state.step, state.network["w"].tolist(), state.memory) == (3, [1.0, 1.0], {})
+
+
+def test_the_metrics_that_a_state_counts_on_reach_the_disk_before_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a power cut the run would otherwise go on behind lines that are not there."""
+    partial = PartialRun(tmp_path / "out", {"lr": 1.0})
+    partial.open(force=False)
+    partial.metrics.write_bytes(b"{}\n")
+    synced: list[str] = []
+    fsync = os.fsync
+
+    def noted(descriptor: int) -> None:
+        synced.append(Path(f"/proc/self/fd/{descriptor}").readlink().name)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", noted)
+    partial.save(State(1, 10, 3, {"w": torch.ones(2)}, {}))
+    assert synced.index("metrics.jsonl") < synced.index(".state.pt.unfinished")
 
 
 def test_a_state_of_another_version_is_told(tmp_path: Path) -> None:

@@ -368,6 +368,63 @@ def test_other_flags_do_not_go_on_unheard(
     assert len(Journal(tmp_path).lines()) == 2
 
 
+def test_other_data_does_not_go_on_unheard(
+    service: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A day that was learnt and is another now is named; who says that it may be, goes on."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(service, data)
+    cycle(data, start, run, DAYS[3])
+    before = Journal(run).lines()
+    file = data / "events" / f"{DAYS[1]}.parquet"
+    events = pl.read_parquet(file)
+    events.filter(pl.col("user_id") != events["user_id"][0]).write_parquet(file)
+    with pytest.raises(SystemExit) as ended:
+        cycle(data, start, run, "2026-01-05")
+    assert ended.value.code == 2
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"learnt {DAYS[1]} from other data than --data holds now, 1 of its newest 2" in told
+    assert "--changed-data goes on" in told
+    assert Journal(run).lines() == before
+    cycle(data, start, run, "2026-01-05", "--changed-data", "--least", "0")
+    assert [line["day"] for line in Journal(run).lines()] == list(DAYS[1:])
+    # It is noted: what was said once need not be said every day.
+    cycle(data, start, run, "2026-01-05")
+
+
+def test_a_day_that_comes_later_is_no_other_data(
+    service: Path, start: Path, tmp_path: Path
+) -> None:
+    """A service's data grows: the run goes on with the day that its folder did not have."""
+    data, run = tmp_path / "data", tmp_path / "run"
+    shutil.copytree(service, data)
+    for table in ("events", "impressions"):
+        (data / table / f"{DAYS[3]}.parquet").unlink()
+    cycle(data, start, run, DAYS[3])
+    for table in ("events", "impressions"):
+        shutil.copy(service / table / f"{DAYS[3]}.parquet", data / table)
+    cycle(data, start, run, "2026-01-05", "--least", "0")
+    assert [line["day"] for line in Journal(run).lines()] == list(DAYS[1:])
+
+
+def test_days_by_another_number_of_threads_are_told(
+    service: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They go on, for no day is half done; that the run is not the same to the bit is said."""
+    threads = torch.get_num_threads()
+    try:
+        cycle(service, start, tmp_path, DAYS[2], "--threads", "1")
+        assert Journal(tmp_path).lines()[0]["threads"] == 1
+        cycle(service, start, tmp_path, DAYS[2], "--threads", "1")
+        assert "threads" not in capsys.readouterr().err
+        cycle(service, start, tmp_path, DAYS[2], "--threads", "2")
+        told = " ".join(capsys.readouterr().err.split())
+        assert "were trained by 1 threads, now by 2" in told
+        assert "--threads 1 keeps it the same" in told
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_an_unknown_precision_is_refused(service: Path, start: Path, tmp_path: Path) -> None:
     """Not taken for int8."""
     with pytest.raises(SystemExit) as ended:

@@ -1,20 +1,28 @@
 """Impressions become page tokens and target weights as `training.feedback` says."""
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import polars as pl
 import pytest
 
+from dataset.day import day_start
 from dataset.folder import DataFolder
 from dataset.schema import IMPRESSIONS
 from genpage.catalog import Catalog
 from genpage.entity import Entity
+from genpage.errors import DatasetError
 from genpage.page import Page, PageRow
 from genpage.row import Row
 from tokenizer.page import PageCodec
 from tokenizer.vocabulary import Vocabulary
 from training.feedback import SHOWN
-from training.labels import row_weights
+from training.labels import Labels, PositiveFeedback, row_weights
 from training.pages import Pages
+from training.rewards.declaration import Rewards
+from training.rewards.labels import RewardLabels
 
 CATALOG = Catalog.build(
     [Entity(f"e{n}", "film", f"Film {n}") for n in range(8)],
@@ -135,6 +143,98 @@ def test_the_newest_days_are_read_first(folder: DataFolder) -> None:
     assert some.page_ids == everything.page_ids[-48:]
     assert np.array_equal(some.tokens, everything.tokens[-len(some.tokens) :])
     assert (np.diff(everything.ts) >= 0).all()
+
+
+@pytest.mark.parametrize("rewarded", [False, True])
+def test_drawn_pages_are_those_that_reading_all_gives(folder: DataFolder, rewarded: bool) -> None:
+    """Token for token and weight for weight, whatever is learnt of them; no two draws are alike."""
+    catalog, day, until = folder.catalog(), folder.days()[1], day_start(folder.days()[2])
+    vocabulary = Vocabulary().grown(catalog)
+    labels: Labels = PositiveFeedback()
+    if rewarded:
+        labels = RewardLabels.read(folder, catalog, Rewards.default(), until=until)
+    every = Pages.read(folder, vocabulary, [day], None, until=until, labels=labels)
+    draws = []
+    for seed in range(4):
+        chance = np.random.default_rng(seed)
+        drawn = Pages.drawn(folder, vocabulary, day, 5, chance, until=until, labels=labels)
+        assert len(drawn) == len(set(drawn.page_ids)) == 5
+        assert (np.diff(drawn.ts) >= 0).all()
+        for page, page_id in enumerate(drawn.page_ids):
+            own, old = drawn.tokens_of(page), every.tokens_of(every.page_ids.index(page_id))
+            assert np.array_equal(drawn.tokens[own], every.tokens[old])
+            assert np.array_equal(drawn.weights[own], every.weights[old])
+        draws.append(drawn.page_ids)
+    assert len(set(draws)) == 4
+    chance = np.random.default_rng(0)
+    whole = Pages.drawn(folder, vocabulary, day, 999, chance, until=until, labels=labels)
+    assert sorted(whole.page_ids) == sorted(every.page_ids)
+
+
+def test_pages_that_were_not_drawn_are_not_read(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More are looked at only where pages are not learnt from."""
+    vocabulary, day = Vocabulary().grown(folder.catalog()), folder.days()[1]
+    looked: list[int] = []
+    of = Pages.of
+
+    def counted(impressions: pl.DataFrame, *how: Any) -> Pages:  # noqa: ANN401 - as `Pages.of`
+        looked.append(impressions["page_id"].n_unique())
+        return of(impressions, *how)
+
+    monkeypatch.setattr(Pages, "of", counted)
+    chance = np.random.default_rng(0)
+    assert len(Pages.drawn(folder, vocabulary, day, 5, chance)) == 5
+    assert looked == [5]
+
+    class Few(PositiveFeedback):
+        """One page in three is learnt from."""
+
+        def lines(self, impressions: pl.DataFrame) -> pl.DataFrame:
+            ids = sorted(folder.impressions(day, day)["page_id"].unique())[::3]
+            return super().lines(impressions).filter(pl.col("page_id").is_in(ids))
+
+    looked.clear()
+    assert len(Pages.drawn(folder, vocabulary, day, 4, chance, labels=Few())) == 4
+    assert len(looked) > 1
+    assert looked[:2] == [4, 8]
+
+
+def test_every_page_of_a_day_is_drawn_as_often(folder: DataFolder) -> None:
+    """Whenever it was shown: the binomial's six deviations around a quarter of 96 draws."""
+    vocabulary, day = Vocabulary().grown(folder.catalog()), folder.days()[1]
+    every = Pages.read(folder, vocabulary, [day], None).page_ids
+    wanted = len(every) // 4
+    counts = dict.fromkeys(every, 0)
+    for seed in range(96):
+        for page in Pages.drawn(
+            folder, vocabulary, day, wanted, np.random.default_rng(seed)
+        ).page_ids:
+            counts[page] += 1
+    assert sum(counts.values()) == 96 * wanted
+    assert min(counts.values()) > 0
+    assert max(counts.values()) < 24 + 6 * 4.3
+
+
+def test_a_wrong_value_of_a_drawn_page_is_told_by_its_line_in_the_file(
+    folder: DataFolder, tmp_path: Path
+) -> None:
+    """Though the lines before it were not read."""
+    shutil.copytree(folder.path, tmp_path / "data")
+    day = folder.days()[1]
+    file = tmp_path / "data" / "impressions" / f"{day}.parquet"
+    lines = pl.read_parquet(file)
+    last = pl.int_range(pl.len()) == len(lines) - 1
+    wrong = pl.when(last).then(-1).otherwise(pl.col("col_pos")).alias("col_pos")
+    lines.with_columns(wrong.cast(lines.schema["col_pos"])).write_parquet(file)
+    page = lines["page_id"].tail(1)
+    altered = DataFolder(tmp_path / "data")
+    with pytest.raises(DatasetError, match=rf"\.parquet:{len(lines)} col_pos"):
+        altered.impressions(day, day, columns=("page_id", "col_pos"), page_ids=page)
+    others = lines["page_id"].filter(lines["page_id"] != page[0]).unique()
+    found = altered.impressions(day, day, columns=("page_id", "col_pos"), page_ids=others)
+    assert len(found) == lines["page_id"].is_in(others.implode()).sum()
 
 
 def test_an_unseen_title_is_not_a_rows_best() -> None:

@@ -2,8 +2,10 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import polars as pl
 import pytest
 import torch
 
@@ -25,6 +27,7 @@ from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import FloatArray
 from training.asking import question_logits
 from training.cadence import Cadence
+from training.pages import Pages
 from training.pretrain import Pretraining
 from training.questions import TICK_S, Moments, QuestionStream, title_places
 from training.start import fresh_checkpoint
@@ -293,13 +296,16 @@ def test_what_a_day_prepared_is_forgotten_after_it(folder: DataFolder, parent: C
 
 
 def test_pages_of_the_past_stand_beside_the_newest(folder: DataFolder, parent: Checkpoint) -> None:
-    """As many as the cadence has it, all before the day's end; without a share of it, none."""
+    """As many as the cadence has it, all before the day's end; without a share of it, none.
+
+    Four are asked for, and a batch of 512 tokens may hold four more.
+    """
     beside = Updates(folder, parent, Pretraining())._beside
     assert beside is not None
     whole, until = day_start(DAYS[2]), day_start(DAYS[3])
     counts = {}
     for past in (0.0, 0.5, 100.0):
-        cadence = replace(CADENCE, pages=4, past=past)
+        cadence = replace(CADENCE, pages=4, past=past, page_tokens=512)
         stream = beside.mixed(whole, until, cadence, (1, 2))
         assert stream is not None
         again = beside.mixed(whole, until, cadence, (1, 2))
@@ -310,10 +316,30 @@ def test_pages_of_the_past_stand_beside_the_newest(folder: DataFolder, parent: C
         assert (ts < until).all()
         assert (ts >= day_start(DAYS[0])).all()  # of `past_days` before
         counts[past] = ((ts >= whole).sum(), (ts < whole).sum())
-    new = counts[0.0][0]
-    assert new > 10
-    assert counts == {0.0: (new, 0), 0.5: (new, round(new / 2)), 100.0: (new, counts[100.0][1])}
-    assert counts[100.0][1] > new  # both days before, whole
+    both = len(Pages.read(folder, parent.vocabulary, DAYS[:2], None, until=until))
+    assert counts == {0.0: (8, 0), 0.5: (6, 3), 100.0: (1, both)}
+
+
+def test_a_day_that_takes_a_few_pages_reads_a_few(
+    folder: DataFolder, parent: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as are trained on and fill the last batch: a day of a service has a million."""
+    looked: list[int] = []
+    of = Pages.of
+
+    def counted(impressions: pl.DataFrame, *how: Any) -> Pages:  # noqa: ANN401 - as `Pages.of`
+        looked.append(impressions["page_id"].n_unique())
+        return of(impressions, *how)
+
+    monkeypatch.setattr(Pages, "of", counted)
+    cadence = replace(CADENCE, pages=4, page_tokens=256)
+    update = Updates(folder, parent, Pretraining()).day(DAYS[2], cadence, judge=False)
+    assert update.pages >= 4
+    assert looked == [4, 2]  # of the day, and of one before it
+    looked.clear()
+    whole = Updates(folder, parent, Pretraining())
+    assert whole.pass_over(DAYS[0], DAYS[2], cadence, lambda _share, _nats: None).pages >= 4
+    assert looked == [6]
 
 
 def test_what_past_pages_say_is_learnt(

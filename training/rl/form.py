@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from genpage.catalog import Catalog
 from genpage.grammar import DecodedRow
+from training.bounds import COUNT, WEIGHT, check
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,10 @@ class Form:
     not_below: Mapping[str, int] = field(
         default_factory=lambda: {"continue": 0, "my_list": 4, "because": 4, "trending": 5}
     )
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        check(self, rows=COUNT, missing_row=WEIGHT, too_low=WEIGHT)
 
     def reward(self, page: tuple[DecodedRow, ...], catalog: Catalog) -> float:
         """At most 0: the price of rows that are missing and of rows that stand too low."""

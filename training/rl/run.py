@@ -26,10 +26,10 @@ from training.partial import PartialRun, State
 from training.reward_model import PageValues
 from training.rl.dr_grpo import Leash, dr_grpo, onward_advantages, page_advantages
 from training.rl.form import Form
-from training.rl.held_out import HeldOut
 from training.rl.outcome import Ending, Line, Outcome
 from training.rl.plot import curves
 from training.rl.policy import Sheet, likelihood
+from training.rl.policy_check import PolicyCheck
 from training.rl.sampled import Table, Truth, Valuer, diversity
 from training.rl.settings import Settings
 from training.rl.watch import Look, Watch
@@ -75,7 +75,6 @@ class ReinforcementRun:
         size, seed = settings.size, settings.seed
         taken = days[-1 - settings.days : -1]
         visits = read(taken, count=settings.pool, size=size, seed=seed)
-        held = read(days[-1:], count=settings.look_visits, size=size, seed=seed)
         rows, entities = self.start.vocabulary.item_tokens(catalog)
         form = form or Form(rows=settings.size.rows)
         appeal = appeal_over(self.start, catalog)
@@ -86,10 +85,11 @@ class ReinforcementRun:
             settings.temperature,
             self.start.serialised,
         )
-        self._held_out: HeldOut | None = None
+        self._check: PolicyCheck | None = None
         if truth is not None:
+            held = read(days[-1:], count=settings.look_visits, size=size, seed=seed)
             over = replace(self._table, visits=held)
-            self._held_out = HeldOut(days[-1], over, truth, self._shape, self.device)
+            self._check = PolicyCheck(days[-1], over, truth, self._shape, self.device)
         self.network = self.start.network().to(self.device)
         self.reference = self.start.network().to(self.device).requires_grad_(False)  # noqa: FBT003 - torch's own
         vectors = content_encoder(self.start.encoder).encode(catalog.entities)
@@ -106,10 +106,10 @@ class ReinforcementRun:
             betas=BETAS,
             weight_decay=0.0,
         )
-        self._data = folder.digest(days[-1])
         # What the reward model saw reaches the policy by its word, and by a day's truth its step is
         # chosen.
         last = taken[-1] if truth is None else days[-1]
+        self._data = folder.digest(last)
         seen = TrainedOn(taken[0], last).and_also(parent.lineage.trained_on)
         self._valued_by = type(reward_model).__name__
         if isinstance(reward_model, Checkpoint):
@@ -134,7 +134,7 @@ class ReinforcementRun:
 
     def train(self, watch: Callable[[Line], None], *, force: bool = False) -> Outcome:
         """Train until the budget is used up or the truth parts from the model; write the best."""
-        settings, held_out = self.settings, self._held_out
+        settings, check = self.settings, self._check
         partial = PartialRun(self._out, self._identity())
         leash, looking = Leash(settings.kl, settings.kl_target), Watch(settings.patience)
         step, best = 0, {}
@@ -148,15 +148,15 @@ class ReinforcementRun:
                 looking.see(Look(look[0], np.array(look[1]), np.array(look[2])))
         with partial.metrics.open("ab") as metrics:
             while step < settings.steps and not looking.hacked:
-                if step == 0 and held_out is not None and not looking.looks:
-                    looking.see(held_out.look(self.network, 0))
+                if step == 0 and check is not None and not looking.looks:
+                    looking.see(check.look(self.network, 0))
                     best = self._weights()
                 step += 1
                 line, leash = self._step(step, leash)
-                if held_out is not None and (
+                if check is not None and (
                     step % settings.look_every == 0 or step == settings.steps
                 ):
-                    look = held_out.look(self.network, step)
+                    look = check.look(self.network, step)
                     if looking.see(look):
                         best = self._weights()
                     line = replace(
@@ -311,6 +311,6 @@ class ReinforcementRun:
             "device": self.device.type,
             "vocabulary": self.start.vocabulary.digest,
             "data": self._data,
-            "truth": self._held_out is not None,
+            "truth": self._check is not None,
             "threads": torch.get_num_threads(),
         }

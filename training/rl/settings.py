@@ -1,7 +1,10 @@
 """How a run of Dr. GRPO trains."""
 
 from dataclasses import dataclass
+from typing import get_args
 
+from genpage.errors import UsageError
+from training.bounds import COUNT, COUNT_OR_NONE, POSITIVE, RATE, WEIGHT, Bounds, check
 from training.rl.dr_grpo import Credit
 from training.visits import PageSize
 
@@ -35,3 +38,32 @@ class Settings:
     patience: int = 2
     save_every: int = 10
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Check every value; a wrong one is a `UsageError` naming it."""
+        # A page is held against the others of its group, and a look has an interval.
+        several = Bounds(2, whole=True)
+        counts = dict.fromkeys(
+            (
+                *("steps", "visits", "autoregressive", "updates", "pool", "days"),
+                *("look_every", "patience", "save_every"),
+            ),
+            COUNT,
+        )
+        check(
+            self,
+            **counts,
+            group=several,
+            look_visits=several,
+            temperature=POSITIVE,
+            lr=RATE,
+            appeal_pace=WEIGHT,
+            clip=RATE,
+            kl=WEIGHT,
+            kl_target=POSITIVE,
+            discount=RATE,
+            seed=COUNT_OR_NONE,
+        )
+        if self.credit not in get_args(Credit):
+            known = ", ".join(get_args(Credit))
+            raise UsageError(f"credit must be one of {known}, not {self.credit!r}")

@@ -18,10 +18,11 @@ from evaluation.studies.publish import publish
 from evaluation.studies.scaling import CONFIGS, power_law
 from evaluation.studies.study import Study
 from evaluation.studies.version import EVERYTHING as ROOMS
-from evaluation.studies.version import code_of, digest_of
+from evaluation.studies.version import NOTHING_DECIDED, code_of
 from evaluation.studies.workshop import Scale, Workshop
 from genpage.cli.study import StudyCommand
 from genpage.errors import DatasetError, UsageError
+from genpage.source_files import digest_of
 from model.config import ModelConfig
 from training.appraisal import Appraisal
 from training.wbc import WeightedClassification
@@ -142,7 +143,7 @@ def test_a_version_is_of_every_source_file(tmp_path: Path) -> None:
     (room / "inner").mkdir(parents=True)
     (room / "cli").mkdir()
     (room / "one.py").write_text("A = 1\n")
-    versions = [digest_of([room])]
+    versions = [digest_of([room], NOTHING_DECIDED)]
     for change in (
         lambda: (room / "one.py").write_text("A = 2\n"),
         lambda: (room / "inner" / "two.py").write_text(""),
@@ -150,11 +151,12 @@ def test_a_version_is_of_every_source_file(tmp_path: Path) -> None:
         lambda: (room / "rules.toml").write_text("a = 1\n"),
     ):
         change()
-        versions.append(digest_of([room]))
+        versions.append(digest_of([room], NOTHING_DECIDED))
     assert len(set(versions)) == len(versions)
     (room / "cli" / "command.py").write_text("B = 1\n")
     (room / "one.pyc").write_bytes(b"x")
-    assert digest_of([room]) == versions[-1]
+    assert digest_of([room], NOTHING_DECIDED) == versions[-1]
+    assert digest_of([room]) != versions[-1]
     assert code_of(("evaluation",)) != code_of(("evaluation", "model"))
     assert all(find_spec(name) is not None for name in ROOMS)
 

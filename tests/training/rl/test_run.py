@@ -1,6 +1,7 @@
 """A run of RL: it raises what it is paid for, breaks no rule, survives a kill, notices a cheat."""
 
 import json
+import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -219,6 +220,22 @@ def test_promise_and_crowding_are_learnt_and_titles_appeal_is_not(
     # Adam's step is about the rate, whatever the slope.
     step = settings.lr * settings.appeal_pace
     assert moved["promise"] == pytest.approx(2 * step, rel=0.5)
+
+
+def test_a_day_that_nobody_asks_the_truth_of_is_not_read(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """The last day is held out for the truth: without one, RL does not depend on what it holds."""
+    data = tmp_path / "data"
+    shutil.copytree(service, data)
+    for table in ("events", "impressions"):
+        (data / table / "2026-01-04.parquet").write_bytes(b"no Parquet")
+    settings = replace(SETTINGS, steps=1)
+    bait = Bait(parent.vocabulary, 0)
+    run = ReinforcementRun(data, tmp_path / "p", parent, bait, settings, form=FORM)
+    assert run.train(lambda _: None).kept == 1
+    with pytest.raises(DatasetError, match=r"2026-01-04\.parquet"):
+        run_of(data, tmp_path / "q", parent, settings)
 
 
 def test_a_checkpoint_that_is_no_reward_model_is_refused(

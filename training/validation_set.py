@@ -14,7 +14,7 @@ from training.summary import Validation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
+class ValidationSet:
     """Some of a day's pages, the same whenever they are asked for."""
 
     day: str
@@ -34,6 +34,8 @@ class HeldOut:
         examples = (
             builder.build(int(page), np.random.default_rng(0), split=0.0) for page in self.places
         )
+        whose = [builder.member(int(page)) for page in self.places]
+        members = np.unique(whose, return_inverse=True)[1].astype(np.int64)
         sums: dict[str, Part] = {}
         found: dict[str, list[Prediction]] = {}
         network.eval()
@@ -47,5 +49,5 @@ class HeldOut:
             pages=len(self.places),
             losses={name: float(part.mean) for name, part in sums.items()},
             guesses={name: float(part.guess_mean) for name, part in sums.items()},
-            figures=dict(objective.report(found)),
+            figures=dict(objective.report(found, members)),
         )

@@ -1,4 +1,4 @@
-"""Visits of a day that RL does not train on, at which a simulated service's truth is asked."""
+"""What a policy's pages are truly worth at visits that RL does not train on."""
 
 from dataclasses import dataclass, replace
 
@@ -13,7 +13,7 @@ from training.rl.watch import Look
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class HeldOut:
+class PolicyCheck:
     """The day's visits lie in ``table``, whose reward model is the run's."""
 
     day: str
