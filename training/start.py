@@ -24,6 +24,9 @@ from training.sentences import fit_sentence_encoder, packaged
 Content = Literal["text", "sentences", "vectors"]
 HISTORY_TOKENS = 512
 HISTORY_LEAST, HISTORY_MOST = 128, 4096
+# Titles of a row that commands put into a new model's sequence. `docs/studies/short-rows.md`: pages
+# are worth as much as with whole rows, and take a quarter of the tokens.
+SERIALISED = 4
 
 
 def fresh_checkpoint(
@@ -153,9 +156,19 @@ def check_sources(parent: Checkpoint, asked: Sources | None) -> None:
         )
 
 
+def asked_serialised(asked: int | None, *, fresh: bool) -> int | None:
+    """What ``--serialised`` comes to: of a fresh model how many titles, None for all of them.
+
+    Of one that goes on it is what `check_serialised` is to compare.
+    """
+    if not fresh:
+        return asked
+    return SERIALISED if asked is None else asked or None
+
+
 def check_serialised(parent: Checkpoint, asked: int | None) -> None:
-    """Refuse a ``--serialised`` that the parent was not trained with."""
-    if asked is not None and asked != parent.serialised:
+    """Refuse a ``--serialised`` that the parent was not trained with; 0 are all."""
+    if asked is not None and (asked or None) != parent.serialised:
         raise UsageError(
             f"--serialised {asked} differs from the checkpoint that --from names, which has "
             f"{'all' if parent.serialised is None else parent.serialised} entities of a row in its "

@@ -24,7 +24,10 @@ class Init(Command):
     vocab_entities: int | None = Field(default=None, ge=1, description="made-up titles; 2,000")
     vocab_rows: int | None = Field(default=None, ge=1, description="made-up rows; 40")
     serialised: int | None = Field(
-        default=None, ge=1, le=100, description="entities of a row in its sequence; all by default"
+        default=None,
+        ge=0,
+        le=100,
+        description="titles of a row in its sequence, 0: all; 4 by default",
     )
     seed: int = Field(default=0, ge=0, description="of the random weights and the catalog")
     force: bool = Field(default=False, description="replace an existing checkpoint")
@@ -41,7 +44,7 @@ class Init(Command):
         from model.checkpoint import Checkpoint
         from model.growth import grown
         from training.invented import invented_catalog
-        from training.start import fresh_checkpoint
+        from training.start import asked_serialised, fresh_checkpoint
 
         with Console(stderr=True).status(f"making {self.size} weights"):
             if self.grow_from is not None:
@@ -55,7 +58,7 @@ class Init(Command):
                     self.size,
                     rules=Rules.default(),
                     seed=self.seed,
-                    serialised=self.serialised,
+                    serialised=asked_serialised(self.serialised, fresh=True),
                 )
             checkpoint.save(self.out)
         document = {

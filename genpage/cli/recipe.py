@@ -37,7 +37,10 @@ class WholeRecipe(Command):
     batch_tokens: int | None = Field(default=None, ge=256, description="tokens a batch")
     history_tokens: int | None = Field(default=None, description="of history in a prompt")
     serialised: int | None = Field(
-        default=None, ge=1, le=100, description="entities of a row in a sequence; all by default"
+        default=None,
+        ge=0,
+        le=100,
+        description="titles of a row in a sequence, 0: all; 4 by default",
     )
     seed: int = Field(default=0, ge=0, description="of all stages")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")

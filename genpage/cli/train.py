@@ -53,9 +53,9 @@ class Training(Command):
     )
     serialised: int | None = Field(
         default=None,
-        ge=1,
+        ge=0,
         le=100,
-        description="entities of a row that a fresh model has in its sequence; all by default",
+        description="titles of a row that a fresh model has in its sequence, 0: all; 4 by default",
     )
     content: Literal["text", "sentences", "vectors"] | None = Field(
         default=None, description="what a fresh model knows titles by; vectors where most have one"
@@ -105,6 +105,7 @@ class Training(Command):
     def _options(self) -> "Options":
         from genpage.sources import Sources
         from training.options import Options
+        from training.start import asked_serialised
 
         return Options(
             data=self.data,
@@ -118,7 +119,7 @@ class Training(Command):
             seed=self.seed,
             history_tokens=self.history_tokens,
             sources=None if self.without is None else Sources.without(self.without.split(",")),
-            serialised=self.serialised,
+            serialised=asked_serialised(self.serialised, fresh=self.parent is None),
             content=self.content,
             save_every=self.save_every,
             rules=self.rules,

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from tiny import tiny_checkpoint
 
 from dataset.folder import DataFolder
 from genpage.errors import DatasetError, TrainingError, UsageError
@@ -27,6 +28,7 @@ from training.pretrain import Pretraining
 from training.run import Run
 from training.saved import Saved
 from training.spread import Step
+from training.start import asked_serialised, check_serialised
 from training.summary import Summary
 from training.trainer import Record
 from training.updates import Updates
@@ -112,8 +114,21 @@ def test_short_rows_are_the_models_own(service: Path, tmp_path: Path) -> None:
     trained(after)
     checkpoint = Checkpoint.load(tmp_path / "d")
     assert checkpoint.serialised == checkpoint.prompts.serialised == 2
-    with pytest.raises(UsageError, match="has 2 entities of a row"):
-        trained(replace(after, serialised=3))
+    for other in (3, 0):
+        with pytest.raises(UsageError, match="has 2 entities of a row"):
+            trained(replace(after, serialised=other))
+
+
+def test_a_new_model_has_short_rows_unless_asked_otherwise() -> None:
+    """Of commands: 4 of a row, 0 for all; who goes on keeps what there is."""
+    assert asked_serialised(None, fresh=True) == 4
+    assert asked_serialised(0, fresh=True) is None
+    assert asked_serialised(8, fresh=True) == 8
+    assert asked_serialised(None, fresh=False) is None
+    whole = replace(tiny_checkpoint(), serialised=None)
+    check_serialised(whole, asked_serialised(0, fresh=False))
+    with pytest.raises(UsageError, match="has all entities of a row"):
+        check_serialised(whole, asked_serialised(4, fresh=False))
 
 
 def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
