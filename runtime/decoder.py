@@ -33,10 +33,12 @@ from runtime.job import PageJob
 from runtime.pace import BEFORE, Pace
 from runtime.prefix import common_prefix
 from runtime.recall import Recall
+from runtime.shown import Shown
 from runtime.writer import PageWriter
 from runtime.written import Written
 
-_NOTHING: IntArray = np.array([], np.int32)
+# As many tokens as the slot has room for.
+UNBOUNDED = 1 << 30
 
 
 class Decoder:
@@ -55,6 +57,7 @@ class Decoder:
         self._capacity = job.model.backend.capacity
         self._drafter = None if pace is None else Drafter(pace)
         self._draft = NO_DRAFT
+        self._earlier: Shown | None = None
         unfed, most = job.grammar.rows[job.prompt_rows :], job.model.serialised
         self.start = 0
         self.pending = np.concatenate((job.prompt, *(_tokens(job, row, most) for row in unfed)))
@@ -70,20 +73,17 @@ class Decoder:
         return self.start + len(self.pending)
 
     @property
-    def page(self) -> IntArray:
-        """The tokens (n,) of the page's finished rows, whole ones, in the sequence or not."""
-        rows = self._job.grammar.rows
-        return np.concatenate([_NOTHING, *(_tokens(self._job, row, None) for row in rows)])
+    def shown(self) -> Shown | None:
+        """The page, where it came to its end."""
+        return None if self.reason is None else Shown.of(self._job.grammar.rows, self._job.model)
 
-    def resume(self, cached: int, earlier: IntArray = _NOTHING) -> None:
+    def resume(self, cached: int, earlier: Shown | None = None) -> None:
         """The KV slot holds the first ``cached`` tokens of the sequence already.
 
-        ``earlier`` (n,) are the tokens of the member's page before this one, to draft from.
+        ``earlier`` is the member's page before this one, to draft from.
         """
         self.start, self.pending = cached, self.pending[cached:]
-        if self._drafter is not None and len(earlier):
-            model = self._job.model
-            self._drafter.guesses.recall = Recall.of(earlier, model.row_tokens, model.entity_tokens)
+        self._earlier = earlier
 
     def chunk(self, slot: int, limit: int) -> Chunk:
         """The next pass: the first ``limit`` of the pending tokens, or all with the draft."""
@@ -102,11 +102,12 @@ class Decoder:
         self.pending = self.pending[fed:]
         return not len(self.pending)
 
-    def take(self, scores: FloatArray) -> tuple[Written, ...]:
+    def take(self, scores: FloatArray, draft_tokens: int = UNBOUNDED) -> tuple[Written, ...]:
         """Decide by the scores (n, R + E) behind the last pending token and each of the draft.
 
-        Returns the rows that this finished. Sets ``pending``, and ``reason`` at the page's end.
-        Raises `ArtefactError` where a score is not a number. ``scores`` must stay as they are.
+        Returns the rows that this finished. Sets ``pending``, and ``reason`` at the page's end. The
+        next draft has at most ``draft_tokens``. Raises `ArtefactError` where a score is not a
+        number. ``scores`` must stay as they are.
         """
         draft, self._draft = self._draft, NO_DRAFT
         rows: list[Written] = []
@@ -123,7 +124,8 @@ class Decoder:
                 break
         if self._drafter is not None and self.reason is None:
             self._judge(self._drafter, scores, accepted, draft.steps)
-            room = self._capacity - self.length
+            self._remember(self._drafter)
+            room = min(draft_tokens, self._capacity - self.length)
             self._draft = self._drafter.draft(self._writer, room, len(self.pending))
         return tuple(rows)
 
@@ -141,6 +143,12 @@ class Decoder:
         if recalled is not None and foreseen is not None:
             guesses.tried(recalled.source, hit=np.array_equal(self.pending, foreseen))
         return row
+
+    def _remember(self, drafter: Drafter) -> None:
+        """Read the page before, once, when the first draft is made."""
+        if self._earlier is not None:
+            drafter.guesses.recall = Recall.of(self._earlier.rows_in(self._job.model))
+            self._earlier = None
 
     def _judge(
         self,

@@ -88,11 +88,16 @@ class Engine:
         self._scheduler.admit(now)
         work = self._scheduler.schedule()
         self._calls.seconds = 0.0
-        for page, scores, at in self._calls.score(self._run(work)):
+        decoding = sum(item.page.decoding for item in work)
+        scored = self._calls.score(self._run(work))
+        if self._pace is not None:
+            self._pace.shared_by(decoding)
+        for page, scores, at in scored:
             self._decide(page, scores, at)
         self._steps += 1
-        if self._pace is not None and len(work) == 1 and work[0].page.passes:
-            self._pace.passed(len(work[0].chunk.tokens), self._calls.seconds)
+        if self._pace is not None and work and decoding == len(work):
+            tokens = sum(len(item.chunk.tokens) for item in work)
+            self._pace.passed(tokens, self._calls.seconds)
         outputs, self._outputs = self._outputs, []
         return outputs
 
@@ -121,7 +126,7 @@ class Engine:
         if page.decoding_since is None:
             page.decoding_since = scored_at
         try:
-            rows = page.decoder.take(scores)
+            rows = page.decoder.take(scores, self.limits.drafted(self._scheduler.live))
         except Exception as error:  # noqa: BLE001 - one page's fault must not end the others
             bug = GenPageError("this page could not be decoded. This is a bug.")
             self._fail(page, typed(error, bug))

@@ -19,6 +19,8 @@ class Limits:
     ``prefill_tokens``: prompt tokens a step takes while rows are being decoded: what a long prompt
     may delay them by.
     ``speculation``: tokens are drafted, and verified in the pass that they save.
+    ``draft_tokens``: at most so many for a page in a step, so that its next row is not held up for
+    the ones behind; pages decoded at once share ``prefill_tokens`` of them.
     ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed.
     ``warm``: members whose KV is kept for their next page, beside pages under way.
     ``kv_bytes``: KV held in all, of pages under way and kept for members who come again.
@@ -32,6 +34,7 @@ class Limits:
     prefill_tokens_alone: int = 512
     prefix_cache: bool = True
     speculation: bool = True
+    draft_tokens: int = 48
     warm: int = 64
     kv_bytes: int = KV_BYTES
     patience_s: float = 10.0
@@ -49,6 +52,10 @@ class Limits:
     def pages(self) -> int:
         """Pages in the engine's hands at once, decoding or waiting."""
         return self.batch + self.queue
+
+    def drafted(self, pages: int) -> int:
+        """How many tokens each of so many pages that decode at once may draft in a step."""
+        return min(self.draft_tokens, self.prefill_tokens // max(1, pages))
 
     @property
     def slots(self) -> int:

@@ -72,6 +72,7 @@ class Pace:
         # The same by the page itself: seconds, by what it is guessed from.
         self._looks = {source: [0.0, 0.0] for source in _CHANCES}
         self._pass_s = 0.0
+        self._pages = 1
         self._declined = self._overlooked = 0
 
     def chance(self, source: Source) -> float:
@@ -85,7 +86,7 @@ class Pace:
         scores that they leave behind are worth something too, where they are kept.
         """
         left = _LEFT_BEHIND if tokens == 1 and guessed < MOST_KEPT else 0.0
-        if chance >= (1.0 - chance) * (tokens * self.token - left) + self.guess:
+        if chance >= (1.0 - chance) * (self._wasted(tokens) - left) + self.guess * self._pages:
             return True
         if guessed or self.guess == 0.0:
             return False
@@ -98,12 +99,21 @@ class Pace:
         It is right with this ``chance``.
         """
         count, spent = self._looks[source]
-        saved = chance - (1.0 - chance) * tokens * self.token  # of a pass
-        measured = count > 0.0 and self._pass_s > 0.0
-        if saved >= 0.0 and (not measured or saved * self._pass_s * count >= spent):
+        saved = chance - (1.0 - chance) * self._wasted(tokens)  # of the page's part of a pass
+        part = self._pass_s / self._pages
+        measured = count > 0.0 and part > 0.0
+        if saved >= 0.0 and (not measured or saved * part * count >= spent):
             return True
         self._overlooked = (self._overlooked + 1) % _EXPLORED
         return self._overlooked == 0
+
+    def shared_by(self, pages: int) -> None:
+        """A pass is shared by so many pages: none of them saves more than its part of one."""
+        self._pages = max(1, pages)
+
+    def _wasted(self, tokens: int) -> float:
+        """What tokens cost, in a page's parts of a pass."""
+        return min(self.token * self._pages, _MOST) * tokens
 
     def looked(self, source: Source, seconds: float) -> None:
         """The next decision was guessed in so long."""
@@ -121,7 +131,7 @@ class Pace:
         self._tries[source] = self._tries[source] * _FORGETS + 1.0
 
     def passed(self, tokens: int, seconds: float) -> None:
-        """A pass of one page took the model so long.
+        """A pass, of so many tokens of all its pages, took the model so long.
 
         A straight line through them tells a token's cost. What is decided by a pass's scores is no
         part of it: that has to be decided anyway.

@@ -132,7 +132,7 @@ class Scheduler:
             return
         del self._live[page.job.page_id]
         slots = self._slots_of(page)
-        slots.release(page.slot, keep=keep, page=page.decoder.page)
+        slots.release(page.slot, keep=keep, page=page.decoder.shown)
         self.memory.settle(slots)
         page.slot = None
 

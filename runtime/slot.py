@@ -1,25 +1,22 @@
 """What one KV slot holds, and what a page that gets it is told."""
 
-from dataclasses import dataclass, field
-
-import numpy as np
+from dataclasses import dataclass
 
 from runtime.arrays import IntArray
 from runtime.prefix import PrefixKey
-
-NO_PAGE: IntArray = np.array([], np.int32)
+from runtime.shown import Shown
 
 
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """A slot, and how many leading tokens of the prompt its KV holds already.
 
-    ``page`` (n,) are the tokens of the page that was made of such a prompt before.
+    ``page`` is the one that was made of such a prompt before, where it is known.
     """
 
     slot: int
     cached: int
-    page: IntArray
+    page: Shown | None
 
 
 @dataclass(slots=True, eq=False)
@@ -27,7 +24,7 @@ class Entry:
     """The first ``held`` of ``tokens`` (capacity,); ``key`` None is nobody's.
 
     Memory is taken by the first ``written`` tokens; a page in it may need ``needs``. ``page`` is
-    the one that was made here last.
+    the last one that was made here to its end.
     """
 
     tokens: IntArray
@@ -35,4 +32,4 @@ class Entry:
     key: PrefixKey | None = None
     written: int = 0
     needs: int = 0
-    page: IntArray = field(default_factory=lambda: NO_PAGE)
+    page: Shown | None = None

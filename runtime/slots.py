@@ -14,7 +14,8 @@ import numpy as np
 
 from runtime.arrays import IntArray
 from runtime.prefix import PrefixKey, common_prefix
-from runtime.slot import NO_PAGE, Allocation, Entry
+from runtime.shown import Shown
+from runtime.slot import Allocation, Entry
 
 
 class Slots:
@@ -117,8 +118,8 @@ class Slots:
         entry.held = end
         entry.written = max(entry.written, end)
 
-    def release(self, slot: int, *, keep: bool = True, page: IntArray = NO_PAGE) -> None:
-        """A page, of these tokens (n,), is done with its slot.
+    def release(self, slot: int, *, keep: bool = True, page: Shown | None = None) -> None:
+        """A page is done with its slot; ``page`` where it came to its end.
 
         ``keep`` False: its KV may not be relied on.
         """
@@ -126,7 +127,7 @@ class Slots:
             raise RuntimeError(f"slot {slot} is released twice. This is a bug.")
         self._free[slot] = None
         entry = self._entries[slot]
-        entry.needs, entry.page = 0, page
+        entry.needs, entry.page = 0, page or entry.page
         if not (keep and self._prefix_cache and entry.key is not None and entry.held):
             self._clear(slot)
 
@@ -167,7 +168,7 @@ class Slots:
 
     def _empty(self, slot: int) -> None:
         entry = self._entries[slot]
-        entry.key, entry.held, entry.page = None, 0, NO_PAGE
+        entry.key, entry.held, entry.page = None, 0, None
         if entry.written:
             self._drop(slot)
             entry.written = 0

@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from pages import library
 
+from genpage.grammar import DecodedRow
 from runtime.arrays import IntArray
+from runtime.fake import FakeModel
 from runtime.prefix import PrefixKey, common_prefix
+from runtime.shown import Shown
 from runtime.slots import Slots
 
 ADA, BOB = PrefixKey("d1", "ada"), PrefixKey("d1", "bob")
+MODEL = FakeModel.of(library(entities=4, rows=2))
+A_PAGE, ANOTHER = Shown.of([DecodedRow(0, (1,))], MODEL), Shown.of([DecodedRow(1, (2,))], MODEL)
 
 
 def tokens(*values: int) -> IntArray:
@@ -201,12 +207,14 @@ class Books(RuleBasedStateMachine):
         self.slots = Slots(count, 12, prefix_cache=prefix_cache, drop=self.drop)
         self.prefix_cache = prefix_cache
         self.truth: dict[int, tuple[PrefixKey, list[int]]] = {}
+        self.shown: dict[int, tuple[PrefixKey, Shown]] = {}
         self.busy: set[int] = set()
         self.count = count
 
     def drop(self, slot: int) -> None:
         """The slot's memory is gone, and with it whatever was to be reused."""
         self.truth.pop(slot, None)
+        self.shown.pop(slot, None)
 
     @rule()
     def evict(self) -> None:
@@ -230,6 +238,8 @@ class Books(RuleBasedStateMachine):
         allocation = self.slots.allocate(key, tokens(*prompt))
         slot, cached = allocation.slot, allocation.cached
         assert slot not in self.busy
+        if allocation.page is not None:
+            assert self.shown[slot] == (key, allocation.page)
         if cached:
             owner, held = self.truth[slot]
             assert self.prefix_cache
@@ -254,13 +264,15 @@ class Books(RuleBasedStateMachine):
             self.slots.record(slot, len(held), tokens(*more))
             self.truth[slot] = (key, held + more)
 
-    @rule(slot=consumes(pages), keep=st.booleans())
-    def end(self, slot: int | None, *, keep: bool) -> None:
+    @rule(slot=consumes(pages), keep=st.booleans(), page=st.sampled_from([None, A_PAGE, ANOTHER]))
+    def end(self, slot: int | None, page: Shown | None, *, keep: bool) -> None:
         """A page goes; with ``keep`` False its KV is not to be trusted."""
         if slot not in self.busy:
             return
         assert slot is not None
-        self.slots.release(slot, keep=keep)
+        if page is not None:
+            self.shown[slot] = (self.truth[slot][0], page)
+        self.slots.release(slot, keep=keep, page=page)
         self.busy.discard(slot)
         if not keep:
             self.truth.pop(slot, None)
@@ -280,19 +292,29 @@ def test_a_page_is_kept_with_the_prompt_that_it_was_made_of() -> None:
     """For its own member alone, until its slot gives way or the member is forgotten."""
     slots = Slots(1, 16)
     first = slots.allocate(ADA, tokens(1, 2, 3))
-    assert len(first.page) == 0
+    assert first.page is None
     slots.record(first.slot, 0, tokens(1, 2, 3))
-    slots.release(first.slot, page=tokens(7, 8, 9))
+    slots.release(first.slot, page=A_PAGE)
     again = slots.allocate(ADA, tokens(1, 2, 3, 4))
-    assert again.page.tolist() == [7, 8, 9]
+    assert again.page is A_PAGE
     slots.record(again.slot, again.cached, tokens(4))
-    slots.release(again.slot, page=tokens(7, 8))
+    slots.release(again.slot, page=ANOTHER)
     other = slots.allocate(BOB, tokens(1, 2, 3, 4))
-    assert len(other.page) == 0
+    assert other.page is None
     slots.record(other.slot, 0, tokens(1, 2))
-    slots.release(other.slot, page=tokens(5))
+    slots.release(other.slot, page=A_PAGE)
     slots.forget("bob")
-    assert len(slots.allocate(BOB, tokens(1, 2)).page) == 0
+    assert slots.allocate(BOB, tokens(1, 2)).page is None
+
+
+def test_a_page_that_was_left_does_not_take_the_place_of_a_whole_one() -> None:
+    """Who closes the tab after a row comes back to the page before."""
+    slots = Slots(1, 16)
+    for page, expected in ((A_PAGE, None), (None, A_PAGE), (ANOTHER, A_PAGE), (None, ANOTHER)):
+        allocation = slots.allocate(ADA, tokens(1, 2))
+        assert allocation.page is expected
+        slots.record(allocation.slot, allocation.cached, tokens(1, 2)[allocation.cached :])
+        slots.release(allocation.slot, page=page)
 
 
 def test_a_page_whose_slot_is_not_kept_is_not_kept_either() -> None:
@@ -300,5 +322,5 @@ def test_a_page_whose_slot_is_not_kept_is_not_kept_either() -> None:
     for slots, keep in ((Slots(1, 16), False), (Slots(1, 16, prefix_cache=False), True)):
         first = slots.allocate(ADA, tokens(1, 2, 3))
         slots.record(first.slot, 0, tokens(1, 2, 3))
-        slots.release(first.slot, keep=keep, page=tokens(7, 8, 9))
-        assert len(slots.allocate(ADA, tokens(1, 2, 3)).page) == 0
+        slots.release(first.slot, keep=keep, page=A_PAGE)
+        assert slots.allocate(ADA, tokens(1, 2, 3)).page is None

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given
 from naive_decoder import scores_after
-from pages import SERIALISED, FakeClock, finish_of, library, plan, random_plan, rows_of
+from pages import (
+    SERIALISED,
+    FakeClock,
+    finish_of,
+    library,
+    of_member,
+    plan,
+    random_plan,
+    rows_of,
+)
 from strategies import World, worlds
 
 from genpage.catalog import Catalog
@@ -15,20 +24,20 @@ from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
 from genpage.promise import PROMISES
 from genpage.row import Row
-from runtime.arrays import IntArray
+from runtime.arrays import FloatArray
+from runtime.chunk import Chunk
 from runtime.decoder import Decoder
 from runtime.draft import NO_DRAFT, Drafter
 from runtime.engine import Engine
 from runtime.fake import FakeModel
 from runtime.job import PageJob
 from runtime.limits import Limits
-from runtime.output import Output
+from runtime.output import Output, RowDecoded
 from runtime.pace import Pace
+from runtime.shown import Shown
 from runtime.writer import PageWriter
 from tokenizer.appeal import PageAppeal
 from tokenizer.crowd import CROWDS, grained
-
-NO_PAGE: IntArray = np.array([], np.int32)
 
 
 def eager(chance: float) -> Pace:
@@ -40,11 +49,11 @@ def eager(chance: float) -> Pace:
 
 
 def decode(
-    job: PageJob, model: FakeModel, pace: Pace | None, earlier: IntArray = NO_PAGE
+    job: PageJob, model: FakeModel, pace: Pace | None, earlier: Sequence[DecodedRow] = ()
 ) -> tuple[list[DecodedRow], list[int]]:
     """A page by hand: its rows, and the tokens of each pass."""
     decoder = Decoder(job, pace)
-    decoder.resume(0, earlier)
+    decoder.resume(0, Shown.of(earlier, model))
     rows: list[DecodedRow] = []
     held: list[int] = []
     passes: list[int] = []
@@ -177,12 +186,6 @@ def test_a_tail_that_was_foreseen_wrong_rejects_no_draft(serialised: int) -> Non
     assert 2 * (len(passes) - 1) <= len(full) - 1
 
 
-def tokens_of(rows: Sequence[DecodedRow], model: FakeModel) -> IntArray:
-    """A page's tokens, as they are kept with its slot."""
-    kept = [[model.row_tokens[row.row], *model.entity_tokens[list(row.entities)]] for row in rows]
-    return np.array([token for row in kept for token in row], np.int32)
-
-
 @given(worlds())
 def test_no_earlier_page_changes_a_page(world: World) -> None:
     """Neither the same, nor part of it, nor one in disorder, nor of titles that nobody knows."""
@@ -191,16 +194,19 @@ def test_no_earlier_page_changes_a_page(world: World) -> None:
     steady = chance.choice((0.0, 0.9))
     model = FakeModel.of(page.catalog, steady=steady, serialised=chance.choice(SERIALISED))
     naive = page.naive(model)
-    earlier = tokens_of(naive, model).tolist()
+    earlier = list(naive)
     match chance.randrange(4):
         case 0:
             chance.shuffle(earlier)
         case 1:
-            earlier = earlier[chance.randrange(len(earlier) + 1) :]
+            earlier = [replace(row, entities=row.entities[1:]) for row in earlier]
         case 2:
-            changed = (chance.randrange(2_000) if chance.random() < 0.1 else t for t in earlier)
-            earlier = list(changed)
-    rows, _ = decode(page.job(model), model, eager(0.9), np.array(earlier, np.int32))
+            count = len(page.catalog.entities)
+            earlier = [
+                replace(row, entities=tuple(chance.sample(range(count), len(row.entities))))
+                for row in earlier
+            ]
+    rows, _ = decode(page.job(model), model, eager(0.9), earlier)
     assert tuple(rows) == naive
 
 
@@ -210,7 +216,7 @@ def test_a_page_as_the_one_before_takes_few_passes(serialised: int | None) -> No
     page = plan(library())
     model = FakeModel.of(page.catalog, serialised=serialised)
     plain, alone = decode(page.job(model), model, None)
-    rows, passes = decode(page.job(model), model, eager(0.9), tokens_of(plain, model))
+    rows, passes = decode(page.job(model), model, eager(0.9), plain)
     assert rows == plain
     assert 4 * len(passes) < len(alone)
 
@@ -221,7 +227,7 @@ def test_a_page_with_a_new_row_is_recalled_around_it() -> None:
     model = FakeModel.of(page.catalog)
     plain, alone = decode(page.job(model), model, None)
     earlier = [replace(row, entities=row.entities[1:]) for row in plain if row is not plain[2]]
-    rows, passes = decode(page.job(model), model, eager(0.9), tokens_of(earlier, model))
+    rows, passes = decode(page.job(model), model, eager(0.9), earlier)
     assert rows == plain
     # A new row is read as without drafts; each other one stumbles once, over its first title.
     assert 4 * len(passes) < 3 * len(alone)
@@ -235,7 +241,7 @@ def test_a_page_that_differs_from_the_one_before_soon_ceases_to_follow_it() -> N
     turned = [replace(row, entities=row.entities[::-1]) for row in plain]
     alone = decode(page.job(model), model, eager(0.7))[1]
     pace = eager(0.7)
-    rows, passes = decode(page.job(model), model, pace, tokens_of(turned, model))
+    rows, passes = decode(page.job(model), model, pace, turned)
     assert tuple(rows) == plain
     assert pace.chance("entity before") < 0.7
     assert len(passes) <= len(alone) + 8
@@ -411,8 +417,60 @@ def test_every_decision_tells_whether_the_page_before_had_it() -> None:
     plain, _ = decode(page.job(model), model, None)
     pace = Pace()
     pace.token = 0.06
-    rows, passes = decode(page.job(model), model, pace, tokens_of(plain, model))
+    rows, passes = decode(page.job(model), model, pace, plain)
     assert rows == plain
     assert len(passes) <= 8
     assert max(passes) > 30
     assert pace.chance("fill before") > 0.6
+
+
+def test_drafts_of_pages_decoded_at_once_share_a_step() -> None:
+    """However sure they are: a step takes no more than a prompt's chunk would."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, slots=8)
+    engine = Engine(Limits(batch=8, queue=0, warm=0))
+    seen = list[int]()
+    forward = model.backend.forward
+
+    def counted(chunks: Sequence[Chunk]) -> list[FloatArray]:
+        seen.append(sum(len(chunk.tokens) for chunk in chunks))
+        return forward(chunks)
+
+    for _ in range(4):
+        seen.clear()
+        for number in range(8):
+            engine.submit(of_member(f"m{number}", page).job(model, f"p{number}"))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(model.backend, "forward", counted)
+            while engine.busy:
+                engine.step()
+    # A fill of 17, decided already, and at most 16 drafted behind it: of each of eight pages.
+    assert max(seen) <= 8 * (17 + 16)
+    assert len(seen) < 49
+
+
+def test_a_draft_holds_up_the_next_row_no_longer_than_two_rows_take() -> None:
+    """A page that is the one before to the last title still comes row by row."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog)
+    engine = Engine(Limits(batch=1, queue=0, warm=1))
+    for _ in range(4):
+        rows = []
+        engine.submit(page.job(model))
+        while engine.busy:
+            rows.append(sum(isinstance(output, RowDecoded) for output in engine.step()))
+    assert sum(rows) == 10
+    assert max(rows) <= 3
+
+
+def test_what_a_draft_saves_is_shared_by_pages_decoded_at_once() -> None:
+    """Of a pass of eight pages each saves an eighth, for tokens that cost as much."""
+    pace = Pace()
+    for tokens in (16, 24, 40, 72) * 10:
+        pace.passed(tokens, 1.0 + 0.02 * tokens)
+    assert pace.token == pytest.approx(0.02)
+    assert pace.worth(0.1, 1, 12)
+    pace.shared_by(8)
+    assert not pace.worth(0.1, 1, 12)
+    assert pace.worth(0.2, 1, 12)
+    assert not pace.worth_a_look("entity far", 0.5, 17)
