@@ -1,8 +1,9 @@
 """Which bundles' golden pages this host has met before, so that a restart need not make them again.
 
 A verdict is an empty file, named by all that it depends on: the bundle's digest, the processor,
-onnxruntime, NumPy, and the code that makes pages. Where any of them is another, so is the name, and
-the pages are made anew. Digests and shapes of the bundle's files are checked at every start.
+onnxruntime, NumPy, and the code and default rules that make pages. Where any of them is another, so
+is the name, and the pages are made anew. Digests and shapes of the bundle's files are checked at
+every start.
 """
 
 import hashlib
@@ -14,11 +15,11 @@ from typing import Final
 
 import numpy as np
 
+from genpage.source_files import digest_of, folders_of
 from runtime.cpu import cpu_note
 from runtime.sessions import runtime_version
 
 _ROOMS: Final = ("genpage", "tokenizer", "runtime")
-_ROOT: Final = Path(__file__).resolve().parent.parent
 # The oldest beyond are let go.
 _KEPT: Final = 64
 
@@ -62,10 +63,5 @@ def _name(digest: str) -> str:
 
 @cache
 def _code() -> str:
-    """A digest of the code that makes pages."""
-    found = hashlib.sha256()
-    for room in _ROOMS:
-        for file in sorted((_ROOT / room).rglob("*.py")):
-            content = file.read_bytes()
-            found.update(f"{file.relative_to(_ROOT)} {len(content)}\n".encode() + content)
-    return found.hexdigest()
+    """A digest of the code and the default rules that make pages."""
+    return digest_of([folder for room in _ROOMS for folder in folders_of(room)])

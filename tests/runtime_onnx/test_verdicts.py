@@ -7,6 +7,7 @@ from forgery import Document, copied, cover_up, edit
 
 import runtime.verdicts
 from genpage.errors import BundleError
+from genpage.source_files import folders_of
 from runtime import golden
 from runtime.model import LoadedModel, LoadSettings
 from runtime.sessions import SessionSettings
@@ -46,6 +47,20 @@ def test_a_bundle_is_tried_out_once_a_host(
             patch.setattr(runtime.verdicts, what, lambda: "another")
             LoadedModel.load(int8_bundle, settings_of(tmp_path / "verified"))
     assert len(replays) == 4
+
+
+def test_other_rules_are_other_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default rules decide pages as much as the code does."""
+    (tmp_path / "rules.py").write_text("A = 1\n")
+
+    def found(rules: str) -> str:
+        (tmp_path / "default_rules.toml").write_text(rules)
+        return runtime.verdicts._code.__wrapped__()
+
+    monkeypatch.setattr(runtime.verdicts, "folders_of", lambda _: [tmp_path])
+    assert found("a = 1\n") != found("a = 2\n")
+    monkeypatch.undo()
+    assert all(folders_of(room) for room in runtime.verdicts._ROOMS)
 
 
 def test_without_a_folder_nothing_is_remembered(int8_bundle: Path, replays: list[int]) -> None:
