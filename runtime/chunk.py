@@ -1,8 +1,13 @@
 """A chunk: consecutive tokens of one sequence, to be run through the trunk on its KV slot."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from runtime.arrays import IntArray
+
+# Tokens of a sequence, or states to score, that a graph is never run on fewer of: onnxruntime
+# multiplies a single row by another kernel, which rounds differently.
+LEAST_TOKENS: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)

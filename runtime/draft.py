@@ -15,14 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from runtime.arrays import IntArray
+from runtime.chunk import LEAST_TOKENS
 from runtime.guess import Guess, Guesses
 from runtime.pace import Pace, Source
 from runtime.progress import Place
 from runtime.writer import PageWriter
 
 _NOTHING: IntArray = np.array([], np.int32)
-# A pass never has fewer (`runtime.trunk`).
-LEAST_TOKENS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
-from runtime.chunk import Chunk
+from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.lanes import LENGTHS, lane_name
 from runtime.pool import KVPool
 from runtime.sessions import Binding, Session
@@ -17,10 +17,6 @@ from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, pr
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# onnxruntime multiplies a single row by another kernel, which rounds differently. A chunk of one
-# token gets a second one: it attends to the first and not the other way round, and what it leaves
-# in the cache is overwritten by the next chunk. A lane without tokens is refused besides.
-LEAST_TOKENS = 2
 _ROOM_STEP = 64
 # Who shares a pass changes as pages come and go; so many sets of slots stay bound.
 _KEPT_BINDINGS = 32
@@ -75,7 +71,8 @@ class LanedTrunk:
         frame = self._frame(sum(lengths))
         firsts = np.cumsum([0, *lengths]).tolist()
         for first, length, part in zip(firsts, lengths, embedded, strict=False):
-            # A single token stands twice.
+            # A single token stands twice: the second attends to the first and not the other way
+            # round, and what it leaves in the cache is overwritten by the next chunk.
             frame.embedded[0, first : first + length] = part
         frame.embedded[0, firsts[len(chunks)] :] = 0.0
         self._binding(tuple(slots), frame).run()

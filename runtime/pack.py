@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from runtime.arrays import FloatArray
+from runtime.chunk import LEAST_TOKENS
 from runtime.manifest import Precision
 from runtime.sessions import Binding, Session, SessionSettings
 from runtime.weights import TINY, integer_weights
 
 OPSET = 23
 IR_VERSION = 10
-# As in `runtime.trunk`: a single row is multiplied by a kernel that rounds differently.
-_LEAST_ROWS = 2
 # Of a few pages' passes, or of one page's with a draft.
 _KEPT_ROWS = 8
 # A graph in memory is one protobuf, which holds 2 GiB at most and stands there thrice meanwhile.
@@ -46,8 +45,8 @@ class Pack:
     def scores(self, hidden: FloatArray) -> FloatArray:
         """Scores (n, m) of hidden states (n, width), the caller's own."""
         count = len(hidden)
-        # A single row is scored twice.
-        binding, states = self._frame(max(count, _LEAST_ROWS))
+        # A single state is scored twice.
+        binding, states = self._frame(max(count, LEAST_TOKENS))
         states[:] = hidden
         scores = np.empty((len(states), self.items), np.float32)
         binding.output("scores", scores)

@@ -17,7 +17,7 @@ class Progress:
     """Of one page; mutated by `opened` and `extended`; one owner, as the page.
 
     ``position`` counts tokens on the page so far, ``finished`` its rows. ``row`` is the catalog
-    index of the open one.
+    index of the open one, of the last one between two, None before the first.
     """
 
     def __init__(self, job: PageJob) -> None:
@@ -27,7 +27,8 @@ class Progress:
         rows = job.grammar.rows
         self.position = sum(1 + len(row.entities) for row in rows)
         self.finished = len(rows)
-        self.row, self._placed = -1, 0
+        self.row: int | None = None
+        self._placed = 0
 
     def fork(self, grammar: PageGrammar) -> "Progress":
         """A copy over a copy of the grammar."""
@@ -53,7 +54,9 @@ class Progress:
     @property
     def place(self) -> Place:
         """Where the next decision stands."""
-        return (self.row, self._placed + 1) if self._grammar.room else (self.finished, 0)
+        if self.row is None or not self._grammar.room:
+            return (self.finished, 0)
+        return (self.row, self._placed + 1)
 
     def passed(self, place: Place) -> bool:
         """Whether no decision will stand at this place any more."""

@@ -8,9 +8,9 @@ import onnx
 
 from genpage.errors import BundleError
 from runtime.arrays import FloatArray, IntArray
-from runtime.chunk import Chunk
+from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.heap import give_back
-from runtime.laned_trunk import LEAST_TOKENS, LanedTrunk
+from runtime.laned_trunk import LanedTrunk
 from runtime.lanes import laned, passes
 from runtime.packing import packing_folder
 from runtime.pool import KVPool, KVShape

@@ -92,10 +92,11 @@ class PageWriter:
 
     def recalled(self, earlier: Recall) -> IntArray | None:
         """What an earlier page has for the next decision, (k,) catalog indices; None: nothing."""
-        if self._grammar.room == 0:
+        standing = self._progress.row
+        if standing is None or self._grammar.room == 0:
             row = earlier.row(self._next_rows)
             return None if row is None else np.array([row], np.int32)
-        return earlier.titles(self._progress.row, self._progress.count, self._grammar)
+        return earlier.titles(standing, self._progress.count, self._grammar)
 
     def tokens_of(self, chosen: IntArray) -> IntArray:
         """The tokens (n,) that the next decision gives if it is for these catalog indices (k,)."""
