@@ -34,7 +34,7 @@ from safetensors.torch import save_file as save_tensors
 
 from genpage.catalog import Catalog
 from genpage.documents import catalog_from_json, catalog_to_json
-from genpage.errors import CheckpointError, InputError
+from genpage.errors import CheckpointError, GenPageError
 from genpage.rules import Rules
 from genpage.sources import EVERYTHING, Sources
 from genpage.staging import staged
@@ -199,7 +199,7 @@ class Checkpoint:
             rules = Rules.parse((folder / "rules.toml").read_text("utf-8"))
             content = weights.pop(_CONTENT)
             weights |= missing_weights(weights, content.shape[1])
-        except (OSError, KeyError, SafetensorError, InputError, UnicodeDecodeError) as error:
+        except (OSError, KeyError, SafetensorError, GenPageError, UnicodeDecodeError) as error:
             raise CheckpointError(f"{folder} is no usable checkpoint: {error}") from error
         return cls(
             config=manifest.shape,

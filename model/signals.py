@@ -15,6 +15,7 @@ evaluation after the last one).
 import torch
 from torch import nn
 
+from genpage.errors import CheckpointError
 from genpage.sources import Sources
 from model.appeal import Appeal
 from tokenizer.buckets import SINCE_NAMES
@@ -87,7 +88,10 @@ class Asks(nn.Module):
 
 
 def missing_weights(weights: dict[str, torch.Tensor], content_dim: int) -> dict[str, torch.Tensor]:
-    """What a checkpoint from before them lacks: zeros, which compute what it computed."""
+    """What a checkpoint from before them lacks: zeros, which compute what it computed.
+
+    `CheckpointError` where it has one of another shape, which an earlier version read otherwise.
+    """
     width = weights["trunk.norm.weight"].shape[0]
     blank = {
         f"{name}.{key}": value
@@ -101,4 +105,11 @@ def missing_weights(weights: dict[str, torch.Tensor], content_dim: int) -> dict[
     if "appeal.quality" in weights and not weights["appeal.quality"].any():
         # Of an output vector once, and nothing since titles are appraised by themselves.
         weights = {name: value for name, value in weights.items() if name != "appeal.quality"}
+    for name, value in blank.items():
+        held = weights.get(name, value)
+        if held.shape != value.shape:
+            raise CheckpointError(
+                f"its {name} is of an earlier version, {tuple(held.shape)} and not "
+                f"{tuple(value.shape)}; train it again"
+            )
     return {name: value for name, value in blank.items() if name not in weights}

@@ -189,6 +189,20 @@ def test_an_unknown_config_key_is_refused(checkpoint: Checkpoint, tmp_path: Path
         Checkpoint.load(tmp_path / "c")
 
 
+def test_an_appeal_of_an_earlier_version_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """A quality of output vectors is none of titles: it is not read as one, but trained again."""
+    old = {**checkpoint.weights, "appeal.quality": torch.ones(checkpoint.config.width)}
+    replace(checkpoint, weights=old).save(tmp_path / "c")
+    with pytest.raises(CheckpointError, match=r"appeal\.quality is of an .*train it again") as told:
+        Checkpoint.load(tmp_path / "c")
+    assert "\n" not in str(told.value)
+    # One that learnt nothing is left out.
+    old["appeal.quality"].zero_()
+    replace(checkpoint, weights=old).save(tmp_path / "c")
+    kept = Checkpoint.load(tmp_path / "c").weights["appeal.quality"]
+    assert torch.equal(kept, torch.zeros(checkpoint.vocabulary.size))
+
+
 def test_weights_of_another_shape_are_refused(checkpoint: Checkpoint) -> None:
     """A config that does not fit its weights is a typed error naming a weight."""
     weights = {**checkpoint.weights, "trunk.norm.weight": torch.ones(3)}
