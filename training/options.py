@@ -5,7 +5,7 @@ from pathlib import Path
 
 from genpage.sources import Sources
 from model.config import Size
-from training.bounds import COUNT, COUNT_OR_NONE, POSITIVE, check
+from training.bounds import COUNT, COUNT_OR_NONE, POSITIVE, RATE, check
 from training.spread import Kind
 from training.start import Content
 
@@ -47,7 +47,7 @@ class Options:
             steps=COUNT,
             epochs=POSITIVE,
             batch_tokens=COUNT,
-            lr=POSITIVE,
+            lr=RATE,
             seed=COUNT_OR_NONE,
             history_tokens=COUNT,
             save_every=COUNT,

@@ -39,6 +39,7 @@ from tokenizer.appeal import PageAppeal
 from training.added import Added
 from training.agreement import agreement
 from training.batches import Batch
+from training.bounds import COUNT, WEIGHT, check
 from training.labels import Labels
 from training.objective import Loss, Objective, Part, Prediction
 from training.recipe import REWARD_MODEL, Recipe
@@ -74,6 +75,10 @@ class Regression:
     title_share: float = 1.0
     odds_share: float = 1.0
     into_trunk: bool = False  # whether the squared errors train more than the head
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        check(self, rows=COUNT, title_share=WEIGHT, odds_share=WEIGHT)
 
 
 class ValueHead(nn.Module):

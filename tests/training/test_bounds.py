@@ -13,6 +13,7 @@ from training.appraisal import Appraisal
 from training.bounds import COUNT, RATE, SHARE, WEIGHT, Bounds
 from training.cadence import Cadence
 from training.options import Options
+from training.reward_model import Regression
 from training.rl.form import Form
 from training.rl.settings import Settings
 from training.visits import PageSize
@@ -61,7 +62,11 @@ NAN, INF = float("nan"), float("inf")
         (Switches, "drawn", 0, "a whole number, at least 1, not 0"),
         (Form, "rows", 0, "a whole number, at least 1, not 0"),
         (Form, "too_low", -0.1, "a number, at least 0, not -0.1"),
-        (Options, "lr", NAN, "a number above 0, not nan"),
+        (Regression, "rows", 0, "a whole number, at least 1, not 0"),
+        (Regression, "title_share", NAN, "a number, at least 0, not nan"),
+        (Regression, "odds_share", -1.0, "a number, at least 0, not -1.0"),
+        (Options, "lr", NAN, "a number above 0 and at most 1, not nan"),
+        (Options, "lr", 1.5, "a number above 0 and at most 1, not 1.5"),
         (Options, "epochs", 0.0, "a number above 0, not 0.0"),
         (Options, "steps", 0, "a whole number, at least 1, not 0"),
         (Options, "save_every", 0, "a whole number, at least 1, not 0"),
@@ -78,6 +83,13 @@ def test_a_wrong_setting_is_refused_with_its_name_and_bounds(
     with pytest.raises(UsageError) as told:
         made(**{**needed.get(made, {}), name: value})
     assert str(told.value) == f"{name} must be {said}"
+
+
+@pytest.mark.parametrize("share", [1.5, -0.1, NAN, "4"])
+def test_a_wish_for_a_place_is_a_share_of_the_page(share: Any) -> None:  # noqa: ANN401 - anything
+    """A place by its number would lie outside most pages, and say nothing."""
+    with pytest.raises(UsageError, match="not_below of genre must be a number from 0 to 1"):
+        Form(rows=4, not_below={"genre": share})
 
 
 def test_a_changed_setting_is_checked_too() -> None:
@@ -111,7 +123,8 @@ def test_bounds_hold_what_lies_between_them(
         (["rl", "--reward-model", "m", "--from", "p", "--temperature", "inf"], "temperature must"),
         (["histories", "--lr", "inf"], "lr must be a number above 0 and at most 1, not inf"),
         (["daily", "--from", "p", "--day", "2026-01-02", "--past", "inf"], "past must be a number"),
-        (["pretrain", "--lr", "inf"], "lr must be a number above 0, not inf"),
+        (["pretrain", "--lr", "inf"], "lr must be a number above 0 and at most 1, not inf"),
+        (["wbc", "--from", "p", "--lr", "2"], "lr must be a number above 0 and at most 1, not 2.0"),
     ],
 )
 def test_a_command_tells_a_wrong_setting_in_one_line(

@@ -237,13 +237,21 @@ def test_a_loss_that_is_no_number_ends_the_run(
 
 
 def test_weights_that_blew_up_in_the_last_step_are_not_written(
-    service: Path, tmp_path: Path
+    service: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The held-out day shows it, before anything is written."""
     out = tmp_path / "checkpoint"
-    chosen = replace(options(service, out), steps=1, lr=1e30)
+    step = torch.optim.AdamW.step
+
+    def blown_up(self: torch.optim.AdamW, closure: None = None) -> object:
+        found = step(self, closure)
+        for weight in (weight for group in self.param_groups for weight in group["params"]):
+            weight.data.mul_(1e30)
+        return found
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", blown_up)
     with pytest.raises(TrainingError, match="held-out loss"):
-        trained(chosen)
+        trained(replace(options(service, out), steps=1))
     assert not out.exists()
 
 
