@@ -270,7 +270,9 @@ class FakeServer:
             contexts, prompts, DirectSink(contexts, trends), trends.snapshot, directory=contexts
         )
         models = FakeModels(served)
-        worker = Worker(engine or Engine(limits or Limits(batch=4, queue=8), clock=clock))
+        # Nothing is drafted, so that a page takes the same passes each time it is asked for.
+        limits = limits or Limits(batch=4, queue=8, speculation=False)
+        worker = Worker(engine or Engine(limits, clock=clock))
         server = Server(
             models,
             worker,
