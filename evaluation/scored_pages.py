@@ -143,7 +143,7 @@ def _scores(
             visit = page.visit
             _add(
                 appeal.page(visit.context, visit.request, visit.trends),
-                visit.grammar(catalog, over.rules),
+                page.grammar(catalog, over.rules),
                 page.rows,
                 scores,
                 over.serialised,
@@ -163,7 +163,8 @@ def _add(
     A short row's tail is scored once, so that none of it crowds another.
 
     What a row promises is asked of the page so far; behind a row that today's rules would not let
-    stand there, none is. Mutates the grammar.
+    stand there, none is. Mutates the grammar, which must be the one that chances are told by
+    (`LoggedPage.grammar`): what may stand in one may stand in the other.
     """
     catalog_rows = len(grammar.catalog.rows)
     place = 0

@@ -12,6 +12,7 @@ import torch
 from dataset.day import day_start
 from dataset.folder import DataFolder
 from dataset.write import new_folder
+from evaluation import scored_pages
 from evaluation.logged_pages import LoggedPage, LoggedPages, read_pages
 from evaluation.page_quality import offline
 from evaluation.policy import Policy
@@ -21,6 +22,7 @@ from evaluation.true_reward import decode
 from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
 from genpage.rules import Rules
+from model.appealing import appeal_over
 from model.checkpoint import Checkpoint
 from simulation.service import simulate
 from simulation.settings import Settings
@@ -189,6 +191,53 @@ def test_what_trended_when_a_page_was_made_could_stand_there(
     assert not set(may) & set(today.tolist())
     left = trending.grammar(catalog, checkpoint.rules).left_for(kinds.index("trending"))
     assert set(may) <= set(left.tolist())
+
+
+def test_what_follows_a_row_that_trended_is_scored_by_the_page_that_its_chance_is_of(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """By hand: with what the rows there promise and what stands already, as serving would."""
+    catalog = simulated.catalog()
+    page = pages_of(simulated, checkpoint)[0]
+    today = page.visit.grammar(catalog, checkpoint.rules)
+    first = [row.kind for row in catalog.rows].index("trending")
+    trending = set(today.left_for(first).tolist())
+    genres = [index for index, row in enumerate(catalog.rows) if row.kind == "genre"]
+    below = max(genres, key=lambda row: len(set(today.left_for(row).tolist()) - trending))
+    left = [int(e) for e in today.left_for(below) if int(e) not in trending]
+    may = {int(e) for row in genres for e in today.left_for(row)}
+    other = sorted(may - trending - set(left[:4]))[:4]
+    rows = (DecodedRow(first, tuple(other)), DecodedRow(below, tuple(left[:4])))
+    one = np.ones(8)
+    page = replace(page, rows=rows, reward=one, examined=one, propensity=one / 2)
+    quiet = {
+        name: torch.zeros_like(value) if name.startswith("appeal.") else value
+        for name, value in checkpoint.weights.items()
+    }
+    (scores,) = scored_pages._scores(catalog, replace(checkpoint, weights=quiet), [page])
+    appeal = appeal_over(checkpoint, catalog)
+    assert appeal is not None
+    moment = appeal.page(page.visit.context, page.visit.request, page.visit.trends)
+    grammar, at = page.grammar(catalog, checkpoint.rules), len(catalog.rows)
+    grammar.open_row(first)
+    for title in other:
+        moment.titles(grammar)  # what stands is told by and by
+        grammar.add(title)
+    allowed = grammar.allowed_rows()
+    opening = scores[5, allowed] + moment.rows(grammar, allowed)
+    grammar.open_row(below)
+    titles = grammar.allowed_entities()
+    inside = scores[6, at + titles] + moment.titles(grammar)[titles]
+
+    found, found_rows = score_places(simulated, checkpoint, [page])
+    assert found_rows.score[1] == pytest.approx(opening[allowed == below][0], abs=1e-4)
+    assert found.score[4] == pytest.approx(inside[titles == left[0]][0], abs=1e-4)
+    worth = np.zeros(len(catalog.entities))
+    drawn = Policy(Exploration(1.0))
+    (weighed,) = score_pages(simulated, checkpoint, [page], worth, [drawn]).weighed
+    odds = drawn.exploration.odds
+    chance = odds(opening)[allowed == below][0] * odds(inside)[titles == left[0]][0]
+    assert weighed.logged.target[0, 4] == pytest.approx(float(chance), rel=1e-3)
 
 
 def test_places_are_scored_alike_with_and_without_chances(
