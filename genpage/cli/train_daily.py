@@ -39,6 +39,12 @@ class Histories(Command):
     questions: int = Field(default=256, ge=1, description="questions a batch")
     pages: int = Field(default=0, ge=0, description="pages trained on beside, the newest")
     history_tokens: int | None = Field(default=None, description="of history; 256 by default")
+    serialised: int | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="titles of a row that a fresh model has in its sequence, 0: all; 4 by default",
+    )
     content: Literal["text", "sentences", "vectors"] | None = Field(
         default=None, description="what a fresh model knows titles by; vectors where most have one"
     )
@@ -107,9 +113,11 @@ class Histories(Command):
         from genpage.rules import Rules
         from model.checkpoint import Checkpoint
         from training.start import (
+            asked_serialised,
             bounded_history,
             check_content,
             check_history,
+            check_serialised,
             check_size,
             fresh_checkpoint,
         )
@@ -119,6 +127,7 @@ class Histories(Command):
             check_size(parent, self.size)
             check_history(parent, self.history_tokens)
             check_content(self.content)
+            check_serialised(parent, self.serialised)
             return parent
         return fresh_checkpoint(
             folder.catalog(),
@@ -126,6 +135,7 @@ class Histories(Command):
             rules=Rules.default(),
             seed=self.seed,
             history_tokens=bounded_history(self.history_tokens or 256),
+            serialised=asked_serialised(self.serialised, fresh=True),
             content_by=self.content,
         )
 

@@ -124,6 +124,30 @@ def test_a_killed_pass_over_histories_goes_on_to_the_same_weights(
     assert not killed.with_name("killed.partial").exists()
 
 
+@pytest.mark.parametrize(("flags", "expected"), [([], 4), (["--serialised", "0"], None)])
+def test_a_new_model_of_histories_has_short_rows_too(
+    service: Path, tmp_path: Path, flags: list[str], expected: int | None
+) -> None:
+    """As of every other command; one that goes on keeps them, and is refused others."""
+    common = ["train", "histories", "--data", str(service), "--to", DAYS[2], "--json"]
+    fresh = [*common, "--size", "micro", "--history-tokens", "128", "--first", DAYS[1]]
+    main([*fresh, *flags, "--out", str(tmp_path / "a")])
+    assert Checkpoint.load(tmp_path / "a").serialised == expected
+    with pytest.raises(SystemExit) as ended:
+        main(
+            [
+                *common,
+                "--serialised",
+                "7",
+                "--from",
+                str(tmp_path / "a"),
+                "--out",
+                str(tmp_path / "b"),
+            ]
+        )
+    assert ended.value.code == 2
+
+
 def stop_after(patch: pytest.MonkeyPatch, steps: int) -> None:
     """Have the optimiser's step ``steps + 1`` be the process's end."""
     left = [steps]
