@@ -29,7 +29,7 @@ MOST_BYTES: Final = 128 << 20
 _MARGIN: Final = 1e-3
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Audience:
     """An eligible set, from ``begins`` to ``ends``; never changed.
 

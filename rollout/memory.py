@@ -6,6 +6,7 @@ from typing import Final
 
 import psutil
 
+from genpage.audience import MOST_BYTES as AUDIENCES_BYTES
 from rollout.refusal import RefusedError
 from runtime.manifest import Manifest
 from runtime.snapshot import packed_bytes
@@ -19,13 +20,17 @@ _FLOAT: Final = 4
 _WEIGHTS_COPIES: Final = 2.0
 # Documents become objects.
 _DOCUMENTS_GROW: Final = 6.0
-# One over the whole catalog; those over what some may see take as much again at most.
+# One over the whole catalog; those over what some may see take as much again at most, places in
+# the catalog included.
 _HEADS: Final = 2
 _CGROUP: Final = Path("/sys/fs/cgroup")
 
 
 def needed(manifest: Manifest, slots: int, kv_bytes: int) -> int:
-    """About what the bundle takes when its KV slots hold all they may, ``kv_bytes``, in bytes."""
+    """About what the bundle takes when its KV slots hold all they may, ``kv_bytes``, in bytes.
+
+    Eligible sets are counted with all that they may take.
+    """
     trunk = manifest.trunk
     slot = 2 * trunk.layers * trunk.kv_heads * trunk.head_dim * trunk.capacity * _FLOAT
     kv = min(slot * slots, max(slot, kv_bytes))
@@ -37,7 +42,8 @@ def needed(manifest: Manifest, slots: int, kv_bytes: int) -> int:
             documents += record.bytes
         else:
             weights += record.bytes
-    return int(kv + head + _WEIGHTS_COPIES * weights + _DOCUMENTS_GROW * documents)
+    made = kv + head + AUDIENCES_BYTES
+    return int(made + _WEIGHTS_COPIES * weights + _DOCUMENTS_GROW * documents)
 
 
 def available() -> int:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Lock, Thread
 from typing import Final
+from weakref import ReferenceType, ref
 
 import numpy as np
 
@@ -48,30 +49,37 @@ MOST_HEADS: Final = 64
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A head and the set that it was packed for; ``latest`` is the last one that fitted into it.
+    """A head and the ``packed`` entities that it scores, which ``scope`` has the places of.
 
-    What is taken over from the snapshot before has a head alone, until somebody asks.
+    ``latest`` is the last set that fitted into it, and whom it is of holds that, not this. What is
+    taken over from the snapshot before has a head alone, until somebody asks.
     """
 
     head: Packed
-    audience: Audience | None = None
     scope: Scope | None = None
-    latest: Audience | None = None
+    packed: int = 0
+    latest: ReferenceType[Audience] | None = None
     # Pages whose set did not fit, one after the other or not.
     missed: int = 0
 
+    @property
+    def nbytes(self) -> int:
+        """What it holds in memory."""
+        return self.head.nbytes + (0 if self.scope is None else self.scope.places.nbytes)
+
     def fits(self, audience: Audience) -> bool:
         """Whether it has a score for all of the audience and not too many for nobody."""
-        if audience is self.latest:
+        if self.latest is not None and self.latest() is audience:
             return True
-        if self.audience is None or self.scope is None:
+        if self.scope is None:
             return False
         assert audience.entities is not None
-        assert self.audience.entities is not None
-        packed, wanted = len(self.audience.entities), len(audience.entities)
-        if wanted < (1.0 - MOST_WASTE) * packed:
+        if len(audience.entities) < (1.0 - MOST_WASTE) * self.packed:
             return False
-        return not (self.scope.places[audience.entities] == packed).any()
+        if (self.scope.places[audience.entities] == self.packed).any():
+            return False
+        self.latest = ref(audience)
+        return True
 
 
 class Scopes:
@@ -93,7 +101,7 @@ class Scopes:
         if isinstance(whole, Screen):
             self._all = Scope(whole, np.arange(len(entity_tokens), dtype=np.int32), whole)
         self._lock = Lock()
-        # All that are held take no more than the whole.
+        # All that are held take no more than the whole, with the places of what they score.
         self._most = whole.nbytes
         self._held: dict[Viewer, _Held] = {}
         self._demand = Demand[Viewer]()
@@ -119,13 +127,14 @@ class Scopes:
             self._demand.ask(audience.viewer)
             held = self._held.get(audience.viewer)
             if held is not None and held.fits(audience):
-                held.latest = audience
                 return held.scope
             if held is not None:
                 held.missed += 1
             if self._packer is None and self._pays(audience, held):
+                # No daemon: a process that ends waits for it, for seconds at most, and it is not
+                # cut off within onnxruntime.
                 self._packer = Thread(
-                    target=self._pack_aside, args=(audience,), name="packs a head", daemon=True
+                    target=self._pack_aside, args=(audience,), name="packs a head", daemon=False
                 )
                 self._packer.start()
             return self._all
@@ -141,13 +150,14 @@ class Scopes:
         head = self._packing(tokens, None if held is None else held.head)
         refining = head if isinstance(head, Screen) else None
         scope = Scope(head, audience.places, refining)
+        made = _Held(head, scope, len(audience.entities), ref(audience))
         with self._lock:
-            going = self._displaced(viewer, head.nbytes, pays=0)
+            going = self._displaced(viewer, made.nbytes, pays=0)
             # Others may have been asked for meanwhile.
             if going is not None:
                 for each in going:
                     del self._held[each]
-                self._held[viewer] = _Held(head, audience, scope, audience)
+                self._held[viewer] = made
 
     def _pays(self, audience: Audience, held: _Held | None) -> bool:
         """Whether to pack it now."""
@@ -157,12 +167,12 @@ class Scopes:
             return held.scope is None or held.missed >= PAYS
         size = self._sizing(len(self._rows) + len(audience.entities))
         # A pack that is taken over may hold some that nobody needs.
-        most = int(size * (1.0 + MOST_WASTE))
+        most = int(size * (1.0 + MOST_WASTE)) + self._entities.nbytes
         return self._displaced(audience.viewer, most, PAYS) is not None
 
     def _displaced(self, viewer: Viewer, nbytes: int, pays: int) -> tuple[Viewer, ...] | None:
         """Who goes, so that there is room for a head of so many bytes; None: it may not come."""
-        held = {each: self._room(of.head.nbytes) for each, of in self._held.items()}
+        held = {each: self._room(of.nbytes) for each, of in self._held.items()}
         return self._demand.displaced(viewer, self._room(nbytes), held, self._most, pays)
 
     def _room(self, nbytes: int) -> int:

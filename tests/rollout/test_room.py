@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from genpage.audience import MOST_BYTES
 from rollout import memory, room
 from rollout.refusal import RefusedError
 from runtime.bundle import Bundle
@@ -27,6 +28,16 @@ def test_packed_weights_count_as_memory_where_a_file_does(
         room.check(manifest, LOADING, lambda: just_enough)
     room.check(manifest, LOADING, lambda: just_enough + written_bytes(manifest, LOADING.lanes))
     room.check(manifest, replace(LOADING, batch=1), lambda: just_enough)
+
+
+def test_eligible_sets_are_counted_beside_the_bundle(
+    first: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They grow with the audiences that come, up to their bound."""
+    manifest = Bundle.open(first).manifest
+    needed = memory.needed(manifest, LOADING.slots, LOADING.kv_bytes)
+    monkeypatch.setattr(memory, "AUDIENCES_BYTES", 0)
+    assert memory.needed(manifest, LOADING.slots, LOADING.kv_bytes) == needed - MOST_BYTES
 
 
 def test_a_disk_without_room_for_packed_weights_is_refused(

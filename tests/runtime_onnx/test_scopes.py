@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -119,6 +120,38 @@ def test_it_is_packed_once_pages_ask_and_scores_the_same() -> None:
     assert scopes.of(audience_of(catalog)) is scope  # the same set, made again
 
 
+def test_a_head_holds_no_set_that_was_asked_for() -> None:
+    """Sets are held, and bounded, by who keeps them: a head would hold them beyond that."""
+    catalog = catalog_of(range(500))
+    scopes, first, later = scopes_of(catalog), audience_of(catalog), audience_of(catalog)
+    packed_aside(scopes, first)
+    assert scopes.of(later) is scopes.of(first) is not None
+    sets = [ref(first), ref(later)]
+    del first, later
+    assert [each() for each in sets] == [None, None]
+    assert scopes.of(audience_of(catalog)) is not None  # made again, it fits as well
+
+
+def test_a_process_that_ends_waits_for_what_is_being_packed() -> None:
+    """The interpreter joins threads that are no daemons; this one would be cut off in C++."""
+    catalog = catalog_of(range(500))
+    scopes, go_on = scopes_of(catalog), threading.Event()
+
+    def waiting(tokens: IntArray, earlier: Packed | None) -> CatalogHead:
+        go_on.wait()
+        return packing(tokens, earlier)
+
+    scopes._packing = waiting
+    try:
+        for _ in range(PAYS):
+            scopes.of(audience_of(catalog))
+        assert [thread.daemon for thread in packers()] == [False]
+    finally:
+        go_on.set()
+        for thread in packers():
+            thread.join()
+
+
 def test_what_is_most_of_a_catalog_is_scored_with_all_of_it() -> None:
     """Nothing is packed, and nobody asks for it."""
     catalog = catalog_of(range(500))
@@ -177,7 +210,8 @@ def test_what_is_packed_is_bounded() -> None:
         scopes.pack(audience_of(catalog, viewer))
     assert set(scopes.heads()) < set(viewers)
     assert viewers[0] not in scopes.heads()
-    assert sum(head.nbytes for head in scopes.heads().values()) <= scopes.whole.nbytes
+    places = 4 * len(catalog.entities)
+    assert sum(head.nbytes + places for head in scopes.heads().values()) <= scopes.whole.nbytes
 
 
 def test_more_audiences_than_there_is_room_for_do_not_pack_in_turn() -> None:
@@ -196,7 +230,7 @@ def test_more_audiences_than_there_is_room_for_do_not_pack_in_turn() -> None:
         for audience in crowd:
             ask(scopes, audience)
     held = set(scopes.heads())
-    assert 5 < len(held) < len(crowd)
+    assert 4 < len(held) < len(crowd)
     assert len(packs) == len(held)
     # One of those that are not held comes in its own right, once it comes more than twice as often.
     late = next(each for each in crowd if each.viewer not in held)
