@@ -1,15 +1,23 @@
 """The table of bounds, and the parts of the load that need no model."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from forgery import Document, copied, edit
+from tiny import tiny_bundle
 
-from benchmarks.bounds import Best, Line
+from api.compose import Settings
+from benchmarks import bounds, head, load, page
+from benchmarks.bounds import Best, Line, Sample
 from benchmarks.engine import catalog_of, grammars
 from benchmarks.inside import Inside
 from benchmarks.load import Resident, Wave
 from benchmarks.peers.task import PageTask
-from benchmarks.rates import Rate
+from benchmarks.rates import Rate, Rates
 from benchmarks.roof import Roof
+from benchmarks.spread import Spread
+from genpage.errors import UsageError
 from runtime.sessions import Binding
 from runtime.signature import EMBEDDINGS
 
@@ -31,6 +39,57 @@ def test_a_bound_holds_or_not_or_is_unknown(
     line = Line("what", sense, 3.0, "times", measured)  # type: ignore[arg-type]  # checked by the table
     assert line.holds is holds
     assert line.document()["holds"] is holds
+
+
+def _short(manifest: Document) -> None:
+    manifest["serialised"] = 4
+
+
+def test_rows_are_what_the_manifest_says(tmp_path: Path) -> None:
+    """Short rows are not printed as full ones, nor full ones as short: nothing is measured."""
+    full, sample = tiny_bundle("int8"), Sample(1, 0, 0)
+    short = copied(full, tmp_path)
+    edit(short / "manifest.json", _short)
+    with pytest.raises(UsageError, match=r"--bundle .* the first 4 titles .* --serialised 0"):
+        bounds.report(Settings(bundle=short), sample, short=None, large=None, peers=None)
+    with pytest.raises(UsageError, match=r"--short .* all titles"):
+        bounds.report(Settings(bundle=full), sample, short=full, large=None, peers=None)
+
+
+def visit(first_row_ms: float) -> page.Visit:
+    """Pages of which only the first row's time tells."""
+    ms, first = Spread.of([1.0]), Spread.of([first_row_ms])
+    parts = page.Parts.of([Inside()])
+    return page.Visit(ms, first, ms, ms, ms, parts, 1, 1, 0.0, 1)
+
+
+def test_first_rows_and_the_heads_step_are_told() -> None:
+    """The returning member's beside the warm one's, in chunks; the step in those of the few."""
+    measured = page.Measured(visit(9.0), returning=visit(7.0), warm=visit(5.0))
+    pages = {"full rows": measured, "full rows, all autoregressive": measured}
+    rates = {"full rows": load.Measured(8, 8, Rates(), Rates(), None)}
+    lines = {line.what: line for line in bounds._lines(pages, rates, Best.of(None), 2.0, 1.3)}
+    told = [lines[f"first row, {each}, full rows"] for each in ("warm", "returning")]
+    assert [(line.measured, line.holds) for line in told] == [(2.5, True), (3.5, False)]
+    step = lines["head's step, 200k titles with 20k eligible / 20k"]
+    assert (step.measured, step.bound, step.holds) == (1.3, 1.2, False)
+
+
+def test_the_heads_step_is_compared_by_two_heads_of_as_many_titles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """All of the few, a tenth of the many."""
+    monkeypatch.setattr(head, "_FEW_AND_MANY", (200, 2_000))
+    seen: list[tuple[int, int, int]] = []
+    turn = head.Stand.turn
+
+    def watched(stand: head.Stand, hidden: np.ndarray, reading: None = None) -> None:
+        turn(stand, hidden, reading)
+        seen.append((stand.entities, stand.eligible, stand.head.nbytes))
+
+    monkeypatch.setattr(head.Stand, "turn", watched)
+    assert head.ratio(width=64, threads=1, rounds=2) > 0
+    assert seen == 2 * [(200, 200, 240 * 64), (2_000, 200, 240 * 64)]
 
 
 def test_without_peers_there_is_no_best() -> None:
