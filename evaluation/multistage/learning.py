@@ -30,6 +30,7 @@ from genpage.errors import DatasetError
 from genpage.request import PageRequest
 from genpage.rules import Rules
 from training.appraisal import Appraisal
+from training.bounds import COUNT, RATE, Bounds, check
 from training.content import fit_content_encoder
 from training.rewards.declaration import Rewards
 from training.rewards.labels import RewardLabels
@@ -52,6 +53,11 @@ class Trees:
     least_in_leaf: int
     learning_rate: float = 0.05
 
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        leaves = Bounds(2, whole=True)  # LightGBM's own least
+        check(self, count=COUNT, leaves=leaves, least_in_leaf=COUNT, learning_rate=RATE)
+
 
 @dataclass(frozen=True, slots=True)
 class LearningSettings:
@@ -68,6 +74,12 @@ class LearningSettings:
     engaged_trees: Trees = Trees(200, 7, 150)
     worth_trees: Trees = Trees(80, 5, 150, 0.04)
     row_trees: Trees = Trees(60, 7, 200, 0.04)
+
+    def __post_init__(self) -> None:
+        """Check every number; a wrong one is a `UsageError` naming it."""
+        # A page for each ranker at least; what is kept of the idle titles weighs for the others.
+        several, some = Bounds(2, whole=True), Bounds(0.0, 1.0, above=True)
+        check(self, pages=several, row_share=some, idle_share=some)
 
 
 @dataclass(frozen=True, slots=True)
