@@ -1,8 +1,8 @@
 """What a run of days has done, so that one that was stopped goes on with the next day.
 
-``journal.jsonl`` has a line a finished day, appended and synced after all that the day writes is in
-its place: what stands there is done, and nothing else is believed. A last line that was cut off by
-a crash is dropped. ``run.json`` says by what settings the days were made, a line's ``data`` from
+``journal.jsonl`` has a line a finished day. The file is written anew for each, whole or not at all,
+after all that the day writes is in its place: what stands there is done, and nothing else is
+believed. A last line without its end, which other writers may leave, is dropped. ``run.json`` says by what settings the days were made, a line's ``data`` from
 what.
 """
 
