@@ -25,7 +25,8 @@ Content = Literal["text", "sentences", "vectors"]
 HISTORY_TOKENS = 512
 HISTORY_LEAST, HISTORY_MOST = 128, 4096
 # Titles of a row that commands put into a new model's sequence. `docs/studies/short-rows.md`: pages
-# are worth as much as with whole rows, and take a quarter of the tokens.
+# are not told apart from those of whole rows by what they are worth, and take a quarter of the
+# tokens.
 SERIALISED = 4
 
 
