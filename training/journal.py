@@ -2,8 +2,8 @@
 
 ``journal.jsonl`` has a line a finished day. The file is written anew for each, whole or not at all,
 after all that the day writes is in its place: what stands there is done, and nothing else is
-believed. A last line without its end, which other writers may leave, is dropped. ``run.json`` says by what settings the days were made, a line's ``data`` from
-what.
+believed. A last line without its end, which other writers may leave, is dropped. ``run.json`` says
+by what settings the days were made, a line's ``data`` from what.
 """
 
 import json
