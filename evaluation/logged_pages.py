@@ -29,7 +29,9 @@ Values = NDArray[np.float64]
 class LoggedPage:
     """A page as it was served: rows by catalog index, and what is known of each title's place.
 
-    ``explored`` is the share of its choices that were drawn, None where nobody told.
+    Its visit asks for its own size: as many rows as it has, as long as its longest one. What was
+    asked for stands in no log. ``declared_share`` is the share of choices that its server declared
+    to draw, None where nobody told: how many of this page's were drawn is not known.
     """
 
     page_id: str
@@ -38,7 +40,7 @@ class LoggedPage:
     reward: Values  # (K,) times how surely it was seen
     examined: Values  # (K,)
     propensity: Values  # (K,)
-    explored: float | None = None
+    declared_share: float | None = None
 
     @property
     def could_differ(self) -> bool:
@@ -46,7 +48,7 @@ class LoggedPage:
 
         A page of certainties alone was as good as decided, whatever was declared.
         """
-        return self.explored != 0.0 and bool((self.propensity < 1.0).any())
+        return self.declared_share != 0.0 and bool((self.propensity < 1.0).any())
 
     @property
     def possible(self) -> bool:
@@ -99,16 +101,16 @@ def read_pages(
     rewards: Rewards | None = None,
     seed: int = 0,
 ) -> LoggedPages:
-    """``count`` of the days' pages, the same for every checkpoint over the same catalog."""
+    """``count`` of the days' pages, the same for every checkpoint over the same catalog.
+
+    A page that continues another one is told from no first page: it is taken for one.
+    """
     catalog = folder.catalog()
     over = covering(checkpoint, catalog)
     encoder = over.prompts
     labels = RewardLabels.read(folder, catalog, rewards or Rewards.default())
     lines = pl.concat([labels.valued(folder.impressions(day, day)) for day in days])
-    width = int(lines["col_pos"].max() or 0) + 1  # type: ignore[arg-type]
-    depth = int(lines["row_pos"].max() or 0) + 1  # type: ignore[arg-type]
-    size = PageSize(depth, width)
-    visits = Visits.read(folder, catalog, encoder, days, count=count, size=size, seed=seed)
+    visits = Visits.read(folder, catalog, encoder, days, count=count, size=PageSize(), seed=seed)
     wanted = {visit.page_id: visit for visit in visits.visits}
     pages, gone = [], 0
     for page in lines.partition_by("page_id", maintain_order=True):
@@ -130,7 +132,7 @@ def read_pages(
         pages.append(
             LoggedPage(
                 page_id,
-                visit,
+                _of_size(visit, rows),
                 tuple(rows),
                 page["weight"].to_numpy().astype(np.float64),
                 page["examined"].to_numpy().astype(np.float64),
@@ -144,3 +146,9 @@ def read_pages(
             "or a row left the catalog"
         )
     return LoggedPages(tuple(pages), gone)
+
+
+def _of_size(visit: Visit, rows: Sequence[DecodedRow]) -> Visit:
+    """The visit, asking for a page as large as these rows."""
+    longest = max(len(row.entities) for row in rows)
+    return replace(visit, request=replace(visit.request, rows=len(rows), entities_per_row=longest))

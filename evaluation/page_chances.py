@@ -44,12 +44,13 @@ def page_chances(
 ) -> Chances:
     """The chance of each title; a row's is its first title's too.
 
-    ``scores`` (page tokens, R + E) stand before each token of the page; ``worth`` (E,) is what each
-    title brings. As in serving, the scores that choose the last of a row's ``autoregressive``
-    titles choose those that fill the row too; of a model with short rows (``serialised``) perhaps
-    those behind its last title in the sequence (`tokenizer.page`). Where the rules would not let
-    the page go on as it does, the title there has no chance, and nothing is said of those behind
-    it: the policy never comes there. Mutates the grammar.
+    ``scores`` (page tokens + 1, R + E) stand before each token of the page and behind the last;
+    ``worth`` (E,) is what each title brings. As in serving, the scores that choose the last of a
+    row's ``autoregressive`` titles choose those that fill the row too; of a model with short rows
+    (``serialised``) perhaps those behind its last title in the sequence (`tokenizer.page`). Where
+    the rules would not let the page go on as it does, the title there has no chance, and nothing is
+    said of those behind it: the policy never comes there. A last row that they would have filled
+    further has one more place for that, without a title. Mutates the grammar.
     """
     catalog_rows = len(grammar.catalog.rows)
     odds_of = policy.exploration.odds
@@ -57,11 +58,8 @@ def page_chances(
     found: list[tuple[float, float, float]] = []
     place = first = 0
     for row in rows:
-        if grammar.room:  # the row before is shorter than the rules would make it
-            allowed = grammar.allowed_entities()
-            alone = min(place - first, before_fill)
-            odds = odds_of(scores[first + alone, catalog_rows:][allowed])
-            return _ended(found, float(odds @ worth[allowed]))
+        if grammar.room:
+            break
         allowed = grammar.allowed_rows()
         odds = odds_of(scores[place, :catalog_rows][allowed])
         among = np.array([_mean_left(grammar, other, worth) for other in allowed.tolist()])
@@ -86,6 +84,11 @@ def page_chances(
             found.append((float(chance), float(predicted), expected))
             grammar.add(entity)
             place += 1
+    if grammar.room:  # the row is shorter than the rules would make it
+        allowed = grammar.allowed_entities()
+        alone = min(place - first, before_fill)
+        odds = odds_of(scores[first + alone, catalog_rows:][allowed])
+        return _ended(found, float(odds @ worth[allowed]))
     return _chances(found)
 
 

@@ -29,7 +29,7 @@ from model.checkpoint import Checkpoint
 from model.covering import covering
 from simulation.judge import Judge, Showing
 from tokenizer.content import content_encoder
-from training.visits import PageSize, Visit, Visits
+from training.visits import Visit, Visits
 
 WEIGHTINGS: tuple[Weighting, ...] = ("page", "cascade", "place")
 LEAST_MODELS = 3
@@ -39,17 +39,23 @@ POLICIES = (Policy(), Policy(Exploration(1.0)))
 
 @dataclass(frozen=True, slots=True)
 class OfPolicy:
-    """What logged pages say of a policy; ``truth`` is of its own pages for the same visits."""
+    """What logged pages say of a policy; ``truth`` is of its own pages for the same visits.
+
+    ``never_shown`` are the logged pages that it would never show: from the place on where it would
+    not, they count as nothing.
+    """
 
     policy: Policy
     estimates: Mapping[str, OffPolicy]
     truth: Estimate | None
+    never_shown: int = 0
 
     def document(self) -> dict[str, object]:
         """As JSON."""
         return {
             "name": self.policy.name,
             **self.policy.document(),
+            "never_shown": self.never_shown,
             **{name: found.document() for name, found in self.estimates.items()},
             "true_reward": None if self.truth is None else self.truth.document(),
         }
@@ -139,7 +145,12 @@ def offline(
     }
     truths = _Truths(folder, checkpoint, scored.used, seed)
     found = tuple(
-        OfPolicy(weighed.policy, _estimates(weighed, seed), truths.of(weighed.policy))
+        OfPolicy(
+            weighed.policy,
+            _estimates(weighed, seed),
+            truths.of(weighed.policy),
+            weighed.never_shown,
+        )
         for weighed in scored.weighed
     )
     return Offline(metrics, found, truths.log(), scored.support, pages.gone)
@@ -166,14 +177,15 @@ class _Truths:
     seed: int
 
     def of(self, policy: Policy) -> Estimate | None:
-        """Of the pages that a policy shows there; None where the data are not simulated."""
+        """Of the pages that a policy shows there, each as large as the logged one.
+
+        None where the data are not simulated.
+        """
         if not is_simulated(self.folder):
             return None
         over = covering(self.checkpoint, self.folder.catalog())
         visits = self._visits
-        request = visits.visits[0].request
-        size = PageSize(request.rows, request.entities_per_row)
-        shown = decode(over, visits.catalog, visits, size, policy)
+        shown = decode(over, visits.catalog, visits, policy)
         refuse_broken(shown, visits.visits, over)
         rewards = true_rewards(self.folder, shown, visits.visits)
         return None if rewards is None else self._mean(rewards)
@@ -201,14 +213,13 @@ def served(
     folder: DataFolder,
     checkpoint: Checkpoint,
     visits: Visits,
-    size: PageSize,
     *,
     policy: Policy = POLICIES[0],
     seed: int = 0,
 ) -> Served:
     """Of a policy's pages of visits that are encoded for this checkpoint."""
     over = covering(checkpoint, visits.catalog)
-    pages = decode(over, visits.catalog, visits, size, policy)
+    pages = decode(over, visits.catalog, visits, policy)
     refuse_broken(pages, visits.visits, over)
     return shown(folder, checkpoint, pages, visits.visits, seed=seed)
 

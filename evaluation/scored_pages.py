@@ -47,6 +47,11 @@ class Weighed:
     predicted: Values  # (n, K) what a reward model says of what was shown
     expected: Values  # (n, K) and of what the policy would show there on average
 
+    @property
+    def never_shown(self) -> int:
+        """How many of the pages the policy would never show: some place has no chance."""
+        return int(((self.logged.target == 0) & self.logged.there).any(axis=1).sum())
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
@@ -116,7 +121,7 @@ def score_places(
 def _scores(
     catalog: Catalog, checkpoint: Checkpoint, pages: Sequence[LoggedPage]
 ) -> Iterator[NDArray[np.float32]]:
-    """(page tokens, R + E) of each page: what the model says before each token of it."""
+    """(page tokens + 1, R + E) of each page: before each token of it, and behind the last."""
     over = covering(checkpoint, catalog)
     network = over.network()
     row_tokens, entity_tokens = over.vocabulary.item_tokens(catalog)
@@ -134,6 +139,7 @@ def _scores(
             # A title that is not told is scored behind the last of its row that is.
             before += [end - 1, *(end + min(n, len(told)) for n in range(len(row.entities)))]
             end += 1 + len(told)
+        before.append(end - 1)
         sequence = np.concatenate(tokens).astype(np.int64)
         with torch.inference_mode():
             packing = Packing((len(sequence),))
@@ -158,7 +164,7 @@ def _add(
     scores: NDArray[np.float32],
     serialised: int | None,
 ) -> None:
-    """Add to the scores of a page (page tokens, R + E) what the moment does, as serving would.
+    """Add to the scores of a page (page tokens + 1, R + E) what the moment does, as serving would.
 
     A short row's tail is scored once, so that none of it crowds another.
 
@@ -261,9 +267,11 @@ def _logged(chances: Sequence[tuple[LoggedPage, Chances]]) -> Logged:
     reward, logged, target = (np.full((len(chances), width), v) for v in (0.0, 1.0, 1.0))
     there = np.zeros((len(chances), width), np.bool_)
     for line, (page, found) in enumerate(chances):
-        own = slice(0, len(found.chance))
+        # A place behind the page, where the policy would have gone on, brought nothing for sure.
+        own = slice(0, min(len(found.chance), len(page.reward)))
         reward[line, own], logged[line, own] = page.reward[own], page.propensity[own]
-        target[line, own], there[line, own] = found.chance, True
+        told = slice(0, len(found.chance))
+        target[line, told], there[line, told] = found.chance, True
     whose = numbered([page.visit.request.user_id for page, _ in chances])
     return Logged(reward, logged, target, there, whose)
 
@@ -277,8 +285,9 @@ def _modelled(
     """
     shown, average, seen = np.zeros((3, *logged.there.shape))
     for line, (page, found) in enumerate(chances):
-        own = slice(0, len(found.chance))
-        shown[line, own], average[line, own] = found.predicted, found.expected
+        told = slice(0, len(found.chance))
+        shown[line, told], average[line, told] = found.predicted, found.expected
+        own = slice(0, min(len(found.chance), len(page.examined)))
         seen[line, own] = page.examined[own]
     often = seen.sum(axis=0) / np.maximum(1, logged.there.sum(axis=0))
     return shown * often, average * often

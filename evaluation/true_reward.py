@@ -60,7 +60,7 @@ def judge_checkpoint(
     The same days, count and seed name the same visits for every checkpoint.
     """
     over, visits = _visits(data, checkpoint, days, count, size, seed)
-    pages = decode(over, visits.catalog, visits, size, Policy(autoregressive=autoregressive))
+    pages = decode(over, visits.catalog, visits, Policy(autoregressive=autoregressive))
     return _judged(data, visits, pages, over.rules)
 
 
@@ -112,13 +112,29 @@ def _judged(data: Path, visits: Visits, pages: Sequence[Page], rules: Rules) -> 
     return Judged(rewards, members.astype(np.int64), broken)
 
 
-def decode(
-    checkpoint: Checkpoint, catalog: Catalog, visits: Visits, size: PageSize, policy: Policy
-) -> list[Page]:
-    """The pages of all visits; what is drawn depends on the ids of the pages served then."""
+def decode(checkpoint: Checkpoint, catalog: Catalog, visits: Visits, policy: Policy) -> list[Page]:
+    """The pages of all visits, in their order and each as large as it was asked for.
+
+    What is drawn depends on the ids of the pages served then.
+    """
+    network = checkpoint.network()
     rows, entities = checkpoint.vocabulary.item_tokens(catalog)
-    shape = Shape(size.rows, policy.autoregressive, 0.0, checkpoint.serialised, policy.exploration)
-    sampler = PageSampler(checkpoint.network(), rows, entities, shape)
+    asked = np.array([visit.request.rows for visit in visits.visits], np.int64)
+    pages: dict[int, Page] = {}
+    for count in np.unique(asked).tolist():
+        shape = Shape(count, policy.autoregressive, 0.0, checkpoint.serialised, policy.exploration)
+        sampler = PageSampler(network, rows, entities, shape)
+        places = np.flatnonzero(asked == count).tolist()
+        some = tuple(visits.visits[place] for place in places)
+        pages.update(
+            zip(places, _sampled(sampler, checkpoint, replace(visits, visits=some)), strict=True)
+        )
+    return [pages[place] for place in range(len(asked))]
+
+
+def _sampled(sampler: PageSampler, checkpoint: Checkpoint, visits: Visits) -> list[Page]:
+    """The pages of visits that ask for equally many rows."""
+    catalog = visits.catalog
     appeal = appeal_over(checkpoint, catalog)
     pages: list[Page] = []
     for start in range(0, len(visits.visits), _BATCH):

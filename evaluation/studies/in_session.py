@@ -12,7 +12,7 @@ from evaluation.policy import Policy
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import pretrained
 from evaluation.studies.study import Study
-from evaluation.studies.visits import SIZE, JudgedVisits
+from evaluation.studies.visits import JudgedVisits
 from evaluation.studies.workshop import Workshop
 from evaluation.true_reward import decode
 from genpage.catalog import Catalog
@@ -129,7 +129,7 @@ def _pages(checkpoint: Checkpoint, catalog: Catalog, visits: Sequence[Visit]) ->
         )
         for visit in visits
     )
-    return decode(over, catalog, Visits(catalog, encoded), SIZE, Policy())
+    return decode(over, catalog, Visits(catalog, encoded), Policy())
 
 
 def _titles(pages: Sequence[Page]) -> list[list[str]]:

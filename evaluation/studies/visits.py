@@ -90,4 +90,4 @@ def model_pages(
     """The checkpoint's greedy pages of the sample."""
     over = covering(checkpoint, catalog)
     visits = visits_of(workshop, catalog, checkpoint)
-    return decode(over, catalog, visits, SIZE, Policy(autoregressive=autoregressive))
+    return decode(over, catalog, visits, Policy(autoregressive=autoregressive))

@@ -97,9 +97,7 @@ class PageQuality(Command):
             visits = Visits.read(
                 folder, catalog, encoder, days, count=self.visits, size=size, seed=self.seed
             )
-            shown[name] = served(
-                folder, checkpoint, visits, size, policy=policies[0], seed=self.seed
-            )
+            shown[name] = served(folder, checkpoint, visits, policy=policies[0], seed=self.seed)
         rewards = [found.reward.value for found in shown.values() if found.reward is not None]
         predicts: dict[str, float] = {}
         if len(rewards) == len(offlines):
@@ -170,6 +168,9 @@ def _add_off_policy(table: Table, name: str, found: "Offline") -> None:
         for key, weighed in each.estimates.items():
             pages = f"; {weighed.effective:.1f} of {weighed.pages} pages count"
             _add(table, name, key, each.policy.name, weighed.estimate, pages)
+        told = "they count as nothing from there on where it would not"
+        never = str(each.never_shown)
+        table.add_row(name, "logged pages that it never shows", each.policy.name, never, told)
         if each.truth is not None:
             _add(table, name, "true reward, same visits", each.policy.name, each.truth)
 

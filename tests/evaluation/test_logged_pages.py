@@ -210,7 +210,7 @@ def test_a_right_model_knows_which_of_two_rows_the_target_opens(logged_chance: f
 
 
 def test_a_page_that_breaks_a_rule_has_no_chance_from_there_on() -> None:
-    """A title twice, a title of another row, a row too short, a row twice."""
+    """A title twice, a title of another row, a row too short, the last one too, a row twice."""
     scores = np.zeros((6, 7), np.float32)
     # Behind two titles of "pick" no row can be filled; instead of e3 it shows e0, e1 or e2; behind
     # e0 alone one of the other four of "all".
@@ -219,6 +219,8 @@ def test_a_page_that_breaks_a_rule_has_no_chance_from_there_on() -> None:
         ([DecodedRow(0, (0, 1)), DecodedRow(0, (2, 3))], 2, 0.0),
         ([DecodedRow(1, (0, 3))], 1, 2.5),
         ([DecodedRow(0, (0,)), DecodedRow(1, (1, 2))], 1, 3.5),
+        ([DecodedRow(0, (0,))], 1, 3.5),
+        ([DecodedRow(1, (1, 2)), DecodedRow(0, (0,))], 3, 4.5),
     ):
         chances = page_chances(grammar(), rows, scores, drawn(), WORTH)
         assert (chances.chance > 0).tolist() == [True] * before + [False]

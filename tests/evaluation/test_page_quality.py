@@ -36,12 +36,15 @@ def test_an_estimate_tells_how_many_pages_it_rests_on() -> None:
 def test_every_figure_says_whose_it_is() -> None:
     """An estimate stands beside the truth of its own policy."""
     policies = tuple(
-        OfPolicy(Policy(Exploration(share)), {"ips_page": OffPolicy(ONE, 3.0, 9)}, truth)
+        OfPolicy(Policy(Exploration(share)), {"ips_page": OffPolicy(ONE, 3.0, 9)}, truth, 7)
         for share, truth in ((0.02, ONE), (1.0, None))
     )
     told = lines(Offline({}, policies, OfLog(ONE, ONE), Support(9, 0, 0)))
     whose = "0.02 drawn at temperature 1"
     assert [whose in line for line in told if "ips_page" in line] == [True, False]
+    (never, _) = [line for line in told if "never shows" in line]
+    assert (whose in never, " 7 " in never) == (True, True)
+    assert policies[0].document()["never_shown"] == 7
     truths = [line for line in told if "true reward, same visits" in line]
     assert ["who served" in truths[0], whose in truths[1], len(truths)] == [True, True, 2]
     (served,) = [line for line in told if "true reward" in line and "same visits" not in line]

@@ -28,7 +28,7 @@ from simulation.service import simulate
 from simulation.settings import Settings
 from tokenizer.prompt import PromptEncoder
 from training.start import fresh_checkpoint
-from training.visits import PageSize, Visits
+from training.visits import PageSize, Visit, Visits
 
 SIZE = PageSize(3, 4)
 GREEDY = Policy(autoregressive=2)
@@ -65,7 +65,7 @@ def pages_of(
     encoder = PromptEncoder(checkpoint.vocabulary)
     visits = Visits.read(folder, catalog, encoder, folder.days()[-1:], count=4, size=SIZE)
     found = []
-    pages = decode(checkpoint, catalog, visits, SIZE, policy)
+    pages = decode(checkpoint, catalog, visits, policy)
     for page, visit in zip(pages, visits.visits, strict=True):
         rows = tuple(
             DecodedRow(catalog.row_index(row.row_id) or 0, catalog.indices(row.entity_ids))
@@ -117,6 +117,7 @@ def test_an_explored_page_is_drawn_and_estimated_by_the_same_policy(
     own, greedy = (each.logged.target[each.logged.there] for each in scored.weighed)
     assert (own > 0).all()
     assert (greedy == 0).any()
+    assert (scored.weighed[0].never_shown, scored.weighed[1].never_shown) == (0, len(pages))
 
 
 def test_estimates_stand_beside_the_truth_of_their_policy(
@@ -157,9 +158,9 @@ def test_pages_that_were_decided_throughout_are_counted_and_left_out(
     """By what is told, or by their certainty where nothing is; an impossible one is dropped."""
     first, second, third, fourth = pages_of(simulated, checkpoint)
     pages = [
-        replace(first, explored=0.0),
-        replace(second, explored=None, propensity=second.propensity * 2),
-        replace(third, explored=None),
+        replace(first, declared_share=0.0),
+        replace(second, declared_share=None, propensity=second.propensity * 2),
+        replace(third, declared_share=None),
         replace(fourth, propensity=fourth.propensity * 0),
         # At so low a temperature that nothing else could come.
         replace(first, propensity=first.propensity * 2),
@@ -173,6 +174,103 @@ def test_pages_that_were_decided_throughout_are_counted_and_left_out(
     none = offline(simulated, checkpoint, LoggedPages(tuple(pages[:2]), 0), worth)
     assert (none.policies, none.log, none.support.status) == ((), None, "not explored")
     assert none.metrics["entity_auc"] is not None
+
+
+def test_each_page_is_judged_at_its_own_size(
+    simulated: DataFolder, checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    """A phone's pages of short rows beside others: judged at the others' size, they had no chance.
+
+    Nor would it be the same policy's pages that the truth is of.
+    """
+    catalog = simulated.catalog()
+    encoder = PromptEncoder(checkpoint.vocabulary)
+    (day,) = simulated.days()[-1:]
+    visits = Visits.read(simulated, catalog, encoder, [day], count=6, size=SIZE).visits
+    sizes = [PageSize(2, 3), SIZE] * 3
+    visits = tuple(asking(visit, size) for visit, size in zip(visits, sizes, strict=True))
+    folder = tmp_path / "data"
+    shutil.copytree(simulated.path, folder)
+    file = folder / "impressions" / f"{day}.parquet"
+    lines = pl.read_parquet(file)
+    served = []
+    pages = decode(checkpoint, catalog, Visits(catalog, visits), GREEDY)
+    for page, visit in zip(pages, visits, strict=True):
+        first = lines.filter(pl.col("page_id") == visit.page_id)[:1]
+        served += [
+            first.with_columns(
+                row_pos=pl.lit(place, pl.Int32),
+                col_pos=pl.lit(column, pl.Int32),
+                row_id=pl.lit(row.row_id),
+                entity_id=pl.lit(entity),
+                propensity=pl.lit(0.5),
+                seen=pl.lit(value=True),
+                action=pl.lit("play" if column == 1 else None, pl.String),
+                duration_s=pl.lit(3600.0 if column == 1 else None, pl.Float64),
+            )
+            for place, row in enumerate(page.rows)
+            for column, entity in enumerate(row.entity_ids)
+        ]
+    pl.concat(served).write_parquet(file)
+    found = read_pages(DataFolder(folder), checkpoint, [day], count=6)
+    asked = [(page.visit.request.rows, page.visit.request.entities_per_row) for page in found]
+    assert asked == [(2, 3), (3, 4)] * 3
+    worth = np.zeros(len(catalog.entities))
+    (weighed,) = score_pages(DataFolder(folder), checkpoint, found, worth, [GREEDY]).weighed
+    assert weighed.never_shown == 0
+    assert weighed.logged.target[weighed.logged.there] == pytest.approx(1.0)
+    told = offline(DataFolder(folder), checkpoint, found, worth, policies=[GREEDY])
+    assert told.log is not None
+    assert told.log.truth == told.policies[0].truth
+
+
+def asking(visit: Visit, size: PageSize) -> Visit:
+    """The visit, asking for a page of that size."""
+    request = replace(visit.request, rows=size.rows, entities_per_row=size.entities_per_row)
+    return replace(visit, request=request)
+
+
+def test_pages_of_several_sizes_are_decoded_as_if_each_were_alone(
+    simulated: DataFolder, checkpoint: Checkpoint
+) -> None:
+    """In the order of their visits."""
+    catalog = simulated.catalog()
+    encoder = PromptEncoder(checkpoint.vocabulary)
+    visits = Visits.read(simulated, catalog, encoder, simulated.days()[-1:], count=4, size=SIZE)
+    sizes = [PageSize(3, 4), PageSize(1, 2), PageSize(3, 2), PageSize(2, 4)]
+    asked = tuple(asking(visit, size) for visit, size in zip(visits.visits, sizes, strict=True))
+    pages = decode(checkpoint, catalog, Visits(catalog, asked), GREEDY)
+    assert [len(page.rows) for page in pages] == [3, 1, 3, 2]
+    assert [len(page.rows[0].entity_ids) for page in pages] == [4, 2, 2, 4]
+    alone = [decode(checkpoint, catalog, Visits(catalog, (visit,)), GREEDY) for visit in asked]
+    assert pages == [page for (page,) in alone]
+
+
+@pytest.mark.parametrize("serialised", [None, 2])
+def test_a_last_row_that_is_too_short_has_no_chance(
+    simulated: DataFolder, checkpoint: Checkpoint, serialised: int | None
+) -> None:
+    """As rows above it have none: the policy would have filled it, with certainty."""
+    checkpoint = replace(checkpoint, serialised=serialised)
+    whole = pages_of(simulated, checkpoint)[:2]
+    *above, last = whole[0].rows
+    count = len(whole[0].reward) - 1
+    short = replace(
+        whole[0],
+        rows=(*above, DecodedRow(last.row, last.entities[:-1])),
+        reward=whole[0].reward[:count],
+        examined=whole[0].examined[:count],
+        propensity=whole[0].propensity[:count],
+    )
+    worth = np.arange(len(simulated.catalog().entities), dtype=np.float64)
+    (found,) = score_pages(simulated, checkpoint, [short, whole[1]], worth, [GREEDY]).weighed
+    assert found.never_shown == 1
+    own = found.logged.target[0][found.logged.there[0]]
+    assert own.tolist() == pytest.approx([1.0] * count + [0.0])
+    assert (found.logged.reward[0, count], found.logged.logged[0, count]) == (0.0, 1.0)
+    # The title that was cut is what would have stood there, seen as often as the other page's.
+    assert found.expected[0, count] == pytest.approx(last.entities[-1] / 2)
+    assert found.logged.weights("page")[0].max() == 0.0
 
 
 def test_what_trended_when_a_page_was_made_could_stand_there(

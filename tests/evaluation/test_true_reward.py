@@ -99,7 +99,7 @@ def test_the_same_seed_names_the_same_visits(simulated: Path, checkpoint: Checkp
         assert all(ts < visit.request.at for ts in known)
         mine = events.filter(events["user_id"] == visit.request.user_id)
         assert len(known) == int((mine["ts"] < visit.request.at).sum())
-    assert len(decode(checkpoint, catalog, first, SIZE, Policy())) == 6
+    assert len(decode(checkpoint, catalog, first, Policy())) == 6
 
 
 def test_a_service_without_a_truth_cannot_be_judged(checkpoint: Checkpoint, tmp_path: Path) -> None:
