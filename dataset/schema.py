@@ -191,7 +191,7 @@ IMPRESSIONS = Table(
         Column("device", "string"),
         Column("locale", "string", nullable=True),
         Column("simulated", "boolean"),
-        # The share of the page's choices that were drawn: 0 where its policy decided all of them.
+        # The share of choices that the server declared to draw: 0 where it decided all of them.
         _optional("explored", "number"),
     ),
     daily=True,

@@ -16,8 +16,8 @@ class ServedRow:
 class ServedPage:
     """``at`` is the page's clock, Unix seconds; ``rows_sent`` how many of the rows went out.
 
-    ``explored`` is the share of its choices that were drawn instead of decided: 1 of a page that
-    was sampled, None where nobody told.
+    ``explored`` is the share of choices that its server declared to draw instead of decide: 1 of a
+    page that was sampled, None where nobody told. How many of its own were drawn is not known.
     """
 
     page_id: str

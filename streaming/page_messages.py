@@ -2,9 +2,9 @@
 
 The value is the page's own JSON with what an audit or a training day needs beside it: ``at`` (the
 page's clock, Unix seconds), ``device``, ``locale``, ``temperature``, ``request_id``,
-``continued_from``, ``explored`` (the share of the choices that were drawn, where the page was not
-sampled), and for each entity its ``propensity``. ``rows_sent`` says how many of the rows
-went out to a client: the others were decoded and nobody saw them. Titles are left out, ids stay.
+``continued_from``, ``explored`` (the share of choices that the server declared to draw, where the
+page was not sampled), and for each entity its ``propensity``. ``rows_sent`` says how many of the
+rows went out to a client: the others were decoded and nobody saw them. Titles are left out, ids stay.
 """
 
 import math
@@ -76,7 +76,7 @@ def _row(document: Document) -> ServedRow:
 
 
 def _explored(document: Document) -> float | None:
-    """The share of choices that were drawn; at a temperature all of them are."""
+    """The share of choices that are declared to be drawn; at a temperature all of them are."""
     if document.get("temperature"):
         return 1.0
     told = document.get("explored")
