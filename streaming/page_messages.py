@@ -4,7 +4,8 @@ The value is the page's own JSON with what an audit or a training day needs besi
 page's clock, Unix seconds), ``device``, ``locale``, ``temperature``, ``request_id``,
 ``continued_from``, ``explored`` (the share of choices that the server declared to draw, where the
 page was not sampled), and for each entity its ``propensity``. ``rows_sent`` says how many of the
-rows went out to a client: the others were decoded and nobody saw them. Titles are left out, ids stay.
+rows went out to a client: the others were decoded and nobody saw them. Titles are left out, ids
+stay.
 """
 
 import math
