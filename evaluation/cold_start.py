@@ -25,7 +25,6 @@ from evaluation.log import EventLog
 from evaluation.metrics import Report, Values, report
 from evaluation.next_item import batches
 from evaluation.prompts import prompts
-from evaluation.ranking import middle_rank
 from evaluation.source import FOUR_WEEKS_S, Period, Source
 from evaluation.targets import EARLIER_EVENTS, RESTED_S, Targets
 from evaluation.uplift import Uplift
@@ -34,6 +33,7 @@ from genpage.errors import DatasetError
 from genpage.trends import Trends
 from model.checkpoint import Checkpoint
 from tokenizer.content import content_encoder
+from training.ranking import middle_rank
 
 # So many of a member's last titles are looked at by ``neighbours``.
 LAST = 10

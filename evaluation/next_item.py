@@ -14,13 +14,13 @@ from evaluation.baselines import Baseline, baselines
 from evaluation.log import Numbers
 from evaluation.metrics import Report, Values, report
 from evaluation.prompts import prompts
-from evaluation.ranking import middle_rank
 from evaluation.scorer import NextItemScorer, Question, Scores
 from evaluation.source import Source
 from evaluation.targets import Targets
 from evaluation.uplift import Uplift
 from genpage.errors import ArtefactError, DatasetError
 from tokenizer.history import Histories
+from training.ranking import middle_rank
 
 # Prompts are scored in batches of about this many tokens, and never more than so many at once.
 BATCH_TOKENS = 8_192

@@ -12,7 +12,6 @@ Everything is a pure function of the parent, the data before the day's end, the 
 
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -32,13 +31,11 @@ from training.course import Course, Watch
 from training.objective import Objective
 from training.partial import PartialRun
 from training.questions import Asked, Moments, QuestionStream, title_places
+from training.ranking import middle_rank
 from training.rehearsal import of_the_past
 from training.start import continued_checkpoint
 from training.timeline import Timeline
 from training.together import Together
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,16 +275,19 @@ class Updates:
 
     @torch.inference_mode()
     def _judge(self, asked: list[Asked]) -> Slice:
-        ranks: list[NDArray[np.int64]] = []
-        nats = 0.0
+        ranks: list[float] = []
+        nats, nobody = 0.0, np.zeros(0, np.int64)
         for batch in self._stream.packed(asked, 256):
             logits = question_logits(self.network, batch, self._entities)
             came = logits.gather(1, batch.places[:, None])
-            ranks.append(((logits > came).sum(1) + 1).numpy())
+            ranks += [
+                middle_rank(line, place, nobody)
+                for line, place in zip(logits.numpy(), batch.places.tolist(), strict=True)
+            ]
             nats += float((logits.logsumexp(1) - came[:, 0]).sum())
         if not ranks:
             return Slice(0, None, None, None)
-        rank = np.concatenate(ranks)
+        rank = np.array(ranks)
         gain = np.where(rank <= 10, 1 / np.log2(1 + rank), 0.0)  # noqa: PLR2004 - HR@10
         return Slice(len(rank), nats / len(rank), float((rank <= 10).mean()), float(gain.mean()))  # noqa: PLR2004
 

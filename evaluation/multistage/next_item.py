@@ -27,10 +27,10 @@ from evaluation.multistage.entity_ranker import (
     learn_ranker,
 )
 from evaluation.multistage.store import SIGNAL, FeatureStore
-from evaluation.ranking import middle_rank
 from evaluation.source import Source
 from evaluation.targets import Targets, targets_between
 from genpage.catalog import SECONDS_A_DAY
+from training.ranking import middle_rank
 
 WINDOW_DAYS = 28
 NEGATIVES = 30
@@ -142,7 +142,8 @@ class _Requests:
 
     def rank(self, index: int, request: _Request, ranker: EntityRanker | None) -> float:
         """The rank of the target of the request that was made last."""
-        assert self._signals is not None
+        if self._signals is None:
+            raise RuntimeError("a rank is asked before its request was made. This is a bug.")
         trend = self._signals[SIGNAL["trend_1.5d"]].astype(np.float64)
         scores = trend if ranker is None else trend - _BELOW
         if ranker is not None and len(request.candidates):

@@ -29,7 +29,7 @@ from training.asking import question_logits
 from training.cadence import Cadence
 from training.pages import Pages
 from training.pretrain import Pretraining
-from training.questions import TICK_S, Moments, QuestionStream, title_places
+from training.questions import TICK_S, Moments, QuestionBatch, QuestionStream, title_places
 from training.start import fresh_checkpoint
 from training.timeline import Timeline
 from training.together import Together
@@ -177,6 +177,21 @@ def test_a_day_is_judged_then_learnt(folder: DataFolder, parent: Checkpoint) -> 
     assert one.until == DAYS[3]
     with pytest.raises(UsageError, match="has not seen"):
         one.day(DAYS[2], CADENCE)
+
+
+def test_a_model_that_tells_no_title_from_another_hits_none(
+    folder: DataFolder, parent: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ties share their middle rank, as in `evaluate next-item`: a constant is no perfect ranker."""
+
+    def all_alike(_network: object, batch: QuestionBatch, entities: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(len(batch.places), len(entities))
+
+    monkeypatch.setattr("training.updates.question_logits", all_alike)
+    found = Updates(folder, parent).judged(DAYS[2])
+    assert found.questions > 10
+    assert len(folder.catalog().entities) > 20
+    assert (found.hr10, found.ndcg10) == (0.0, 0.0)
 
 
 def test_learning_asks_better(folder: DataFolder, parent: Checkpoint) -> None:

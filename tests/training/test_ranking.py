@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.ranking import middle_rank
+from training.ranking import middle_rank
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.log import Numbers
-
+Numbers = NDArray[np.int64]
 Scores = NDArray[np.floating[Any]]
 
 
