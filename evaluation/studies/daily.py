@@ -12,14 +12,13 @@ from pathlib import Path
 
 import numpy as np
 
-from dataset.day import day_of, day_start
 from evaluation.freshness import older_days, slice_document
 from evaluation.intervals import difference_of
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import asked_days, asked_model
 from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
-from genpage.catalog import SECONDS_A_DAY
+from genpage.errors import CheckpointError
 from model.checkpoint import Checkpoint
 from training.cadence import Cadence
 from training.continuing import objective_of
@@ -100,21 +99,42 @@ def _older(workshop: Workshop) -> Mapping[str, str]:
 
 def _counted(workshop: Workshop, base: Path) -> str:
     """How many questions each of the older days asks, in words."""
-    found = workshop.step("daily-base", partial(_asked_again, workshop, base))
-    assert isinstance(found, dict)
+    found = workshop.mapping("daily-base", partial(_asked_again, workshop, base))
     return ", ".join(f"{name}: {found[name]['questions']}" for name in _older(workshop))
 
 
 def _updated(workshop: Workshop, base: Path, day: str) -> Mapping[str, object]:
     """Judge a day, train on it, keep the checkpoint, and ask about the older days."""
-    before = workshop.folder / "checkpoints" / f"daily-{day_of(day_start(day) - SECONDS_A_DAY)}"
-    parent = Checkpoint.load(before if before.is_dir() else base)
+    parent = Checkpoint.load(_before(workshop, base, day))
     updates = Updates(workshop.data(), parent, objective_of(parent))
     update = updates.day(day, Cadence())
-    assert update.before is not None
-    out = workshop.folder / "checkpoints" / f"daily-{day}"
+    if update.before is None:
+        raise RuntimeError("a judged day has no slice. This is a bug.")
+    out = _updated_to(workshop, day)
     updates.checkpoint().save(out)
     return {"before": slice_document(update.before), **_asked_again(workshop, out)}
+
+
+def _before(workshop: Workshop, base: Path, day: str) -> Path:
+    """The model that goes on with a day: the base on the first, then that of the day before it.
+
+    `CheckpointError` where that one is gone: a model that left days out is not updated every day.
+    """
+    asked = list(asked_days(workshop))
+    place = asked.index(day)
+    if not place:
+        return base
+    before = _updated_to(workshop, asked[place - 1])
+    if not before.is_dir():
+        raise CheckpointError(
+            f"{before} is gone, and the update of {day} goes on from it; `genpage study daily "
+            "--force` makes all of them anew"
+        )
+    return before
+
+
+def _updated_to(workshop: Workshop, day: str) -> Path:
+    return workshop.folder / "checkpoints" / f"daily-{day}"
 
 
 def _asked_again(workshop: Workshop, checkpoint: Path) -> Mapping[str, object]:
@@ -133,8 +153,7 @@ def _judged(workshop: Workshop, checkpoint: Path, day: str) -> Mapping[str, obje
 
 def _told(workshop: Workshop, name: str, compute: Callable[[], object], what: str) -> float:
     """The figure of one of a step's slices; 0 where nothing was asked."""
-    found = workshop.step(name, compute)
-    assert isinstance(found, dict)
+    found = workshop.mapping(name, compute)
     return float(found[what][_FIGURE] or 0.0)
 
 

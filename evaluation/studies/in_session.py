@@ -44,11 +44,10 @@ def run(workshop: Workshop) -> Findings:
             shown = with_play(shown, catalog, played, hours)
         return _titles(_pages(checkpoint, catalog, shown))
 
-    plain = workshop.step("in-session-without", partial(told, None))
+    before = workshop.listed("in-session-without", partial(told, None))
     rows = []
     for hours in HOURS:
-        changed = workshop.step(f"in-session-{hours:g}h", partial(told, hours))
-        before, after = _read(plain), _read(changed)
+        after = workshop.listed(f"in-session-{hours:g}h", partial(told, hours))
         closer = np.array(
             [
                 _nearness(catalog, vectors, one, title) - _nearness(catalog, vectors, other, title)
@@ -135,11 +134,6 @@ def _pages(checkpoint: Checkpoint, catalog: Catalog, visits: Sequence[Visit]) ->
 def _titles(pages: Sequence[Page]) -> list[list[str]]:
     """The titles of each page's first rows, in a form that a step keeps."""
     return [[title for row in page.rows[:_ROWS] for title in row.entity_ids] for page in pages]
-
-
-def _read(step: object) -> list[list[str]]:
-    assert isinstance(step, list)
-    return step
 
 
 def _nearness(

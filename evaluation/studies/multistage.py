@@ -94,8 +94,7 @@ def _kept(workshop: Workshop, name: str, make: Callable[[], _Made]) -> _Made:
         pages = [[[row.row_id, *row.entity_ids] for row in page.rows] for page in made.pages]
         return {"pages": pages, "learnt_from": made.learnt_from}
 
-    found = workshop.step(name, told)
-    assert isinstance(found, dict)
+    found = workshop.mapping(name, told)
     pages = [
         Page(tuple(PageRow(row[0], tuple(row[1:])) for row in page)) for page in found["pages"]
     ]
@@ -186,8 +185,7 @@ def _latency(workshop: Workshop, checkpoint: Path) -> tuple[list[Row], str]:
             export_bundle(Checkpoint.load(checkpoint), bundle)
         return bench(bundle, workshop.data().path)
 
-    told = workshop.step("latency", measured)
-    assert isinstance(told, dict)
+    told = workshop.mapping("latency", measured)
     rows = [Row(name, float(value), series="ratio") for name, value in told["ratio"].items()]
     for name in ("model_cold", "multistage_cold", "model_returning", "multistage_returning"):
         for kind, said in (("page_ms", "ms"), ("cpu_ms", "ms of CPU")):

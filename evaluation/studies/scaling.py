@@ -21,6 +21,7 @@ from evaluation.intervals import Estimate
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.study import Study
 from evaluation.studies.workshop import Workshop
+from genpage.errors import DatasetError
 from genpage.rules import Rules
 from model.config import ModelConfig
 from model.network import Network
@@ -123,7 +124,11 @@ def held_out_losses(
         force=True,
     )
     summary = Run(options, Pretraining()).train(lambda _record: None)
-    assert summary.validation is not None
+    if summary.validation is None:
+        raise DatasetError(
+            f"no page before {workshop.held_out()[0]} can be held out to judge sizes by; give the "
+            "study more members or days"
+        )
     return [sum(summary.validation.losses.values())]
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from dataset.folder import DataFolder
 from dataset.write import new_folder
@@ -174,9 +175,30 @@ class Workshop:
         """What ``compute`` gives, through JSON; a name is computed once."""
         path = self.steps / f"{name}.json"
         if path.is_file():
-            return json.loads(path.read_bytes())
+            try:
+                return json.loads(path.read_bytes())
+            except ValueError as error:
+                raise self._unreadable(name, "no JSON") from error
         self.tell(name)
         return self.keep(name, compute())
+
+    def mapping(self, name: str, compute: Callable[[], object]) -> dict[str, Any]:
+        """A step whose result is a JSON object."""
+        found = self.step(name, compute)
+        if not isinstance(found, dict):
+            raise self._unreadable(name, "no JSON object")
+        return found
+
+    def listed(self, name: str, compute: Callable[[], object]) -> list[Any]:
+        """A step whose result is a JSON array."""
+        found = self.step(name, compute)
+        if not isinstance(found, list):
+            raise self._unreadable(name, "no JSON array")
+        return found
+
+    def _unreadable(self, name: str, what: str) -> DatasetError:
+        path = self.steps / f"{name}.json"
+        return DatasetError(f"{path} holds {what}; remove it, and the step is taken again")
 
     def keep(self, name: str, result: object) -> object:
         """Write a step's result, whole or not at all; returned as it will be read."""
@@ -187,6 +209,8 @@ class Workshop:
 
     def figures(self, name: str, compute: Callable[[], Sequence[float]]) -> list[float]:
         """A step whose result is a list of numbers."""
-        found = self.step(name, lambda: [float(value) for value in compute()])
-        assert isinstance(found, list)
-        return [float(value) for value in found]
+        found = self.listed(name, lambda: [float(value) for value in compute()])
+        try:
+            return [float(value) for value in found]
+        except (TypeError, ValueError) as error:
+            raise self._unreadable(name, "what is no list of numbers") from error

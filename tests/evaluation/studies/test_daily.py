@@ -10,6 +10,7 @@ from evaluation.studies.findings import Findings
 from evaluation.studies.models import asked_days
 from evaluation.studies.publish import publish
 from evaluation.studies.workshop import Scale, Workshop
+from genpage.errors import CheckpointError
 
 DAYS = 21
 
@@ -76,6 +77,22 @@ def test_both_curves_are_in_the_table_and_the_plot(found: Findings, tmp_path: Pa
         assert series in plot
         assert f"| {series} |" in page
     assert "forgotten" not in plot
+
+
+def test_an_update_goes_on_from_the_day_before_or_not_at_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last day there is before it, not the calendar's; a model that is gone is an error."""
+    days = [day for day in Folder().days() if day != "2026-01-10"]
+    monkeypatch.setattr(Folder, "days", lambda _: days)
+    monkeypatch.setattr(Workshop, "data", lambda _: Folder())
+    workshop, base = Workshop(tmp_path), tmp_path / "base"
+    assert daily._before(workshop, base, asked_days(workshop)[0]) == base
+    kept = workshop.folder / "checkpoints" / "daily-2026-01-09"
+    with pytest.raises(CheckpointError, match=r"daily-2026-01-09 is gone.*--force"):
+        daily._before(workshop, base, "2026-01-11")
+    kept.mkdir(parents=True)
+    assert daily._before(workshop, base, "2026-01-11") == kept
 
 
 def test_an_older_day_that_is_not_there_is_not_asked_about(

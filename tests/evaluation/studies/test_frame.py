@@ -49,6 +49,19 @@ def some(name: str = "some") -> Study:
     return Study(name, "Some study", "Is it?", "it is.", lambda _: findings())
 
 
+@pytest.mark.parametrize("held", ["{", "{}", "7", '["one"]', "[null]"])
+def test_a_step_that_was_damaged_is_named(tmp_path: Path, held: str) -> None:
+    """With what to do; nothing is made of it."""
+    workshop = Workshop(tmp_path, tell=lambda _: None)
+    workshop.figures("some", lambda: [1.0])
+    (workshop.steps / "some.json").write_text(held)
+    with pytest.raises(DatasetError, match=r"some\.json holds .*remove it"):
+        workshop.figures("some", lambda: [1.0])
+    if held != "{}":
+        with pytest.raises(DatasetError, match=r"some\.json holds .*remove it"):
+            workshop.mapping("some", dict)
+
+
 def test_a_step_is_done_once(tmp_path: Path) -> None:
     """Its result outlives the process; a failed one leaves nothing behind."""
     calls: list[int] = []
