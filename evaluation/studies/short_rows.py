@@ -1,21 +1,25 @@
 """Short rows: what pages are worth over the number of a row's entities that are in the sequence."""
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
+from functools import cache, partial
 
 import numpy as np
 
 from evaluation.intervals import Estimate, Values, difference_of, mean_of
-from evaluation.logged_pages import read_pages
+from evaluation.logged_pages import LoggedPages, read_pages
 from evaluation.page_metrics import auc_of
+from evaluation.policy import Policy
 from evaluation.scored_pages import score_places
 from evaluation.studies.findings import Axes, Findings, Row
 from evaluation.studies.models import classified
 from evaluation.studies.study import Study
-from evaluation.studies.visits import SIZE, JudgedVisits, model_pages
+from evaluation.studies.visits import SIZE, JudgedVisits
 from evaluation.studies.workshop import Workshop
+from evaluation.true_reward import decode
 from model.checkpoint import Checkpoint
+from model.covering import covering
 from tokenizer.page import entities_before_fill
+from training.visits import Visits
 
 # A whole row comes first: the others are compared with it.
 NUMBERS: tuple[int | None, ...] = (None, 8, 4, 2)
@@ -24,16 +28,24 @@ AUTOREGRESSIVE = 4
 
 
 def run(workshop: Workshop) -> Findings:
-    """Train one of each, judge the same visits' pages and the same logged ones."""
+    """Train one of each, judge the same visits' pages and the same logged ones.
+
+    Visits and logged pages are read once, for the model of whole rows: a prompt says nothing of how
+    many titles of a row follow it, so the others' are the same.
+    """
     rewards: dict[int, Values] = {}
     rows: list[Row] = []
-    members = np.zeros(0, np.int64)
+    whole_rows = Checkpoint.load(classified(workshop))
+    visits = JudgedVisits.of(workshop, whole_rows)
+    members = visits.members
+    logged = cache(partial(_logged, workshop, whole_rows))
     for number in NUMBERS:
         checkpoint = Checkpoint.load(classified(workshop, number))
-        visits, told = JudgedVisits.of(workshop, checkpoint), number or SIZE.entities_per_row
-        members = visits.members
-        found = workshop.figures(f"reward-{told}", partial(_judged, workshop, checkpoint, visits))
-        areas = workshop.figures(f"auc-{told}", partial(_areas, workshop, checkpoint))
+        if _prompting(checkpoint) != _prompting(whole_rows):
+            raise RuntimeError("models of one service take different prompts. This is a bug.")
+        told = number or SIZE.entities_per_row
+        found = workshop.figures(f"reward-{told}", partial(_judged, checkpoint, visits))
+        areas = workshop.figures(f"auc-{told}", partial(_areas, workshop, checkpoint, logged))
         rewards[told] = np.array(found)
         name = f"{told} of a row"
         rows += [
@@ -78,18 +90,34 @@ def passes(serialised: int | None) -> int:
     return SIZE.rows * (1 + before_fill + fed) - fed
 
 
-def _judged(workshop: Workshop, checkpoint: Checkpoint, visits: JudgedVisits) -> Sequence[float]:
+def _prompting(checkpoint: Checkpoint) -> tuple[object, ...]:
+    """What decides a checkpoint's prompts over one catalog."""
+    return checkpoint.vocabulary.digest, checkpoint.history_tokens, checkpoint.sources
+
+
+def _judged(checkpoint: Checkpoint, visits: JudgedVisits) -> Sequence[float]:
     """(B,) the visits' true rewards."""
-    pages = model_pages(workshop, visits.catalog, checkpoint, autoregressive=AUTOREGRESSIVE)
+    catalog = visits.catalog
+    over = covering(checkpoint, catalog)
+    pages = decode(
+        over, catalog, Visits(catalog, visits.visits), Policy(autoregressive=AUTOREGRESSIVE)
+    )
     rewards: list[float] = visits.rewards(pages, checkpoint.rules).tolist()
     return rewards
 
 
-def _areas(workshop: Workshop, checkpoint: Checkpoint) -> Sequence[float]:
+def _logged(workshop: Workshop, checkpoint: Checkpoint) -> LoggedPages:
+    return read_pages(
+        workshop.data(), checkpoint, workshop.held_out(), count=PAGES, seed=workshop.scale.seed
+    )
+
+
+def _areas(
+    workshop: Workshop, checkpoint: Checkpoint, logged: Callable[[], LoggedPages]
+) -> Sequence[float]:
     """Of titles and of rows: the area under the curve and its interval."""
     folder, seed = workshop.data(), workshop.scale.seed
-    pages = read_pages(folder, checkpoint, workshop.held_out(), count=PAGES, seed=seed)
-    found = [auc_of(places, seed=seed) for places in score_places(folder, checkpoint, pages)]
+    found = [auc_of(places, seed=seed) for places in score_places(folder, checkpoint, logged())]
     return [figure for area in found for figure in (area.value, *area.ci95)]
 
 
