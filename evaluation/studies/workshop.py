@@ -45,7 +45,7 @@ Code = Callable[[Sequence[str]], str]
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """How large the studies are. The default takes all of them less than an hour on two cores.
+    """How large the studies are. What the default takes is in `docs/quality.md`.
 
     ``pages`` is how many the pipeline and WBC's appeal of titles each learn from, at most.
     """
