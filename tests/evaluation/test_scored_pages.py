@@ -9,7 +9,6 @@ import polars as pl
 import pytest
 import torch
 
-from dataset.day import day_start
 from dataset.folder import DataFolder
 from dataset.write import new_folder
 from evaluation import scored_pages
@@ -17,7 +16,6 @@ from evaluation.logged_pages import LoggedPage, LoggedPages, read_pages
 from evaluation.page_quality import offline
 from evaluation.policy import Policy
 from evaluation.scored_pages import score_pages, score_places
-from evaluation.title_worth import title_worth
 from evaluation.true_reward import decode
 from genpage.exploration import Exploration
 from genpage.grammar import DecodedRow
@@ -384,38 +382,3 @@ def test_each_page_is_read_once_by_its_id_and_what_is_gone_is_counted(
     worth = np.zeros(len(titles) - 1)
     told = offline(DataFolder(folder), checkpoint, rest, worth).document()
     assert told["gone"] == shown
-
-
-@pytest.mark.parametrize("on_page", [False, True])
-def test_what_titles_are_worth_is_of_the_days_before_the_judged_one(
-    simulated: DataFolder, tmp_path: Path, *, on_page: bool
-) -> None:
-    """A title that is played after midnight, elsewhere or on the evening's page, tells nothing."""
-    *earlier, judged = simulated.days()
-    folder = tmp_path / "data"
-    shutil.copytree(simulated.path, folder)
-    last = simulated.impressions(earlier[-1], earlier[-1]).filter(pl.col("seen"))[-1]
-    own = pl.DataFrame(
-        {
-            "event_id": ["late"],
-            "user_id": last["user_id"],
-            "entity_id": last["entity_id"],
-            "action": ["play"],
-            "ts": [day_start(judged) + 60.0],
-            "duration_s": [3600.0],
-            "page_id": last["page_id"] if on_page else None,
-        }
-    )
-    file = folder / "events" / f"{judged}.parquet"
-    events = pl.read_parquet(file)
-    added = own.cast({name: events.schema[name] for name in own.columns})
-    pl.concat([added, events], how="diagonal").sort("ts").write_parquet(file)
-    until = day_start(judged)
-    found = title_worth(DataFolder(folder), earlier, until=until)
-    known = title_worth(DataFolder(folder), earlier, until=until + 86_400.0)
-    title = simulated.catalog().entity_index(last["entity_id"][0])
-    assert title is not None
-    assert found[title] < known[title]
-    if not on_page:
-        # Nobody acted after midnight as it was. Sums over lines come in any order.
-        assert found == pytest.approx(title_worth(simulated, earlier, until=until), rel=1e-9)
