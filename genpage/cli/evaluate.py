@@ -117,7 +117,8 @@ class NextItem(Command):
                 f"{nats}, {update.seconds:.0f} s\n"
             )
 
-        assert self.checkpoint is not None
+        if self.checkpoint is None:
+            raise RuntimeError("days are trained on without a checkpoint. This is a bug.")
         checkpoint = Checkpoint.load(self.checkpoint)
         updates = Updates(folder, checkpoint, objective_of(checkpoint))
         return DailyRanker(updates, period, Cadence(), told)

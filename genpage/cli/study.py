@@ -109,7 +109,8 @@ class StudyCommand(Command):
 
 def _add(table: Table, document: "Mapping[str, object]") -> None:
     rows = document["rows"]
-    assert isinstance(rows, list)
+    if not isinstance(rows, list):
+        raise TypeError(f"the rows of {document['study']} are no list. This is a bug.")
     for row in rows:
         interval = "" if row["ci95"] is None else "{:.4g} to {:.4g}".format(*row["ci95"])
         table.add_row(str(document["study"]), row["name"], f"{row['value']:.4g}", interval)
