@@ -213,7 +213,7 @@ def _report(logits: _Logits, pages: Agreement, gate: Gate) -> Parity:
         pages=pages.pages,
         pages_equal=pages.identical,
         pages_tied=pages.ties(gate.tie_margin),
-        titles_shared=pages.titles_shared,
+        titles_shared=pages.likeness.titles_shared,
     )
 
 

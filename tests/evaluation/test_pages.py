@@ -31,8 +31,10 @@ def test_pages_are_counted() -> None:
         "tie_margin": FP32_TIE_MARGIN,
         "ties": 1,
         "apart": [0.5],
-        "same_positions": round((6 + 3 + 3) / 18, 4),
-        "same_entities": round((1 + 0.75 + 0.75) / 3, 4),
+        "titles_shared": round((1 + 0.75 + 0.75) / 3, 4),
+        "same_place": round((1 + 0.25 + 0.25) / 3, 4),
+        "rows_shared": 1.0,
+        "rows_in_place": 1.0,
     }
     assert found.document(0.6)["apart"] == []
 
@@ -40,7 +42,7 @@ def test_pages_are_counted() -> None:
 def test_members_are_compared_with_the_next() -> None:
     """Each pair once."""
     found = between_members([PAGE, PAGE, SWAPPED])
-    assert (found.pages, found.identical, found.titles_shared) == (2, 1, (1 + 0.75) / 2)
+    assert (found.pages, found.identical, found.likeness.titles_shared) == (2, 1, (1 + 0.75) / 2)
 
 
 def test_a_gap_that_is_no_number_is_no_tie() -> None:
