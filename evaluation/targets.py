@@ -4,7 +4,8 @@ Every event in ``[start, end)`` of a user with at least 5 earlier events, whose 
 before and this user had not. "Before" and "earlier" are strict in time throughout.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,19 @@ class Targets:
         start = self.log.offsets[self.log.user[self.event[index]]]
         before = self.log.by_user[start : start + self.earlier[index]]
         return np.unique(self.log.entity[before])
+
+    def newest(self, users: int, *, seed: int) -> Self:
+        """The newest target of each of ``users`` users, drawn (all, where there are fewer)."""
+        found, last = np.unique(self.user[::-1], return_index=True)
+        drawn = np.random.default_rng(seed).permutation(len(found))[:users]
+        kept = np.sort(len(self) - 1 - last[drawn])
+        return replace(
+            self,
+            event=self.event[kept],
+            earlier=self.earlier[kept],
+            pool=self.pool[kept],
+            rested=self.rested[kept],
+        )
 
 
 def targets_between(log: EventLog, start: float, end: float) -> Targets:

@@ -7,9 +7,11 @@ as a server would load it.
 
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,6 +20,7 @@ import onnx_ir as ir
 import onnxscript
 import torch
 
+from export.halve import halve
 from export.members import evening_after, made_up_members
 from export.parity import Reference, judge
 from export.quantise import quantise
@@ -48,6 +51,7 @@ from runtime.bundle import (
 )
 from runtime.cases import cases_to_json
 from runtime.cpu import cpu_note
+from runtime.device import CPU, Device
 from runtime.lexicon import Lexicon
 from runtime.manifest import (
     MANIFEST,
@@ -56,10 +60,12 @@ from runtime.manifest import (
     Manifest,
     Parity,
     Precision,
+    Rounding,
     TrunkRecord,
+    cached_dtype,
 )
 from runtime.model import LoadedModel, LoadSettings
-from runtime.sessions import runtime_version
+from runtime.sessions import SessionSettings, check_available, runtime_version
 from runtime.signature import trunk_signature
 from runtime.tables import FusedTable
 from runtime.trunk import SPARE_TOKENS
@@ -72,11 +78,14 @@ from tokenizer.signals import Heat, heard_of
 # row tokens, 4,040), and some of it told again after engagements. A slot's memory is taken only as
 # it is written, and attention's cost follows what is written (docs: docs/performance.md).
 CAPACITY = 5120
-Step = Literal["trace", "write", "judge", "record", "load"]
+Step = Literal["trace", "write", "judge", "record", "try", "load"]
 STEPS: tuple[Step, ...] = get_args(Step)
 
 # How far it is: the step, and the share of it that is done.
 Report = Callable[[Step, float], None]
+# What rounding costs members: of the rounded model and the float32 one, `ParityError` where that is
+# too much. It is told whom to tell the share that is done.
+Trial = Callable[[LoadedModel, LoadedModel, Callable[[float], None]], Rounding]
 
 
 def export_bundle(
@@ -85,24 +94,35 @@ def export_bundle(
     *,
     precision: Precision = "int8",
     force: bool = False,
+    device: Device = CPU,
+    trial: Trial | None = None,
     report: Report = lambda _step, _share: None,
 ) -> Manifest:
     """Write the bundle of a checkpoint to ``target``, whole or not at all.
 
-    An existing target is a `UsageError` unless ``force``, results too far from PyTorch's a
-    `ParityError`.
+    It is judged, recorded and tried out on ``device``. An existing target is a `UsageError` unless
+    ``force``, as is a precision that the device has no operators for; results too far from
+    PyTorch's are a `ParityError`. An int8 bundle of trained weights must pass the ``trial``, where
+    there is one, beside float32 of the same weights; what it tells goes into the manifest.
     """
     if target.exists() and not force:
         raise UsageError(f"{target} exists already; give another --out, or --force to replace it.")
+    if precision not in device.precisions:
+        raise UsageError(
+            f"--device {device.name} cannot judge a {precision} bundle, since it cannot run one; "
+            f"give another --device, or --precision {' or '.join(device.precisions)}."
+        )
+    check_available(device)
+    # One slot: these models answer to nobody but the judge.
+    loading = LoadSettings(slots=1, session=SessionSettings(device=device))
     with staged(target) as folder:
         report("trace", 0.0)
         _write_trunk(checkpoint, folder, precision)
         report("write", 0.0)
         contents = _write_contents(checkpoint, folder)
-        draft = _draft(checkpoint, precision)
+        draft = _draft(checkpoint, precision, device)
         report("judge", 0.0)
-        # One slot and no digest: this model answers to nobody but the judge.
-        model = LoadedModel.assemble(draft, "", contents, LoadSettings(slots=1))
+        model = LoadedModel.assemble(draft, "", contents, loading)
         members = made_up_members(
             contents.catalog,
             contents.rules,
@@ -119,12 +139,22 @@ def export_bundle(
         report("record", 0.0)
         cases = golden.record(model, members)
         (folder / GOLDEN).write_bytes(cases_to_json(cases))
+        rounding = None
+        if trial is not None and precision == "int8" and not checkpoint.random:
+            # Last, since a trial may have the model go on to another catalog.
+            report("try", 0.0)
+            with _float_twin(checkpoint, folder, contents) as twin:
+                rounding = trial(model, twin, lambda share: report("try", share))
         manifest = replace(
-            draft, parity=judgement.parity, gate=judgement.gate, files=dict(_records(folder))
+            draft,
+            parity=judgement.parity,
+            gate=judgement.gate,
+            rounding=rounding,
+            files=dict(_records(folder)),
         )
         (folder / MANIFEST).write_bytes(manifest.to_json())
         report("load", 0.0)
-        LoadedModel.load(folder, LoadSettings(slots=1))
+        LoadedModel.load(folder, loading)
     return manifest
 
 
@@ -138,7 +168,21 @@ def _write_trunk(checkpoint: Checkpoint, folder: Path, precision: Precision) -> 
     graph = trunk_graph(checkpoint.config, weights, CAPACITY + SPARE_TOKENS)
     if precision == "int8":
         quantise(graph)
+    elif precision != "fp32":
+        halve(graph, precision)
     ir.save(graph, folder / TRUNK, external_data=TRUNK_DATA)
+
+
+@contextmanager
+def _float_twin(checkpoint: Checkpoint, folder: Path, contents: Contents) -> Iterator[LoadedModel]:
+    """The same model in float32, through the same engine; its trunk lies in ``folder`` meanwhile.
+
+    A run that is killed leaves it where the next one clears all.
+    """
+    with TemporaryDirectory(dir=folder) as aside:
+        _write_trunk(checkpoint, Path(aside), "fp32")
+        exact = replace(contents, trunk=Path(aside) / TRUNK)
+        yield LoadedModel.assemble(_draft(checkpoint, "fp32"), "", exact, LoadSettings(slots=1))
 
 
 def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
@@ -209,7 +253,7 @@ def _table(table: TorchTable, content: torch.Tensor) -> FusedTable:
     )
 
 
-def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
+def _draft(checkpoint: Checkpoint, precision: Precision, device: Device = CPU) -> Manifest:
     """The manifest before anything was judged."""
     now = datetime.now(UTC)
     config, lineage = checkpoint.config, checkpoint.lineage
@@ -218,6 +262,7 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
         layers=config.layers,
         kv_heads=config.kv_heads,
         head_dim=config.head_dim,
+        cached=cached_dtype(precision),
     )
     return Manifest(
         schema=1,
@@ -257,6 +302,7 @@ def _draft(checkpoint: Checkpoint, precision: Precision) -> Manifest:
             "onnxscript": onnxscript.__version__,
             "onnxruntime": runtime_version(),
             "cpu": cpu_note(),
+            "device": device.name,
             **_data_of(checkpoint),
         },
         files={},

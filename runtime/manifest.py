@@ -18,8 +18,10 @@ SCHEMA = 1
 # No manifest comes near it; more is not read.
 MOST_BYTES = 1 << 20
 
-Precision = Literal["fp32", "int8"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+Precision = Literal["fp32", "int8", "fp16", "bf16"]
+# Those whose pages are promised to be the same bit for bit.
+EXACT_PRECISIONS: tuple[Precision, ...] = ("fp32", "int8")
+_CACHED: dict[Precision, str] = {"fp16": "float16", "bf16": "bfloat16"}
 
 _STRICT = {"extra": "forbid"}
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -28,6 +30,7 @@ FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 Count = Annotated[int, Field(ge=1, le=1 << 20)]
 Whole = Annotated[int, Field(ge=0)]
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Change = Annotated[float, Field(ge=-1.0, le=1.0)]
 Error = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 
 
@@ -94,6 +97,31 @@ class Parity:
 
 
 @dataclass(frozen=True, slots=True)
+class Rounding:
+    """What rounding to integers cost real members, beside float32 of the same weights.
+
+    ``pages`` of as many members, of which ``pages_equal`` are the same token for token; the shares
+    are means as `genpage.likeness` tells them. ``questions``: each the newest title of a member,
+    ``hr10`` and ``hr10_float`` the shares that had it among their first ten, ``hr10_change`` their
+    difference and ``hr10_change_ci95`` its 95% interval over members.
+    """
+
+    __pydantic_config__ = _STRICT
+
+    pages: Whole
+    pages_equal: Whole
+    titles_shared: Share
+    same_place: Share
+    rows_shared: Share
+    rows_in_place: Share
+    questions: Whole
+    hr10: Share
+    hr10_float: Share
+    hr10_change: Change
+    hr10_change_ci95: tuple[Change, Change]
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """What a golden page may differ by on another kind of machine.
 
@@ -115,7 +143,7 @@ class Manifest:
     ``random`` weights were never trained: their pages mean nothing, so gates judge their scores
     alone. ``size`` is the model's name where it has one. ``made_with`` are versions and the CPU.
     ``sources`` are what of the context its prompts tell, ``serialised`` how many entities of a row
-    are in a sequence, all where None.
+    are in a sequence, all where None. ``rounding`` is None where no members' data was at hand.
     """
 
     __pydantic_config__ = _STRICT
@@ -142,6 +170,7 @@ class Manifest:
     files: dict[FileName, FileRecord]
     sources: Sources = EVERYTHING
     serialised: Count | None = None
+    rounding: Rounding | None = None
 
     def to_json(self) -> bytes:
         """The document, as written."""
@@ -159,6 +188,11 @@ class Manifest:
                 f"the manifest is not one of this version of GenPage: {key}: {first['msg']}; "
                 "export the checkpoint again."
             ) from error
+
+
+def cached_dtype(precision: Precision) -> str:
+    """Of what type a trunk's KV is; all else that goes in and out is float32."""
+    return _CACHED.get(precision, "float32")
 
 
 _ADAPTER = TypeAdapter(Manifest)

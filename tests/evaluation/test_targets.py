@@ -89,3 +89,24 @@ def test_nothing_to_ask(make_log: MakeLog) -> None:
     assert len(targets_between(make_log([]), 0.0, 1e12)) == 0
     assert len(targets_between(make_log(), 1e12, 2e12)) == 0
     assert np.array_equal(targets_between(make_log(), 1e12, 2e12).ts, [])
+
+
+def test_the_newest_of_each_drawn_user(make_log: MakeLog) -> None:
+    """One a user, in time order, by the seed; all users where fewer have any."""
+    targets = targets_between(make_log(seed=1), 100 * HOUR, 460 * HOUR)
+    users = targets.user.tolist()
+    everybody = targets.newest(len(users), seed=0)
+    assert sorted(everybody.user.tolist()) == sorted(set(users))
+    newest = dict(zip(users, targets.event.tolist(), strict=True))
+    assert everybody.event.tolist() == sorted(newest.values())
+    drawn = targets.newest(3, seed=5)
+    assert drawn.event.tolist() == targets.newest(3, seed=5).event.tolist()
+    assert len(set(drawn.user.tolist())) == 3
+    chosen = [everybody.event.tolist().index(event) for event in drawn.event.tolist()]
+    assert chosen == sorted(chosen)
+    for column in ("earlier", "pool", "rested"):
+        whole, part = getattr(everybody, column), getattr(drawn, column)
+        assert part.tolist() == whole[chosen].tolist()
+    assert any(
+        targets.newest(3, seed=seed).user.tolist() != drawn.user.tolist() for seed in range(5)
+    )
