@@ -101,7 +101,8 @@ class Rounding:
     """What rounding to integers cost real members, beside float32 of the same weights.
 
     ``pages`` of as many members, of which ``pages_equal`` are the same token for token; the shares
-    are means as `genpage.likeness` tells them. ``questions``: each the newest title of a member,
+    are means as `genpage.likeness` tells them, those ``between`` of two members' float32 pages: the
+    floor. ``questions``: each the newest title of a member,
     ``hr10`` and ``hr10_float`` the shares that had it among their first ten, ``hr10_change`` their
     difference and ``hr10_change_ci95`` its 95% interval over members.
     """
@@ -114,6 +115,8 @@ class Rounding:
     same_place: Share
     rows_shared: Share
     rows_in_place: Share
+    titles_between: Share
+    rows_between: Share
     questions: Whole
     hr10: Share
     hr10_float: Share

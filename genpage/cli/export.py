@@ -117,9 +117,12 @@ def _add_rounding(table: Table, found: "Rounding") -> None:
     low, high = found.hr10_change_ci95
     table.add_section()
     table.add_row("members' pages as float32's", f"{found.pages_equal} of {found.pages}")
-    table.add_row("titles shared", f"{found.titles_shared:.1%}")
+    floor = "(any two members: {:.1%})"
+    table.add_row(
+        "titles shared", f"{found.titles_shared:.1%} {floor.format(found.titles_between)}"
+    )
     table.add_row("the same title at the same place", f"{found.same_place:.1%}")
-    table.add_row("rows shared", f"{found.rows_shared:.1%}")
+    table.add_row("rows shared", f"{found.rows_shared:.1%} {floor.format(found.rows_between)}")
     table.add_row("the same row at the same place", f"{found.rows_in_place:.1%}")
     table.add_row(
         f"HR@10 of {found.questions} members' newest title",
