@@ -29,12 +29,13 @@ from rollout.refusal import RefusedError
 from rollout.rollout import Rollout
 from rollout.source import Sources
 from runtime.cores import Cores, available
+from runtime.device import CPU, Device
 from runtime.engine import Engine
 from runtime.limits import Limits
 from runtime.manifest import MANIFEST
 from runtime.model import LoadedModel, LoadSettings
 from runtime.registry import Registry
-from runtime.sessions import SessionSettings
+from runtime.sessions import SessionSettings, check_available
 from runtime.verdicts import Verdicts
 from runtime.worker import Worker
 from streaming.applier import Forget
@@ -64,6 +65,7 @@ class Settings:
     data: Path | None = None
     state_dir: Path | None = None
     rules: Path | None = None
+    device: Device = CPU
     threads: int = 0
     # Whether the model and the event loop stay on cores of their own, where there are enough.
     pin: bool = False
@@ -89,6 +91,7 @@ def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
 
     Raises `BundleError`, `RulesError`, `DatasetError` or `UsageError` for what it is given.
     """
+    check_available(settings.device)
     # NumPy's products on a page's way are small: threads that share one wait for each other.
     threadpool_limits(1, user_api="blas")
     models = Registry[LoadedModel]()
@@ -154,7 +157,7 @@ def _loading(settings: Settings) -> LoadSettings:
     limits, kept = settings.limits, settings.state_dir
     return LoadSettings(
         limits.slots,
-        SessionSettings(settings.threads, cores=settings.cores.model),
+        SessionSettings(settings.threads, cores=settings.cores.model, device=settings.device),
         limits.batch,
         limits.kv_bytes,
         Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),

@@ -8,12 +8,14 @@ at every position of the members' prompts and pages, pages token for token. What
   parts where the two choices lie more than 1e-4 apart.
 - int8: a mean logit error below a tenth of the logits' spread. Rounding moves choices, so how many
   pages agree is reported, not judged.
-- random weights, either precision: by logits alone. Their pages mean nothing, and none is decoded.
+- fp16, bf16: a mean below a hundredth, a twentieth; pages are reported as for int8.
+- random weights, any precision: by logits alone. Their pages mean nothing, and none is decoded.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -37,7 +39,8 @@ from tokenizer.appeal import PageAppeal
 from tokenizer.page import PageCodec
 
 FP32_TOLERANCE = 1e-3
-INT8_MEAN_TOLERANCE = 0.1
+# Of the logits' spread, for those that are judged by their mean.
+MEAN_TOLERANCES: Final[Mapping[Precision, float]] = {"int8": 0.1, "fp16": 0.01, "bf16": 0.05}
 _BEST = 20
 
 
@@ -196,6 +199,10 @@ def _highest(logits: FloatArray, best: int) -> IntArray:
 def _gate(precision: Precision, logits: _Logits) -> Gate:
     if precision == "fp32":
         return Gate(FP32_TOLERANCE * max(1.0, logits.spread), FP32_TIE_MARGIN)
+    if precision != "int8":
+        # Elsewhere products are summed in another order and rounded elsewhere on the way: what
+        # rounding cost here it may cost there, to the other side.
+        return Gate(2 * logits.largest, 2 * logits.largest)
     # On another kind of CPU a float that rounds differently may move an activation by one whole
     # integer step, so what rounding cost here is what it may cost there. On this kind the golden
     # pages, which this engine made, are met exactly.
@@ -222,7 +229,7 @@ def _refuse(judgement: Judgement, pages: Agreement, precision: Precision) -> Non
     if precision == "fp32":
         error, limit, what = parity.max_logit_error, gate.score_tolerance, "largest"
     else:
-        limit = INT8_MEAN_TOLERANCE * parity.logit_std
+        limit = MEAN_TOLERANCES[precision] * parity.logit_std
         error, what = parity.mean_logit_error, "mean"
     # Written so that an error that is no number fails too.
     if not error <= limit:

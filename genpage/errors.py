@@ -4,6 +4,7 @@
 
     GenPageError
     ├── UsageError            a flag, a setting or a combination of them is wrong     exit 2
+    │   └── DeviceError       the device asked for cannot be had here
     ├── InputError            data handed in is wrong                                 422
     │   ├── DatasetError      a data folder breaks the layout
     │   ├── PoisonError       a message on a topic can never be applied
@@ -39,6 +40,12 @@ class UsageError(GenPageError):
 
     code = "usage"
     http_status = 400
+
+
+class DeviceError(UsageError):
+    """A device that was asked for lacks a library, a driver or itself; nothing else takes over."""
+
+    code = "device"
 
 
 class InputError(GenPageError):

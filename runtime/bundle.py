@@ -35,7 +35,7 @@ from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from runtime.asking import Asking
 from runtime.cases import GoldenCase, parse_cases
 from runtime.lexicon import Lexicon
-from runtime.manifest import Manifest
+from runtime.manifest import Manifest, cached_dtype
 from runtime.signature import trunk_signature
 from runtime.tables import FusedTable
 from runtime.verified import VerifiedFolder
@@ -144,7 +144,11 @@ def _check_trunk(files: VerifiedFolder) -> None:
     """The graph reads no file but its own, and runs no operator from elsewhere."""
     path, trunk = files.path(TRUNK), files.manifest.trunk
     expected = trunk_signature(
-        width=trunk.width, layers=trunk.layers, kv_heads=trunk.kv_heads, head_dim=trunk.head_dim
+        width=trunk.width,
+        layers=trunk.layers,
+        kv_heads=trunk.kv_heads,
+        head_dim=trunk.head_dim,
+        cached=cached_dtype(files.manifest.precision),
     )
     if trunk.signature != expected:
         raise BundleError(f"{files.folder}: the graph's inputs and outputs are not a trunk's.")

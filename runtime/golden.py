@@ -17,6 +17,7 @@ from runtime.arrays import FloatArray, IntArray
 from runtime.cases import GoldenCase, Member
 from runtime.chunk import Chunk
 from runtime.cpu import cpu_note
+from runtime.device import CPU
 from runtime.difference import first_difference, gap
 from runtime.manifest import Gate
 from runtime.offline import PageModel, added_to, generate, prompt_of
@@ -47,8 +48,11 @@ def record(model: PageModel, members: Sequence[Member]) -> tuple[GoldenCase, ...
 
 
 def recorded_alike(made_with: Mapping[str, str]) -> bool:
-    """Whether what is recorded in a manifest was computed as this machine would compute it."""
+    """Whether what a manifest records was computed as this machine's CPU would compute it."""
     here = {"cpu": cpu_note(), "onnxruntime": runtime_version()}
+    # Bundles of before devices were told were made on the CPU.
+    if made_with.get("device", CPU.name) != CPU.name:
+        return False
     return all(made_with.get(name) == value for name, value in here.items())
 
 

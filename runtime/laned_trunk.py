@@ -3,15 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.lanes import LENGTHS, lane_name
-from runtime.pool import KVPool
-from runtime.sessions import Binding, Session
+from runtime.sessions import Binding, Buffer, Memory, Session
 from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
 
 if TYPE_CHECKING:
@@ -22,12 +21,28 @@ _ROOM_STEP = 64
 _KEPT_BINDINGS = 32
 
 
+Held = TypeVar("Held", FloatArray, Buffer)
+
+
+class CachePool(Protocol):
+    """KV memory, of which a slot is bound; `runtime.pool.KVPool`, or another's twin of it."""
+
+    @property
+    def slots(self) -> int:
+        """How many there are."""
+        ...
+
+    def slot(self, slot: int) -> Sequence[Memory]:
+        """Its caches, key and value of each layer in turn."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
-class _Frame:
+class Frame(Generic[Held]):
     """What a pass of T tokens reads and writes, (1, T, width) each."""
 
-    embedded: FloatArray
-    hidden: FloatArray
+    embedded: Held
+    hidden: Held
 
 
 @dataclass(slots=True, eq=False)
@@ -35,7 +50,7 @@ class _Bound:
     """The caches of some slots, bound, and the frame that is bound beside them."""
 
     binding: Binding
-    frame: _Frame | None = None
+    frame: Frame[FloatArray] | Frame[Buffer] | None = None
 
 
 class LanedTrunk:
@@ -44,7 +59,7 @@ class LanedTrunk:
     The last slot of ``pool`` is nobody's: a lane without a chunk writes there.
     """
 
-    def __init__(self, session: Session, pool: KVPool, lanes: int, width: int) -> None:
+    def __init__(self, session: Session, pool: CachePool, lanes: int, width: int) -> None:
         self._session, self._pool, self._lanes, self._width = session, pool, lanes, width
         # Bound once, written before each run.
         self._lengths: NDArray[np.int64] = np.zeros(lanes, np.int64)
@@ -53,7 +68,7 @@ class LanedTrunk:
         self._bound: OrderedDict[tuple[int, ...], _Bound] = OrderedDict()
         # Frames of all lengths are views of the same memory: one pass runs at a time.
         self._room = _frame_of(0, width)
-        self._frames: dict[int, _Frame] = {}
+        self._frames: dict[int, Frame[FloatArray]] = {}
 
     def run(self, chunks: Sequence[Chunk], embedded: Sequence[FloatArray]) -> list[FloatArray]:
         """Per chunk its hidden states (scored, width), of their own memory.
@@ -75,19 +90,27 @@ class LanedTrunk:
             # round, and what it leaves in the cache is overwritten by the next chunk.
             frame.embedded[0, first : first + length] = part
         frame.embedded[0, firsts[len(chunks)] :] = 0.0
-        self._binding(tuple(slots), frame).run()
+        self._pass(tuple(slots), frame)
         states = []
         for chunk, first, part in zip(chunks, firsts, embedded, strict=False):
             end = first + len(part)
             states.append(frame.hidden[0, end - chunk.scored : end].copy())
         return states
 
+    def _pass(self, slots: tuple[int, ...], frame: Frame[FloatArray]) -> None:
+        """Run the graph over the slots and what the frame holds."""
+        self._binding(slots, frame).run()
+
+    def _reaching(self, lane: int) -> Memory:
+        """What a lane reads the length of its cache from."""
+        return self._seqlens[lane]
+
     def _reaches(self, lane: int, start: int, length: int) -> None:
         self._lengths[lane] = length
         self._seqlens[lane][0] = start + length - 1
         self._totals[lane][...] = start + length
 
-    def _frame(self, tokens: int) -> _Frame:
+    def _frame(self, tokens: int) -> Frame[FloatArray]:
         room = self._room
         if tokens > room.hidden.shape[1]:
             # As much as the longest chunk needed, which the scheduler bounds.
@@ -95,11 +118,11 @@ class LanedTrunk:
             self._frames.clear()
         frame = self._frames.get(tokens)
         if frame is None:
-            frame = _Frame(room.embedded[:, :tokens], room.hidden[:, :tokens])
+            frame = Frame(room.embedded[:, :tokens], room.hidden[:, :tokens])
             self._frames[tokens] = frame
         return frame
 
-    def _binding(self, slots: tuple[int, ...], frame: _Frame) -> Binding:
+    def _binding(self, slots: tuple[int, ...], frame: Frame[FloatArray] | Frame[Buffer]) -> Binding:
         """What these slots and this frame are bound by.
 
         Binding all memory anew costs as much as a small trunk's pass.
@@ -124,8 +147,8 @@ class LanedTrunk:
         for lane, slot in enumerate(slots):
             caches = self._pool.slot(slot)
             layers = len(caches) // 2
-            inputs: list[tuple[str, NDArray[np.generic]]] = [
-                (SEQLENS, self._seqlens[lane]),
+            inputs: list[tuple[str, Memory]] = [
+                (SEQLENS, self._reaching(lane)),
                 (TOTAL, self._totals[lane]),
                 *zip(past_names(layers), caches, strict=True),
             ]
@@ -136,6 +159,6 @@ class LanedTrunk:
         return binding
 
 
-def _frame_of(tokens: int, width: int) -> _Frame:
+def _frame_of(tokens: int, width: int) -> Frame[FloatArray]:
     shape = (1, tokens, width)
-    return _Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))
+    return Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))

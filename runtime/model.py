@@ -17,6 +17,7 @@ from runtime.asking import Asking
 from runtime.backend import Head
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
+from runtime.device import CPU
 from runtime.exactness import is_exact
 from runtime.lanes import LANES
 from runtime.limits import KV_BYTES
@@ -52,6 +53,11 @@ class LoadSettings:
         for name in ("slots", "batch"):
             if getattr(self, name) < 1:
                 raise UsageError(f"{name} must be at least 1, not {getattr(self, name)}.")
+
+    @property
+    def head(self) -> SessionSettings:
+        """Of the head's sessions: it is scored on the CPU, wherever the trunk runs."""
+        return replace(self.session, device=CPU)
 
     @property
     def lanes(self) -> tuple[int, ...]:
@@ -99,7 +105,8 @@ class LoadedModel:
         promises, or where the bundle is not the one that ``digest`` names.
         """
         model, cases = cls.read(folder, settings, digest=digest)
-        if not model.settings.verdicts.holds(model.digest):
+        device = model.settings.session.device
+        if not (device.promises_exactness and model.settings.verdicts.holds(model.digest)):
             model.try_out(cases)
             model.passed()
         return model
@@ -115,18 +122,21 @@ class LoadedModel:
         model = cls.assemble(bundle.manifest, bundle.digest, bundle.contents, settings)
         tokens = bundle.manifest.vocabulary_size
         exact = is_exact(model.backend, tokens, max(model.settings.lanes))
-        exact &= model.snapshot.scores_exactly(bundle.manifest.precision, model.settings.session)
+        exact &= model.snapshot.scores_exactly(bundle.manifest.precision, model.settings.head)
         return replace(model, exact=exact), bundle.golden
 
     def try_out(self, cases: Sequence[GoldenCase]) -> None:
         """Replay the golden pages; `BundleError` where one differs. Nobody else uses it yet."""
         manifest = self.manifest
-        exact = golden.recorded_alike(manifest.made_with)
+        device = self.settings.session.device
+        exact = device.promises_exactness and golden.recorded_alike(manifest.made_with)
         golden.check(self, cases, manifest.gate, random=manifest.random, exact=exact)
 
     def passed(self) -> None:
         """All of the bundle's cases were met: on this host they need not be made again."""
-        self.settings.verdicts.remember(self.digest)
+        # A verdict's name tells the processor, and nothing of a device.
+        if self.settings.session.device.promises_exactness:
+            self.settings.verdicts.remember(self.digest)
 
     @classmethod
     def assemble(
@@ -138,11 +148,12 @@ class LoadedModel:
     ) -> "LoadedModel":
         """A model of parts that nobody has judged yet; export judges them through it."""
         settings = settings or LoadSettings()
+        settings.session.device.check_serves(manifest.precision)
         snapshot = Snapshot.of(
             contents.catalog,
             contents.lexicon,
             manifest.precision,
-            settings.session,
+            settings.head,
             contents.appeal,
             manifest.sources,
         )
@@ -266,7 +277,7 @@ class LoadedModel:
             catalog,
             self.snapshot.lexicon,
             self.manifest.precision,
-            self.settings.session,
+            self.settings.head,
             None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
             self.manifest.sources,
             self.snapshot,

@@ -68,14 +68,14 @@ class Pack:
 
 
 def itemsize(precision: Precision) -> int:
-    """Bytes of one number of a packed vector."""
-    return 4 if precision == "fp32" else 1
+    """Bytes of one number of a packed vector; beside a half trunk the head is float32."""
+    return 1 if precision == "int8" else 4
 
 
 def head_graph(vectors: FloatArray, precision: Precision) -> onnx.ModelProto:
     """``hidden (n, width) -> scores (n, m)`` with the output vectors as constants."""
     items, width = vectors.shape
-    product = _plain(vectors) if precision == "fp32" else _integer(vectors)
+    product = _integer(vectors) if precision == "int8" else _plain(vectors)
     graph = helper.make_graph(
         product.nodes,
         "head",

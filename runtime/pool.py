@@ -18,17 +18,21 @@ _map = partial(mmap.mmap, flags=_PRIVATE) if _PRIVATE else mmap.mmap
 
 @dataclass(frozen=True, slots=True)
 class KVShape:
-    """The shape of a trunk's cache; ``length`` counts the tokens that a slot has memory for."""
+    """The shape of a trunk's cache; ``length`` counts the tokens that a slot has memory for.
+
+    ``itemsize`` is the bytes of a number.
+    """
 
     layers: int
     kv_heads: int
     head_dim: int
     length: int
+    itemsize: int = _FLOAT
 
     @property
     def token_bytes(self) -> int:
         """What a token takes, keys and values of all layers."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * _FLOAT
+        return 2 * self.layers * self.kv_heads * self.head_dim * self.itemsize
 
 
 class KVPool:

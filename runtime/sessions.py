@@ -2,21 +2,41 @@
 
 A `Session` runs a graph over memory that is bound to it. On the CPU provider an ``OrtValue`` made
 from a NumPy array is that array's memory, not a copy, so a graph whose ``past`` and ``present``
-are bound to the same array updates it in place.
+are bound to the same array updates it in place. Elsewhere an array would be copied once, as it is
+bound, and what is written into it later would not be seen: there a `Buffer` is bound, which keeps
+its address and is written and read by copies.
 """
 
+import sys
+from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
+from onnx import TensorProto
 
 from genpage.errors import BundleError, UsageError
 from runtime.cores import started_on
+from runtime.device import CPU, CPU_PROVIDER, Device
 from runtime.signature import Port
 
-_DTYPES = {"tensor(float)": "float32", "tensor(int32)": "int32"}
+_DTYPES = {
+    "tensor(float)": "float32",
+    "tensor(int32)": "int32",
+    "tensor(float16)": "float16",
+    "tensor(bfloat16)": "bfloat16",
+}
+# What onnxruntime calls them, and of what they are written: NumPy has no bfloat16.
+_TYPES: Final[dict[str, tuple[int, type[np.generic]]]] = {
+    "float32": (TensorProto.FLOAT, np.float32),
+    "int32": (TensorProto.INT32, np.int32),
+    "float16": (TensorProto.FLOAT16, np.uint16),
+    "bfloat16": (TensorProto.BFLOAT16, np.uint16),
+}
 _WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
 # Smaller tensors stay in the graph.
 _PAGE = 4096
@@ -31,12 +51,13 @@ class SessionSettings:
     one, on cores that are otherwise idle (``genpage bench trunk --spinning``). It takes the cores
     from all else between two passes, and beside other work pages then took several times longer,
     so it is off: on a server the event loop runs there. ``cores`` are those that its threads stay
-    on, where there are any (`runtime.cores`). No setting changes a result.
+    on, where there are any (`runtime.cores`). None of these changes a result; ``device`` does.
     """
 
     threads: int = 0
     spinning: bool = False
     cores: tuple[int, ...] = ()
+    device: Device = CPU
 
     def __post_init__(self) -> None:
         if self.threads < 0:
@@ -72,20 +93,55 @@ class Session:
         return Binding(self._session)
 
 
+class Buffer:
+    """Memory of a device that keeps its address, for a graph to read, to write, or both.
+
+    What is in it at first is nobody's to read.
+    """
+
+    def __init__(self, shape: tuple[int, ...], dtype: str, device: Device) -> None:
+        self.shape, self.kind = shape, dtype
+        # Any: onnxruntime ships no types.
+        self.value: Any = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+            list(shape), _TYPES[dtype][0], device.memory, 0
+        )
+
+    def write(self, array: NDArray[Any]) -> None:
+        """Copy an array of the same shape and type into it."""
+        self.value.update_inplace(array)
+
+    def read(self) -> NDArray[Any]:
+        """A copy of what is in it."""
+        array: NDArray[Any] = self.value.numpy()
+        return array
+
+    def clear(self) -> None:
+        """Overwrite it with zeros."""
+        kind, written = _TYPES[self.kind]
+        zeros = np.zeros(self.shape, written)
+        self.value.update_inplace(
+            onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(zeros, kind)
+        )
+
+
+# What a graph can be bound to.
+Memory = NDArray[Any] | Buffer
+
+
 class Binding:
-    """Which memory a graph reads and writes. Holds references to every array bound."""
+    """Which memory a graph reads and writes. Holds references to all that is bound."""
 
     # Any: onnxruntime ships no types.
     def __init__(self, session: Any) -> None:  # noqa: ANN401
         self._session = session
         self._binding = session.io_binding()
-        self._arrays: dict[str, NDArray[Any]] = {}
+        self._arrays: dict[str, Memory] = {}
 
-    def input(self, name: str, array: NDArray[Any]) -> None:
+    def input(self, name: str, array: Memory) -> None:
         """Have the graph read ``array`` (C-contiguous), as it is at each run."""
         self._binding.bind_ortvalue_input(name, self._value(name, array))
 
-    def output(self, name: str, array: NDArray[Any]) -> None:
+    def output(self, name: str, array: Memory) -> None:
         """Have the graph write into ``array`` (C-contiguous)."""
         self._binding.bind_ortvalue_output(name, self._value(name, array))
 
@@ -100,8 +156,11 @@ class Binding:
             del self._arrays[name]
 
     # Any: onnxruntime ships no types.
-    def _value(self, name: str, array: NDArray[Any]) -> Any:  # noqa: ANN401
+    def _value(self, name: str, array: Memory) -> Any:  # noqa: ANN401
         """The array's own memory; twice as fast as binding its address."""
+        if isinstance(array, Buffer):
+            self._arrays[name] = array
+            return array.value
         if not array.flags.c_contiguous:
             raise RuntimeError(f"{name} is bound to memory with gaps. This is a bug.")
         self._arrays[name] = array
@@ -134,6 +193,9 @@ def _options(settings: SessionSettings) -> Any:  # noqa: ANN401 - onnxruntime sh
     options.log_severity_level = _QUIET
     spinning = "1" if settings.spinning else "0"
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    if settings.device.provider != CPU_PROVIDER:
+        # An operator that the device lacks is an error, no detour.
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
 
 
@@ -142,16 +204,36 @@ def _loaded(
     options: Any,  # noqa: ANN401 - onnxruntime ships no types
     settings: SessionSettings,
 ) -> Any:  # noqa: ANN401 - likewise
+    device = settings.device
+    check_available(device)
     try:
         with started_on(settings.cores):
-            return onnxruntime.InferenceSession(
+            session = onnxruntime.InferenceSession(
                 source if isinstance(source, bytes) else str(source),
                 options,
-                providers=["CPUExecutionProvider"],
+                providers=[(device.provider, dict(device.options))],
+                # Its own way out of trouble is another provider.
+                enable_fallback=0,
             )
     except Exception as error:  # its own exceptions share no base but Exception
         name = "a graph" if isinstance(source, bytes) else str(source)
         raise BundleError(f"onnxruntime cannot load {name}: {error}") from error
+    device.check_held(session.get_providers())
+    return session
+
+
+def check_available(device: Device) -> None:
+    """Raise `DeviceError` where the onnxruntime installed cannot run on the device."""
+    device.check_available(onnxruntime.get_available_providers())
+    if device.provider != CPU_PROVIDER:
+        _preload()
+
+
+@cache
+def _preload() -> None:
+    """Load CUDA's libraries where they came as wheels, which the loader does not look into."""
+    with redirect_stdout(sys.stderr):  # it tells of those that are missing
+        onnxruntime.preload_dlls()
 
 
 def _port(node: Any) -> Port:  # noqa: ANN401 - onnxruntime ships no types

@@ -39,8 +39,10 @@ def present_names(layers: int) -> list[str]:
     return _names("present", layers)
 
 
-def trunk_signature(*, width: int, layers: int, kv_heads: int, head_dim: int) -> Signature:
-    """The signature of a trunk of this shape.
+def trunk_signature(
+    *, width: int, layers: int, kv_heads: int, head_dim: int, cached: str = "float32"
+) -> Signature:
+    """The signature of a trunk of this shape, whose cache is of the type ``cached``.
 
     ``seqlens_k`` (1,) is the number of tokens in the cache after the call, less one;
     ``total_sequence_length`` () is that number: onnxruntime's GroupQueryAttention takes both.
@@ -51,11 +53,11 @@ def trunk_signature(*, width: int, layers: int, kv_heads: int, head_dim: int) ->
             Port(EMBEDDINGS, "float32", (1, "tokens", width)),
             Port(SEQLENS, "int32", (1,)),
             Port(TOTAL, "int32", ()),
-            *(Port(name, "float32", cache) for name in past_names(layers)),
+            *(Port(name, cached, cache) for name in past_names(layers)),
         ),
         outputs=(
             Port(HIDDEN, "float32", (1, "tokens", width)),
-            *(Port(name, "float32", cache) for name in present_names(layers)),
+            *(Port(name, cached, cache) for name in present_names(layers)),
         ),
     )
 

@@ -63,7 +63,7 @@ class Snapshot:
         vectors, tokens = lexicon.output_vectors, np.concatenate([rows, entities])
 
         def screened(tokens: IntArray, earlier: Packed | None) -> Screen | None:
-            if precision != "fp32" or len(tokens) <= SCREENED_FROM:
+            if precision == "int8" or len(tokens) <= SCREENED_FROM:
                 return None
             held = earlier if isinstance(earlier, Screen) else None
             screen = Screen(tokens, len(rows), vectors, settings, before=held)

@@ -9,6 +9,8 @@ import onnx
 from genpage.errors import BundleError
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import LEAST_TOKENS, Chunk
+from runtime.device_pool import DevicePool
+from runtime.device_trunk import DeviceTrunk
 from runtime.heap import give_back
 from runtime.laned_trunk import LanedTrunk
 from runtime.lanes import laned, passes
@@ -20,6 +22,7 @@ from runtime.tables import FusedTable
 
 # A call of one token gets a second one (`runtime.laned_trunk`): memory behind the capacity.
 SPARE_TOKENS = LEAST_TOKENS - 1
+_ITEMSIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
 
 
 class TrunkBackend:
@@ -58,15 +61,23 @@ class TrunkBackend:
         # Earlier ones that are still in use: a page holds the snapshot that it began with.
         self._earlier: tuple[ref[FusedTable], ...] = ()
         cache = signature.inputs[-1].shape
-        layers = (len(signature.inputs) - 3) // 2
-        shape = KVShape(layers, int(cache[1]), int(cache[3]), capacity + SPARE_TOKENS)
-        # One more: what a lane without a chunk writes into.
-        self._pool = KVPool(shape, slots + 1)
+        layers, kind = (len(signature.inputs) - 3) // 2, signature.inputs[-1].dtype
+        shape = KVShape(
+            layers, int(cache[1]), int(cache[3]), capacity + SPARE_TOKENS, _ITEMSIZES[kind]
+        )
         width = int(signature.inputs[0].shape[-1])
-        self._trunks = {
-            count: LanedTrunk(session, self._pool, count, width)
-            for count, session in sessions.items()
-        }
+        self._pool: KVPool | DevicePool
+        self._trunks: dict[int, LanedTrunk]
+        # One slot more: what a lane without a chunk writes into.
+        if settings.device.in_place and kind == "float32":
+            pool = self._pool = KVPool(shape, slots + 1)
+            self._trunks = {n: LanedTrunk(held, pool, n, width) for n, held in sessions.items()}
+        else:
+            device = settings.device
+            apart = self._pool = DevicePool(shape, slots + 1, kind, device)
+            self._trunks = {
+                n: DeviceTrunk(held, apart, n, width, device) for n, held in sessions.items()
+            }
 
     def use(self, embeddings: FusedTable) -> None:
         """Take a newer table, of the same rows where both know a token.
@@ -116,10 +127,13 @@ def _sessions(
 ) -> dict[int, Session]:
     """A session for each number of lanes; several of them share one file of packed weights.
 
-    The file is nobody else's and has no name any more once all have mapped it.
+    The file is nobody else's and has no name any more once all have mapped it. Packing is for this
+    processor: sessions of a device take the exported weights, each a copy of its own.
     """
     if tuple(lanes) == (1,):
         return {1: Session(trunk, settings)}
+    if not settings.device.in_place:
+        return _of_lanes(trunk, settings, lanes)
     try:
         with packing_folder(packed) as held:
             return _mapped(write_packed(trunk, settings, held), settings, lanes)
@@ -133,9 +147,14 @@ def _sessions(
 def _mapped(packed: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
     # What packed them is over, and its memory would lie under what comes next.
     give_back()
-    graph = onnx.load(packed, load_external_data=False)
+    return _of_lanes(packed, settings, lanes)
+
+
+def _of_lanes(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
+    """Sessions of a graph, whose weights stay in the file beside it."""
+    graph = onnx.load(trunk, load_external_data=False)
     sources = {n: graph if n == 1 else laned(graph, n) for n in sorted({1, *lanes})}
     return {
-        n: Session(source.SerializeToString(), settings, weights=packed.parent)
+        n: Session(source.SerializeToString(), settings, weights=trunk.parent)
         for n, source in sources.items()
     }

@@ -59,6 +59,11 @@ class Serve(KafkaCommand):
         "OTEL_EXPORTER_OTLP_ENDPOINT holds too",
         repr=False,
     )
+    device: Literal["cpu", "cuda"] = Field(
+        default="cpu",
+        description="where the trunk runs; cuda needs a bundle of fp16 or bf16, and never falls "
+        "back to the CPU",
+    )
     threads: int = Field(default=0, ge=0, le=1024, description="of the model; 0: one a core")
     pin: Switch = Field(
         default="off",
@@ -150,6 +155,7 @@ class Serve(KafkaCommand):
         from api.compose import Settings
         from api.server import Options
         from api.tracing import endpoint_of
+        from runtime.device import DEVICES
         from runtime.limits import Limits
         from streaming.redis_url import check
 
@@ -169,6 +175,7 @@ class Serve(KafkaCommand):
             data=self.data,
             state_dir=self.state_dir,
             rules=self.rules,
+            device=DEVICES[self.device],
             threads=self.threads,
             pin=self.pin == "on",
             limits=Limits(

@@ -16,8 +16,9 @@ from api.compose import Settings, compose
 from api.fake import FakeServed, Logbook, fake_catalog
 from api.logs import configure
 from genpage.cli.serve import Serve, is_loopback, listening_socket, read_keys
-from genpage.errors import BundleError, RulesError, UsageError
+from genpage.errors import BundleError, DeviceError, RulesError, UsageError
 from rollout.active import ActiveBundle
+from runtime.device import CPU, CUDA
 from runtime.model import LoadedModel, LoadSettings
 
 
@@ -29,6 +30,15 @@ def test_the_defaults_serve_loopback_without_keys() -> None:
     assert settings.limits.prefix_cache is True
     assert settings.limits.speculation is True
     assert (settings.limits.batch, settings.limits.queue) == (8, 64)
+
+
+def test_a_device_that_is_not_there_is_said_before_anything_is_loaded(tmp_path: Path) -> None:
+    """With exit code 2, whether or not there is a bundle; the CPU is the default."""
+    assert Serve().settings().device is CPU
+    settings = Serve(device="cuda", bundle=tmp_path / "nowhere").settings()
+    assert settings.device is CUDA
+    with pytest.raises(DeviceError, match="CUDAExecutionProvider"):
+        compose(settings, Logbook().logger())
 
 
 @pytest.mark.parametrize("part", ["prefix_cache", "speculation"])

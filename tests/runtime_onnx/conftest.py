@@ -31,3 +31,9 @@ def fp32_bundle() -> Path:
 def int8_bundle() -> Path:
     """Its int8 bundle; read only."""
     return tiny_bundle("int8", random=False)
+
+
+@pytest.fixture(scope="session")
+def fp16_bundle() -> Path:
+    """Its fp16 bundle; read only."""
+    return tiny_bundle("fp16", random=False)

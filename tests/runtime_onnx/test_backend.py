@@ -12,7 +12,7 @@ import pytest
 from runtime.arrays import FloatArray, IntArray
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk
-from runtime.manifest import PRECISIONS, Precision
+from runtime.manifest import EXACT_PRECISIONS, Precision
 from runtime.model import LoadedModel
 from runtime.sessions import SessionSettings
 from runtime.trunk import TrunkBackend
@@ -20,7 +20,7 @@ from runtime.trunk import TrunkBackend
 LENGTH = 150
 
 
-@pytest.fixture(scope="module", params=PRECISIONS)
+@pytest.fixture(scope="module", params=EXACT_PRECISIONS)
 def bundle(request: pytest.FixtureRequest, fp32_bundle: Path, int8_bundle: Path) -> Bundle:
     """A bundle of each precision."""
     precision: Precision = request.param

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from genpage.errors import BundleError
 from runtime.arrays import FloatArray, IntArray
 from runtime.head import MOST_DELTAS, CatalogHead
-from runtime.manifest import PRECISIONS, Precision
+from runtime.manifest import EXACT_PRECISIONS, Precision
 from runtime.sessions import SessionSettings
 
 ITEMS, WIDTH = 771, 128  # an odd number of items: vectorised tails count too
@@ -61,7 +61,7 @@ def test_scores_are_dot_products(
     np.testing.assert_allclose(scores, hidden @ vectors.T, rtol=0, atol=tolerance)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EXACT_PRECISIONS)
 def test_a_position_is_scored_alike_in_any_company(
     vectors: FloatArray, hidden: FloatArray, precision: Precision
 ) -> None:
@@ -76,7 +76,7 @@ def test_a_position_is_scored_alike_in_any_company(
     np.testing.assert_array_equal(two.scores(hidden), together)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EXACT_PRECISIONS)
 def test_an_items_score_does_not_depend_on_the_catalog(
     vectors: FloatArray, hidden: FloatArray, precision: Precision
 ) -> None:
@@ -102,7 +102,7 @@ def test_an_empty_catalog_is_refused() -> None:
         packed(np.zeros((0, WIDTH), np.float32), "fp32", SessionSettings(1))
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EXACT_PRECISIONS)
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_any_titles_in_any_company_score_the_same_bits(
@@ -118,7 +118,7 @@ def test_any_titles_in_any_company_score_the_same_bits(
     np.testing.assert_array_equal(some, whole[:, tokens])
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EXACT_PRECISIONS)
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_a_snapshot_that_follows_scores_as_one_packed_anew(
@@ -170,7 +170,7 @@ def test_a_large_catalog_is_packed_in_portions(
     np.testing.assert_array_equal(head.scores(hidden), whole)
 
 
-@pytest.mark.parametrize("precision", PRECISIONS)
+@pytest.mark.parametrize("precision", EXACT_PRECISIONS)
 def test_scores_are_gone_with_who_asked(
     vectors: FloatArray, hidden: FloatArray, precision: Precision
 ) -> None:
