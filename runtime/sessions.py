@@ -19,7 +19,7 @@ import onnxruntime
 from numpy.typing import NDArray
 from onnx import TensorProto
 
-from genpage.errors import BundleError, UsageError
+from genpage.errors import BundleError, DeviceError, UsageError
 from runtime.cores import started_on
 from runtime.device import CPU, CPU_PROVIDER, Device
 from runtime.signature import Port
@@ -101,10 +101,16 @@ class Buffer:
 
     def __init__(self, shape: tuple[int, ...], dtype: str, device: Device) -> None:
         self.shape, self.kind = shape, dtype
-        # Any: onnxruntime ships no types.
-        self.value: Any = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-            list(shape), _TYPES[dtype][0], device.memory, 0
-        )
+        try:
+            # Any: onnxruntime ships no types.
+            self.value: Any = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
+                list(shape), _TYPES[dtype][0], device.memory, 0
+            )
+        except Exception as error:  # its own exceptions share no base but Exception
+            raise DeviceError(
+                f"--device {device.name}: its memory has no room for the KV of all slots; give "
+                f"fewer --warm-members or a smaller --max-batch ({error})."
+            ) from error
 
     def write(self, array: NDArray[Any]) -> None:
         """Copy an array of the same shape and type into it."""

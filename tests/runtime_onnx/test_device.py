@@ -20,7 +20,7 @@ from runtime.chunk import Chunk
 from runtime.device import CPU, CUDA
 from runtime.device_pool import DevicePool
 from runtime.golden import recorded_alike
-from runtime.manifest import EXACT_PRECISIONS, Precision
+from runtime.manifest import EXACT_PRECISIONS
 from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import generate
 from runtime.pool import KVShape
@@ -35,13 +35,10 @@ SIZES = (20, 1, 2, 7, 30)
 
 
 @pytest.fixture(scope="module", params=[*EXACT_PRECISIONS, "fp16"])
-def bundle(
-    request: pytest.FixtureRequest, fp32_bundle: Path, int8_bundle: Path, fp16_bundle: Path
-) -> Bundle:
-    """A bundle of each precision that a CPU can run."""
-    precision: Precision = request.param
-    folders = {"fp32": fp32_bundle, "int8": int8_bundle, "fp16": fp16_bundle}
-    return Bundle.open(folders[precision])
+def bundle(request: pytest.FixtureRequest) -> Bundle:
+    """A bundle of each precision that a CPU can run, exported when its turn comes."""
+    folder: Path = request.getfixturevalue(f"{request.param}_bundle")
+    return Bundle.open(folder)
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +182,17 @@ def test_a_bundle_for_the_cpu_is_not_taken_to_cuda(int8_bundle: Path) -> None:
     """Its products have no kernels there, and onnxruntime would run them on the CPU."""
     with pytest.raises(BundleError, match="is int8, and --device cuda serves fp16 or bf16"):
         LoadedModel.load(int8_bundle, LoadSettings(1, SessionSettings(1, device=CUDA)))
+
+
+def test_a_device_without_room_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That says which flags make the KV smaller."""
+
+    def refuse(*_: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(onnxruntime.OrtValue, "ortvalue_from_shape_and_type", refuse)
+    with pytest.raises(DeviceError, match=r"--warm-members.*out of memory"):
+        DevicePool(KVShape(1, 1, 32, 4), 1, "float16", CUDA)
 
 
 class PassedOver:
