@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from dataset.folder import DataFolder
     from evaluation.curves import Curves
+    from evaluation.rounding import MembersTrial
     from training.cadence import Cadence
     from training.journal import Journal, Line
     from training.updates import Slice, Updates
@@ -46,6 +47,9 @@ class DailyCycle(Command):
         description="also judge older days, and a model not updated for 1 to 14; in curves.svg",
     )
     precision: Literal["fp32", "int8"] = Field(default="int8", description="of the bundles")
+    members: int = Field(
+        default=0, ge=0, description="members that int8 is tried on beside float32, as a gate"
+    )
     keep: int = Field(default=3, ge=1, description="newest checkpoints and bundles kept")
     publish: str | None = Field(
         default=None, description="announce bundles: a server's URL or a broker's HOST:PORT"
@@ -140,7 +144,9 @@ class DailyCycle(Command):
         bundle = self.out / "bundles" / day
         if self.bundles:
             # Parity and golden pages are the export's own gates: what strays is not written.
-            export_bundle(checkpoint, bundle, precision=self.precision, force=True)
+            export_bundle(
+                checkpoint, bundle, precision=self.precision, force=True, trial=self._trial()
+            )
         self._gate(update.before, journal)
         announced = None
         if self.bundles and self.publish is not None:
@@ -158,6 +164,13 @@ class DailyCycle(Command):
             "threads": torch.get_num_threads(),
             **told,
         }
+
+    def _trial(self) -> "MembersTrial | None":
+        from evaluation.rounding import MembersTrial
+
+        if not self.members or self.precision == "fp32":
+            return None
+        return MembersTrial.read(self.data, members=self.members, seed=self.seed)
 
     def _gate(self, before: "Slice | None", journal: "Journal") -> None:
         earlier = [line["before"] for line in journal.lines()[-7:]]

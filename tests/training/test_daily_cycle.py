@@ -82,6 +82,24 @@ def test_a_bad_day_stops_the_run(
     assert len(Journal(tmp_path).lines()) == 1
 
 
+def test_a_bundle_that_int8_costs_members_too_much_stops_the_run(
+    service: Path,
+    start: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is not written, and its day is not done."""
+    for bound in ("LEAST_SHARED", "ENOUGH_SHARED"):
+        monkeypatch.setattr(f"evaluation.rounding.{bound}", 1.1)
+    with pytest.raises(SystemExit) as ended:
+        cycle(service, start, tmp_path, DAYS[2], "--bundles", "--members", "2")
+    assert ended.value.code == 1
+    assert "int8 changes 2 members' pages" in " ".join(capsys.readouterr().err.split())
+    assert not list((tmp_path / "bundles").iterdir())
+    assert not Journal(tmp_path).lines()
+
+
 def test_a_journal_cut_off_by_a_crash(tmp_path: Path) -> None:
     """Half a last line counts for nothing; a broken one in the middle is refused."""
     journal = Journal(tmp_path)
