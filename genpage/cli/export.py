@@ -50,7 +50,7 @@ class Export(Command):
     def run(self) -> None:
         """Export, and print the parity report."""
         refuse_existing(self.out, force=self.force)
-        if self.data is not None and self.precision == "fp32":
+        if self.data is not None and self.precision != "int8":
             raise UsageError("--data is for int8, which is tried beside float32; leave it out")
         from export.bundle import STEPS, Step, export_bundle
         from model.checkpoint import Checkpoint

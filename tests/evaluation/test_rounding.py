@@ -199,9 +199,10 @@ def test_random_weights_are_not_tried(data: Path, tmp_path: Path) -> None:
 def test_what_cannot_be_tried_is_said_before_the_export(
     saved: Path, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A float32 bundle has nothing beside it; data without anybody to ask; no data."""
+    """What is not int8 is not tried, nor what there are no members for."""
     for flags, complaint in (
         (["--data", str(data), "--precision", "fp32"], "--data is for int8"),
+        (["--data", str(data), "--precision", "fp16"], "--data is for int8"),
         (["--data", str(tmp_path)], str(tmp_path)),
     ):
         with pytest.raises(SystemExit):
