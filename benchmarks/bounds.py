@@ -25,6 +25,7 @@ from api.logs import configure
 from benchmarks import head, load, page, trunk
 from benchmarks.peers.company import Company, Whom
 from benchmarks.report import Report
+from benchmarks.visit import Measured
 from genpage.errors import UsageError
 from runtime.bundle import Bundle
 from runtime.sessions import SessionSettings
@@ -160,7 +161,7 @@ def _checked(full: Path, short: Path | None) -> int:
     return manifest.trunk.width
 
 
-def _page(settings: Settings, sample: Sample, company: Company | None = None) -> page.Measured:
+def _page(settings: Settings, sample: Sample, company: Company | None = None) -> Measured:
     server = compose(settings, configure("warning"))
     companions = () if company is None else (company,)
     return asyncio.run(
@@ -189,7 +190,7 @@ def _chunk_ms(bundle: Path, threads: int) -> float:
 
 
 def _lines(
-    pages: Mapping[str, page.Measured],
+    pages: Mapping[str, Measured],
     rates: Mapping[str, load.Measured],
     best: Best,
     chunk_ms: float,

@@ -5,8 +5,8 @@ from pathlib import Path
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from benchmarks.page import Measured, Visit
 from benchmarks.roof import Roof
+from benchmarks.visit import Measured, Visit
 
 _PARTS = {
     "prompt": "#4c72b0",

@@ -8,7 +8,7 @@ from forgery import Document, copied, edit
 from tiny import tiny_bundle
 
 from api.compose import Settings
-from benchmarks import bounds, head, load, page
+from benchmarks import bounds, head, load
 from benchmarks.bounds import Best, Line, Sample
 from benchmarks.engine import catalog_of, grammars
 from benchmarks.inside import Inside
@@ -17,6 +17,7 @@ from benchmarks.peers.task import PageTask
 from benchmarks.rates import Rate, Rates
 from benchmarks.roof import Roof
 from benchmarks.spread import Spread
+from benchmarks.visit import Measured, Parts, Visit
 from genpage.errors import UsageError
 from runtime.sessions import Binding
 from runtime.signature import EMBEDDINGS
@@ -56,16 +57,16 @@ def test_rows_are_what_the_manifest_says(tmp_path: Path) -> None:
         bounds.report(Settings(bundle=full), sample, short=full, large=None, peers=None)
 
 
-def visit(first_row_ms: float) -> page.Visit:
+def visit(first_row_ms: float) -> Visit:
     """Pages of which only the first row's time tells."""
     ms, first = Spread.of([1.0]), Spread.of([first_row_ms])
-    parts = page.Parts.of([Inside()])
-    return page.Visit(ms, first, ms, ms, ms, parts, 1, 1, 0.0, 1)
+    parts = Parts.of([Inside()])
+    return Visit(ms, first, ms, ms, ms, parts, 1, 1, 0.0, 1)
 
 
 def test_first_rows_and_the_heads_step_are_told() -> None:
     """The returning member's beside the warm one's, in chunks; the step in those of the few."""
-    measured = page.Measured(visit(9.0), returning=visit(7.0), warm=visit(5.0))
+    measured = Measured(visit(9.0), returning=visit(7.0), warm=visit(5.0))
     pages = {"full rows": measured, "full rows, all autoregressive": measured}
     rates = {"full rows": load.Measured(8, 8, Rates(), Rates(), None)}
     lines = {line.what: line for line in bounds._lines(pages, rates, Best.of(None), 2.0, 1.3)}
