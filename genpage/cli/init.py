@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from genpage.cli.command import Command
+from genpage.cli.fresh import Serialised
 from genpage.errors import UsageError
 from genpage.staging import refuse_existing
 from model.config import Size
@@ -23,12 +24,7 @@ class Init(Command):
     grow_from: Path | None = Field(default=None, description="the smaller checkpoint to grow")
     vocab_entities: int | None = Field(default=None, ge=1, description="made-up titles; 2,000")
     vocab_rows: int | None = Field(default=None, ge=1, description="made-up rows; 40")
-    serialised: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="titles of a row in its sequence, 0: all; 4 by default",
-    )
+    serialised: Serialised = None
     seed: int = Field(default=0, ge=0, description="of the random weights and the catalog")
     force: bool = Field(default=False, description="replace an existing checkpoint")
 

@@ -8,6 +8,7 @@ from pydantic import Field
 from rich.console import Console
 
 from genpage.cli.command import Command
+from genpage.cli.fresh import Serialised
 from genpage.cli.stage import Stage, make_stages
 from genpage.errors import UsageError
 from genpage.hold import held
@@ -36,12 +37,7 @@ class WholeRecipe(Command):
     rl_steps: int | None = Field(default=None, ge=1, description="likewise")
     batch_tokens: int | None = Field(default=None, ge=256, description="tokens a batch")
     history_tokens: int | None = Field(default=None, description="of history in a prompt")
-    serialised: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="titles of a row in a sequence, 0: all; 4 by default",
-    )
+    serialised: Serialised = None
     seed: int = Field(default=0, ge=0, description="of all stages")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
 

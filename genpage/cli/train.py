@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from genpage.cli.command import Command
+from genpage.cli.fresh import ContentBy, Serialised
 from genpage.errors import UsageError
 from genpage.staging import refuse_existing
 from model.config import Size
@@ -51,15 +52,8 @@ class Training(Command):
         default=None,
         description="sources of context that a fresh model does not read; trending,new",
     )
-    serialised: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="titles of a row that a fresh model has in its sequence, 0: all; 4 by default",
-    )
-    content: Literal["text", "sentences", "vectors"] | None = Field(
-        default=None, description="what a fresh model knows titles by; vectors where most have one"
-    )
+    serialised: Serialised = None
+    content: ContentBy = None
     save_every: int = Field(default=50, ge=1, description="steps between saved states")
     shards: int | None = Field(
         default=None,

@@ -1,7 +1,7 @@
 """``genpage train histories`` and ``genpage train daily``: what keeps a model fresh."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from pydantic import Field
 from rich.console import Console
@@ -9,6 +9,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from genpage.cli.command import Command
+from genpage.cli.fresh import ContentBy, Serialised
 from genpage.errors import DatasetError, UsageError
 from genpage.staging import refuse_existing
 from model.config import Size
@@ -39,15 +40,8 @@ class Histories(Command):
     questions: int = Field(default=256, ge=1, description="questions a batch")
     pages: int = Field(default=0, ge=0, description="pages trained on beside, the newest")
     history_tokens: int | None = Field(default=None, description="of history; 256 by default")
-    serialised: int | None = Field(
-        default=None,
-        ge=0,
-        le=100,
-        description="titles of a row that a fresh model has in its sequence, 0: all; 4 by default",
-    )
-    content: Literal["text", "sentences", "vectors"] | None = Field(
-        default=None, description="what a fresh model knows titles by; vectors where most have one"
-    )
+    serialised: Serialised = None
+    content: ContentBy = None
     seed: int = Field(default=0, ge=0, description="of weights, order and drop-out")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
     force: bool = Field(default=False, description="replace an existing checkpoint")

@@ -7,6 +7,8 @@ import torch
 from tiny import tiny_bundle, tiny_checkpoint
 
 from model.checkpoint import Checkpoint
+from runtime.bundle import Bundle
+from runtime.manifest import EXACT_PRECISIONS, Precision
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,3 +39,10 @@ def int8_bundle() -> Path:
 def fp16_bundle() -> Path:
     """Its fp16 bundle; read only."""
     return tiny_bundle("fp16", random=False)
+
+
+@pytest.fixture(scope="module", params=EXACT_PRECISIONS)
+def bundle(request: pytest.FixtureRequest, fp32_bundle: Path, int8_bundle: Path) -> Bundle:
+    """A bundle of each precision."""
+    precision: Precision = request.param
+    return Bundle.open(fp32_bundle if precision == "fp32" else int8_bundle)

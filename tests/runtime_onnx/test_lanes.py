@@ -14,19 +14,11 @@ from runtime.arrays import IntArray
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk
 from runtime.lanes import passes
-from runtime.manifest import EXACT_PRECISIONS, Precision
 from runtime.sessions import SessionSettings
 from runtime.trunk import TrunkBackend
 
 SLOTS = 9
 LENGTH = 60
-
-
-@pytest.fixture(scope="module", params=EXACT_PRECISIONS)
-def bundle(request: pytest.FixtureRequest, fp32_bundle: Path, int8_bundle: Path) -> Bundle:
-    """A bundle of each precision."""
-    precision: Precision = request.param
-    return Bundle.open(fp32_bundle if precision == "fp32" else int8_bundle)
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,10 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
+from engines import run
 from hypothesis import strategies as st
 from pages import rows_of
 
@@ -23,12 +25,14 @@ from runtime.job import PageJob
 from runtime.limits import Limits
 from runtime.model import LoadedModel, LoadSettings
 from runtime.offline import job_of
-from runtime.output import Output
 from runtime.pace import Pace, Source
 from runtime.scope import Scope
 from runtime.screen import Screen
 from runtime.sessions import SessionSettings
 from runtime.trunk import TrunkBackend
+
+if TYPE_CHECKING:
+    from runtime.output import Output
 
 # How many entities of a row are in the sequence.
 SERIALISED = (None, 1, 3)
@@ -165,15 +169,6 @@ def house_of(folder: Path, machines: Sequence[Machine]) -> House:
 def short(model: LoadedModel, serialised: int | None) -> LoadedModel:
     """The model with so much of a row in the sequence."""
     return replace(model, manifest=replace(model.manifest, serialised=serialised))
-
-
-def run(engine: Engine) -> list[Output]:
-    """Step to the end."""
-    outputs: list[Output] = []
-    while engine.busy:
-        outputs += engine.step()
-        engine.check_integrity()
-    return outputs
 
 
 def check_visits(

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -195,3 +196,17 @@ def start(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     flags = ["--size", "micro", "--to", DAYS[1], "--history-tokens", "128", "--passes", "1"]
     main(["train", "histories", "--data", str(service), "--out", str(out), *flags, "--json"])
     return out
+
+
+@pytest.fixture
+def looked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Of how many pages impressions were read, each time that `Pages` were made of some."""
+    counts: list[int] = []
+    of = Pages.of
+
+    def counted(impressions: pl.DataFrame, *how: Any) -> Pages:  # noqa: ANN401 - as `Pages.of`
+        counts.append(impressions["page_id"].n_unique())
+        return of(impressions, *how)
+
+    monkeypatch.setattr(Pages, "of", counted)
+    return counts

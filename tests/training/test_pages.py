@@ -2,7 +2,6 @@
 
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -171,19 +170,9 @@ def test_drawn_pages_are_those_that_reading_all_gives(folder: DataFolder, reward
     assert sorted(whole.page_ids) == sorted(every.page_ids)
 
 
-def test_pages_that_were_not_drawn_are_not_read(
-    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pages_that_were_not_drawn_are_not_read(folder: DataFolder, looked: list[int]) -> None:
     """More are looked at only where pages are not learnt from."""
     vocabulary, day = Vocabulary().grown(folder.catalog()), folder.days()[1]
-    looked: list[int] = []
-    of = Pages.of
-
-    def counted(impressions: pl.DataFrame, *how: Any) -> Pages:  # noqa: ANN401 - as `Pages.of`
-        looked.append(impressions["page_id"].n_unique())
-        return of(impressions, *how)
-
-    monkeypatch.setattr(Pages, "of", counted)
     chance = np.random.default_rng(0)
     assert len(Pages.drawn(folder, vocabulary, day, 5, chance)) == 5
     assert looked == [5]

@@ -2,10 +2,8 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import polars as pl
 import pytest
 import torch
 
@@ -336,17 +334,9 @@ def test_pages_of_the_past_stand_beside_the_newest(folder: DataFolder, parent: C
 
 
 def test_a_day_that_takes_a_few_pages_reads_a_few(
-    folder: DataFolder, parent: Checkpoint, monkeypatch: pytest.MonkeyPatch
+    folder: DataFolder, parent: Checkpoint, looked: list[int]
 ) -> None:
     """As many as are trained on and fill the last batch: a day of a service has a million."""
-    looked: list[int] = []
-    of = Pages.of
-
-    def counted(impressions: pl.DataFrame, *how: Any) -> Pages:  # noqa: ANN401 - as `Pages.of`
-        looked.append(impressions["page_id"].n_unique())
-        return of(impressions, *how)
-
-    monkeypatch.setattr(Pages, "of", counted)
     cadence = replace(CADENCE, pages=4, page_tokens=256)
     update = Updates(folder, parent, Pretraining()).day(DAYS[2], cadence, judge=False)
     assert update.pages >= 4
