@@ -1,12 +1,13 @@
 """A laned trunk over a device's memory: tokens are copied in, hidden states out, KV stays there.
 
-Legend: T tokens of a pass, W width.
+Legend: T tokens of a pass, S of them scored, W width.
 """
 
 from collections import OrderedDict
-from typing import Final
+from typing import Any, Final
 
-from runtime.arrays import FloatArray
+from numpy.typing import NDArray
+
 from runtime.device import Device
 from runtime.device_pool import DevicePool
 from runtime.laned_trunk import Frame, LanedTrunk
@@ -29,29 +30,32 @@ class DeviceTrunk(LanedTrunk):
         self._reached = [Buffer((1,), "int32", device) for _ in range(lanes)]
         super().__init__(session, pool, lanes, width)
         self._device = device
-        self._staged: OrderedDict[int, Frame[Buffer]] = OrderedDict()
+        self._staged: OrderedDict[tuple[int, int], Frame[Buffer]] = OrderedDict()
 
-    def _pass(self, slots: tuple[int, ...], frame: Frame[FloatArray]) -> None:
+    def _pass(self, slots: tuple[int, ...], frame: Frame[NDArray[Any]]) -> None:
         """Copy in, run, copy out: the graph has run when it returns."""
         staged = self._staged_for(frame)
         for buffer, reached in zip(self._reached, self._seqlens, strict=True):
             buffer.write(reached)
         staged.embedded.write(frame.embedded)
+        staged.scored.write(frame.scored)
         self._binding(slots, staged).run()
         frame.hidden[...] = staged.hidden.read()
 
     def _reaching(self, lane: int) -> Buffer:
         return self._reached[lane]
 
-    def _staged_for(self, frame: Frame[FloatArray]) -> Frame[Buffer]:
-        shape = frame.embedded.shape  # (1, T, W)
-        staged = self._staged.get(shape[1])
+    def _staged_for(self, frame: Frame[NDArray[Any]]) -> Frame[Buffer]:
+        embedded, scored, hidden = frame.embedded.shape, frame.scored.shape, frame.hidden.shape
+        lengths = (embedded[1], scored[0])  # T, S
+        staged = self._staged.get(lengths)
         if staged is None:
-            staged = Frame(
-                Buffer(shape, "float32", self._device), Buffer(shape, "float32", self._device)
+            staged = self._staged[lengths] = Frame(
+                Buffer(embedded, "float32", self._device),
+                Buffer(scored, "int64", self._device),
+                Buffer(hidden, "float32", self._device),
             )
-            self._staged[shape[1]] = staged
             if len(self._staged) > _KEPT_LENGTHS:
                 self._staged.popitem(last=False)
-        self._staged.move_to_end(shape[1])
+        self._staged.move_to_end(lengths)
         return staged

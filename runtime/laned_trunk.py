@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.lanes import LENGTHS, lane_name
 from runtime.sessions import Binding, Buffer, Memory, Session
 from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
+from runtime.trimmed import SCORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 _ROOM_STEP = 64
 # Who shares a pass changes as pages come and go; so many sets of slots stay bound.
 _KEPT_BINDINGS = 32
+# How many tokens there are, and how many are scored, comes again and again.
+_KEPT_FRAMES: Final = 128
 
 
-Held = TypeVar("Held", FloatArray, Buffer)
+Held = TypeVar("Held", "NDArray[Any]", Buffer)
 
 
 class CachePool(Protocol):
@@ -39,10 +42,11 @@ class CachePool(Protocol):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame(Generic[Held]):
-    """What a pass of T tokens reads and writes, (1, T, width) each."""
+    """What a pass of T tokens, of which S are scored, reads and writes."""
 
-    embedded: Held
-    hidden: Held
+    embedded: Held  # (1, T, width) float32
+    scored: Held  # (S,) int64, places among the T
+    hidden: Held  # (1, S, width) float32
 
 
 @dataclass(slots=True, eq=False)
@@ -50,7 +54,7 @@ class _Bound:
     """The caches of some slots, bound, and the frame that is bound beside them."""
 
     binding: Binding
-    frame: Frame[FloatArray] | Frame[Buffer] | None = None
+    frame: "Frame[NDArray[Any]] | Frame[Buffer] | None" = None
 
 
 class LanedTrunk:
@@ -68,7 +72,7 @@ class LanedTrunk:
         self._bound: OrderedDict[tuple[int, ...], _Bound] = OrderedDict()
         # Frames of all lengths are views of the same memory: one pass runs at a time.
         self._room = _frame_of(0, width)
-        self._frames: dict[int, Frame[FloatArray]] = {}
+        self._frames: OrderedDict[tuple[int, int], Frame[NDArray[Any]]] = OrderedDict()
 
     def run(self, chunks: Sequence[Chunk], embedded: Sequence[FloatArray]) -> list[FloatArray]:
         """Per chunk its hidden states (scored, width), of their own memory.
@@ -83,21 +87,25 @@ class LanedTrunk:
             lengths.append(LEAST_TOKENS)
             slots.append(self._pool.slots - 1)
             self._reaches(lane, 0, LEAST_TOKENS)
-        frame = self._frame(sum(lengths))
-        firsts = np.cumsum([0, *lengths]).tolist()
-        for first, length, part in zip(firsts, lengths, embedded, strict=False):
+        frame = self._frame(sum(lengths), sum(chunk.scored for chunk in chunks))
+        first = row = 0
+        for chunk, length, part in zip(chunks, lengths, embedded, strict=False):
             # A single token stands twice: the second attends to the first and not the other way
             # round, and what it leaves in the cache is overwritten by the next chunk.
             frame.embedded[0, first : first + length] = part
-        frame.embedded[0, firsts[len(chunks)] :] = 0.0
-        self._pass(tuple(slots), frame)
-        states = []
-        for chunk, first, part in zip(chunks, firsts, embedded, strict=False):
             end = first + len(part)
-            states.append(frame.hidden[0, end - chunk.scored : end].copy())
+            frame.scored[row : row + chunk.scored] = np.arange(end - chunk.scored, end)
+            first, row = first + length, row + chunk.scored
+        frame.embedded[0, first:] = 0.0
+        frame.scored[row:] = frame.scored[0]  # a single state is computed twice
+        self._pass(tuple(slots), frame)
+        states, row = [], 0
+        for chunk in chunks:
+            states.append(frame.hidden[0, row : row + chunk.scored].copy())
+            row += chunk.scored
         return states
 
-    def _pass(self, slots: tuple[int, ...], frame: Frame[FloatArray]) -> None:
+    def _pass(self, slots: tuple[int, ...], frame: "Frame[NDArray[Any]]") -> None:
         """Run the graph over the slots and what the frame holds."""
         self._binding(slots, frame).run()
 
@@ -110,19 +118,26 @@ class LanedTrunk:
         self._seqlens[lane][0] = start + length - 1
         self._totals[lane][...] = start + length
 
-    def _frame(self, tokens: int) -> Frame[FloatArray]:
+    def _frame(self, tokens: int, scored: int) -> "Frame[NDArray[Any]]":
+        scored = max(LEAST_TOKENS, scored)
         room = self._room
-        if tokens > room.hidden.shape[1]:
+        if tokens > room.embedded.shape[1]:
             # As much as the longest chunk needed, which the scheduler bounds.
             self._room = room = _frame_of(-(-tokens // _ROOM_STEP) * _ROOM_STEP, self._width)
             self._frames.clear()
-        frame = self._frames.get(tokens)
+        frame = self._frames.get((tokens, scored))
         if frame is None:
-            frame = Frame(room.embedded[:, :tokens], room.hidden[:, :tokens])
-            self._frames[tokens] = frame
+            frame = self._frames[tokens, scored] = Frame(
+                room.embedded[:, :tokens], room.scored[:scored], room.hidden[:, :scored]
+            )
+            if len(self._frames) > _KEPT_FRAMES:
+                self._frames.popitem(last=False)
+        self._frames.move_to_end((tokens, scored))
         return frame
 
-    def _binding(self, slots: tuple[int, ...], frame: Frame[FloatArray] | Frame[Buffer]) -> Binding:
+    def _binding(
+        self, slots: tuple[int, ...], frame: "Frame[NDArray[Any]] | Frame[Buffer]"
+    ) -> Binding:
         """What these slots and this frame are bound by.
 
         Binding all memory anew costs as much as a small trunk's pass.
@@ -135,6 +150,7 @@ class LanedTrunk:
         self._bound.move_to_end(slots)
         if bound.frame is not frame:
             bound.binding.input(EMBEDDINGS, frame.embedded)
+            bound.binding.input(SCORED, frame.scored)
             bound.binding.output(HIDDEN, frame.hidden)
             bound.frame = frame
         return bound.binding
@@ -159,6 +175,9 @@ class LanedTrunk:
         return binding
 
 
-def _frame_of(tokens: int, width: int) -> Frame[FloatArray]:
+def _frame_of(tokens: int, width: int) -> "Frame[NDArray[Any]]":
+    """Room for so many tokens, all of them scored."""
     shape = (1, tokens, width)
-    return Frame(np.empty(shape, np.float32), np.empty(shape, np.float32))
+    return Frame(
+        np.empty(shape, np.float32), np.empty(tokens, np.int64), np.empty(shape, np.float32)
+    )

@@ -20,7 +20,7 @@ from runtime.signature import SEQLENS, TOTAL
 # Chunks a pass that a graph is made for; more take several passes.
 LANES = (1, 2, 4, 8)
 LENGTHS = "lane_lengths"
-_ATTENTION = "GroupQueryAttention"
+ATTENTION = "GroupQueryAttention"
 # How many of its inputs are split: query, key and value.
 _SPLIT = 3
 
@@ -54,13 +54,13 @@ def laned(graph: onnx.ModelProto, lanes: int) -> onnx.ModelProto:
     own = {SEQLENS, TOTAL} | {
         name
         for node in inner.node
-        if node.op_type == _ATTENTION
+        if node.op_type == ATTENTION
         for name in (*node.input[_SPLIT : _SPLIT + 2], *node.output[1:])
     }
     nodes = list(inner.node)
     del inner.node[:]
     for node in nodes:
-        inner.node.extend(_apart(node, lanes) if node.op_type == _ATTENTION else [node])
+        inner.node.extend(_apart(node, lanes) if node.op_type == ATTENTION else [node])
     _once_a_lane(inner.input, own, lanes)
     _once_a_lane(inner.output, own, lanes)
     inner.input.append(helper.make_tensor_value_info(LENGTHS, TensorProto.INT64, [lanes]))

@@ -22,18 +22,12 @@ from onnx import TensorProto
 from genpage.errors import BundleError, DeviceError, UsageError
 from runtime.cores import started_on
 from runtime.device import CPU, CPU_PROVIDER, Device
-from runtime.signature import Port
 
-_DTYPES = {
-    "tensor(float)": "float32",
-    "tensor(int32)": "int32",
-    "tensor(float16)": "float16",
-    "tensor(bfloat16)": "bfloat16",
-}
-# What onnxruntime calls them, and of what they are written: NumPy has no bfloat16.
+# What onnxruntime calls types, and of what they are written: NumPy has no bfloat16.
 _TYPES: Final[dict[str, tuple[int, type[np.generic]]]] = {
     "float32": (TensorProto.FLOAT, np.float32),
     "int32": (TensorProto.INT32, np.int32),
+    "int64": (TensorProto.INT64, np.int64),
     "float16": (TensorProto.FLOAT16, np.uint16),
     "bfloat16": (TensorProto.BFLOAT16, np.uint16),
 }
@@ -79,14 +73,6 @@ class Session:
         if weights is not None:
             options.add_session_config_entry(_WEIGHTS_FOLDER, str(weights))
         self._session = _loaded(source, options, settings)
-
-    def inputs(self) -> tuple[Port, ...]:
-        """What the graph takes."""
-        return tuple(_port(node) for node in self._session.get_inputs())
-
-    def outputs(self) -> tuple[Port, ...]:
-        """What the graph gives."""
-        return tuple(_port(node) for node in self._session.get_outputs())
 
     def bind(self) -> "Binding":
         """A new set of bindings, empty."""
@@ -240,10 +226,6 @@ def _preload() -> None:
     """Load CUDA's libraries where they came as wheels, which the loader does not look into."""
     with redirect_stdout(sys.stderr):  # it tells of those that are missing
         onnxruntime.preload_dlls()
-
-
-def _port(node: Any) -> Port:  # noqa: ANN401 - onnxruntime ships no types
-    return Port(node.name, _DTYPES.get(node.type, node.type), tuple(node.shape))
 
 
 def runtime_version() -> str:

@@ -4,21 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from weakref import ref
 
-import onnx
-
-from genpage.errors import BundleError
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.device_pool import DevicePool
 from runtime.device_trunk import DeviceTrunk
-from runtime.heap import give_back
 from runtime.laned_trunk import LanedTrunk
-from runtime.lanes import laned, passes
-from runtime.packing import packing_folder
+from runtime.lanes import passes
 from runtime.pool import KVPool, KVShape
-from runtime.sessions import Session, SessionSettings, write_packed
+from runtime.sessions import SessionSettings
 from runtime.signature import Signature
 from runtime.tables import FusedTable
+from runtime.trunk_sessions import trunk_sessions
 
 # A call of one token gets a second one (`runtime.laned_trunk`): memory behind the capacity.
 SPARE_TOKENS = LEAST_TOKENS - 1
@@ -28,7 +24,8 @@ _ITEMSIZES = {"float32": 4, "float16": 2, "bfloat16": 2}
 class TrunkBackend:
     """`runtime.backend.Backend` over an exported trunk.
 
-    Chunks of several slots share passes, as many as there are ``lanes`` for (`runtime.lanes`).
+    Chunks of several slots share passes, as many as there are ``lanes`` for (`runtime.lanes`), and
+    only tokens whose states are read are finished (`runtime.trimmed`).
     ``embeddings`` has a row of the trunk's width for each chunk's tokens.
     """
 
@@ -45,15 +42,7 @@ class TrunkBackend:
         packed: Path | None = None,
     ) -> None:
         """``packed`` is where packed weights are written (`runtime.packing`)."""
-        sessions = _sessions(trunk, settings, lanes, packed)
-        held = Signature(sessions[1].inputs(), sessions[1].outputs())
-        if held != signature:
-            wrong = next(
-                port
-                for port in (*held.inputs, *held.outputs)
-                if port not in (*signature.inputs, *signature.outputs)
-            )
-            raise BundleError(f"{trunk}: {wrong.name} is not what the manifest says; export again.")
+        sessions = trunk_sessions(trunk, signature, settings, lanes, packed)
         self.trunk = trunk
         self.slots = slots
         self.capacity = capacity
@@ -120,41 +109,3 @@ class TrunkBackend:
             if table is not None and table.knows(highest):
                 return table.at(tokens)
         raise RuntimeError(f"token {highest} is in no table in use. This is a bug.")
-
-
-def _sessions(
-    trunk: Path, settings: SessionSettings, lanes: Sequence[int], packed: Path | None
-) -> dict[int, Session]:
-    """A session for each number of lanes; several of them share one file of packed weights.
-
-    The file is nobody else's and has no name any more once all have mapped it. Packing is for this
-    processor: sessions of a device take the exported weights, each a copy of its own.
-    """
-    if tuple(lanes) == (1,):
-        return {1: Session(trunk, settings)}
-    if not settings.device.in_place:
-        return _of_lanes(trunk, settings, lanes)
-    try:
-        with packing_folder(packed) as held:
-            return _mapped(write_packed(trunk, settings, held), settings, lanes)
-    except OSError as error:
-        raise BundleError(
-            f"the packed weights of {trunk} cannot be written: {error}; twice its size must be "
-            "free in --state-dir, or without one in TMPDIR."
-        ) from error
-
-
-def _mapped(packed: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
-    # What packed them is over, and its memory would lie under what comes next.
-    give_back()
-    return _of_lanes(packed, settings, lanes)
-
-
-def _of_lanes(trunk: Path, settings: SessionSettings, lanes: Sequence[int]) -> dict[int, Session]:
-    """Sessions of a graph, whose weights stay in the file beside it."""
-    graph = onnx.load(trunk, load_external_data=False)
-    sources = {n: graph if n == 1 else laned(graph, n) for n in sorted({1, *lanes})}
-    return {
-        n: Session(source.SerializeToString(), settings, weights=trunk.parent)
-        for n, source in sources.items()
-    }

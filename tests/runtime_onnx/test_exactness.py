@@ -109,7 +109,22 @@ class Rounding(FakeBackend):
         ]
 
 
+class RoundingFew(FakeBackend):
+    """The same of a state that is read alone."""
+
+    def forward(self, chunks: Sequence[Chunk]) -> list[FloatArray]:
+        """Run."""
+        states = super().forward(chunks)
+        return [
+            np.nextafter(state, np.float32(np.inf))
+            if chunk.scored < min(3, len(chunk.tokens))
+            else state
+            for chunk, state in zip(chunks, states, strict=True)
+        ]
+
+
 def test_a_processor_that_is_not_exact_is_found_out() -> None:
-    """One that rounds a single token otherwise."""
+    """One that rounds a single token otherwise, or a single state."""
     assert is_exact(FakeBackend(), 100, 2)
     assert not is_exact(Rounding(), 100, 2)
+    assert not is_exact(RoundingFew(), 100, 2)

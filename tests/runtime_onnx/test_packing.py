@@ -35,7 +35,7 @@ def test_a_bundle_is_packed_where_it_is_told_to(
         seen.append((folder.parent, sum(file.stat().st_size for file in folder.iterdir())))
         return packed
 
-    monkeypatch.setattr("runtime.trunk.write_packed", packing)
+    monkeypatch.setattr("runtime.trunk_sessions.write_packed", packing)
     bundle: Path = request.getfixturevalue(f"{name}_bundle")
     model = LoadedModel.load(bundle, settings(tmp_path / "state" / "packed"))
     ((where, written),) = seen
