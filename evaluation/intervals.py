@@ -7,6 +7,7 @@ share cancels out.
 Shape legend: n values, U units, B draws.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -32,6 +33,11 @@ class Estimate:
     high: float
 
     @property
+    def known(self) -> bool:
+        """Whether there is a figure at all, and no NaN in its place."""
+        return math.isfinite(self.value)
+
+    @property
     def ci95(self) -> tuple[float, float]:
         """(low, high)."""
         return self.low, self.high
@@ -39,6 +45,10 @@ class Estimate:
     def document(self) -> dict[str, object]:
         """As studies and reports write it."""
         return {"value": self.value, "ci95": [self.low, self.high]}
+
+
+# Where what was seen says nothing of a figure; null in JSON.
+UNKNOWN = Estimate(math.nan, math.nan, math.nan)
 
 
 def resampled(sums: Values, *, seed: int = 0, draws: int = DRAWS) -> Values:

@@ -1,7 +1,8 @@
 """How well scores tell good places of a page from bad ones: AUC, WBC loss, NDCG.
 
 A place is an impressed entity or row whose feedback is known, with the score (a logit) that a
-model or a pipeline gave it there and the reward that it brought.
+model or a pipeline gave it there and the reward that it brought. A figure that places do not tell,
+since none of them was rewarded, say, is not `Estimate.known`.
 
 Shape legend: n places.
 """
@@ -11,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from evaluation.intervals import Estimate, mean_of, ratio_of, statistic_of
+from evaluation.intervals import UNKNOWN, Estimate, mean_of, ratio_of, statistic_of
 from genpage.errors import DatasetError
 
 Values = NDArray[np.float64]
@@ -53,6 +54,8 @@ def auc(score: Values, positive: NDArray[np.bool_], weight: Values | None = None
 def auc_of(places: Places, *, seed: int = 0) -> Estimate:
     """AUC of rewarded places against all others."""
     positive = places.reward > 0
+    if not positive.any() or positive.all():
+        return UNKNOWN
     return statistic_of(
         lambda weight: auc(places.score, positive, weight), places.member, seed=seed
     )
@@ -66,6 +69,8 @@ def wbc_loss(places: Places, *, unrewarded: float, seed: int = 0) -> Estimate:
     """
     positive = places.reward > 0
     weight = np.where(places.reward == 0, unrewarded, np.abs(places.reward))
+    if not weight.any():
+        return UNKNOWN
     nats = np.logaddexp(0.0, np.where(positive, -places.score, places.score))
     return ratio_of(weight * nats, weight, places.member, seed=seed)
 
@@ -75,15 +80,15 @@ def page_ndcg(places: Places, *, seed: int = 0) -> Estimate:
 
     Pages without any gain are left out; ties stand as they came.
     """
+    gains = np.maximum(places.reward, 0.0)
+    if not gains.any():
+        return UNKNOWN
     order = np.lexsort((-places.score, places.page))
     ideal = np.lexsort((-places.reward, places.page))
     page = places.page[order]
-    start = np.flatnonzero(np.diff(page, prepend=page[0] - 1)) if len(page) else np.zeros(0, int)
+    start = np.flatnonzero(np.diff(page, prepend=page[0] - 1))
     sizes = np.diff(np.append(start, len(page)))
     discount = 1.0 / np.log2(2.0 + np.arange(len(page)) - np.repeat(start, sizes))
-    gains = np.maximum(places.reward, 0.0)
-    if not len(page):
-        raise DatasetError("there is no page with places to order")
     reached = np.add.reduceat(gains[order] * discount, start)
     best = np.add.reduceat(gains[ideal] * discount, start)
     told = best > 0

@@ -82,6 +82,7 @@ class OfLog:
 class Offline:
     """What logged pages say; ``support`` tells which of them estimates off policy rest on.
 
+    A metric that they do not tell is not `Estimate.known`: nothing was rewarded, say.
     ``gone`` more could not even be scored: a title or a row of theirs left the catalog. Where no
     page is of use, there is no ``log`` and nothing of any policy.
     """
@@ -300,7 +301,7 @@ def predictiveness(offlines: Sequence[Offline], rewards: Sequence[float]) -> dic
 
     Estimates off policy are held against the truth of the policy that they are of, all else against
     ``rewards``, of the pages that are served. Signed so that 1 is a perfect predictor (a loss is
-    turned round); empty for fewer than `LEAST_MODELS`.
+    turned round); empty for fewer than `LEAST_MODELS`, without figures that some model has not.
     """
     if len(offlines) < LEAST_MODELS:
         return {}
@@ -319,5 +320,5 @@ def predictiveness(offlines: Sequence[Offline], rewards: Sequence[float]) -> dic
     return {
         name: signs[name] * float(spearmanr(values, truths[name]).statistic)
         for name, values in columns.items()
-        if min(len(set(values)), len(set(truths[name]))) > 1
+        if np.isfinite(values).all() and min(len(set(values)), len(set(truths[name]))) > 1
     }

@@ -16,6 +16,13 @@ if TYPE_CHECKING:
     from evaluation.intervals import Estimate
     from evaluation.page_quality import Offline, Served
 
+# What there must be on the logged pages for a metric of them.
+_NEEDS = {
+    "entity_auc": "titles that were rewarded, and others",
+    "row_auc": "rows that were rewarded, and others",
+    "wbc_loss": "titles with a reward, above or below zero",
+    "page_ndcg": "titles that were rewarded",
+}
 # What titles bring is counted over so many days before the pages'.
 _WORTH_DAYS = 7
 
@@ -137,7 +144,11 @@ def _table(
             of_pages["true reward"] = served.reward
         table.add_section()
         for key, each in found.metrics.items():
-            _add(table, name, key, "logged pages", each)
+            if each.known:
+                _add(table, name, key, "logged pages", each)
+            else:
+                none = f"cannot be had: needs {_NEEDS[key]}; these pages have none"
+                table.add_row(name, key, "logged pages", "-", none)
         for key, each in of_pages.items():
             _add(table, name, key, policy, each)
         table.add_row(name, "coverage", policy, f"{served.variety.coverage:.4g}", "")

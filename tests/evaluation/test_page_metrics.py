@@ -71,6 +71,15 @@ def test_a_perfect_order_is_one() -> None:
     assert page_ndcg(ideal).value == pytest.approx(1.0)
 
 
+@pytest.mark.parametrize("reward", [[], [0.0, 0.0, 0.0], [-1.0, 0.0, -0.5], [0.5, 1.0, 2.0]])
+def test_a_figure_that_the_places_do_not_tell_is_not_known(reward: list[float]) -> None:
+    """Nothing rewarded, nothing else, nothing at all: no error, and no figure."""
+    found = places([0.1, 0.2, 0.3][: len(reward)], reward)
+    assert not auc_of(found).known
+    assert wbc_loss(found, unrewarded=0.0).known is any(reward)
+    assert page_ndcg(found).known is any(each > 0 for each in reward)
+
+
 def test_broken_scores_are_refused() -> None:
     """A score that is no number would decide a comparison in silence."""
     with pytest.raises(DatasetError, match="no number"):
