@@ -138,7 +138,7 @@ class Decoder:
         guesses.seen(writer.place, scores)
         # Whether the page before has the same is seen without a draft, too.
         recalled = guesses.recalled(writer) if writer.takes else None
-        foreseen = None if recalled is None else recalled.tokens(writer)
+        foreseen = None if recalled is None else writer.tokens_of(recalled.chosen)
         self.pending, row = writer.decide(scores)
         if recalled is not None and foreseen is not None:
             guesses.tried(recalled.source, hit=np.array_equal(self.pending, foreseen))

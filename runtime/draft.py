@@ -46,11 +46,15 @@ NO_DRAFT = Draft(_NOTHING, ())
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _First:
-    """The next decision, guessed as ``tokens`` (n,)."""
+    """The next decision, guessed as ``tokens`` (n,).
+
+    ``chosen`` are their catalog indices (k,); None: a tail in no sequence, not looked at yet.
+    """
 
     tokens: IntArray
     step: Step
     guess: Guess
+    chosen: IntArray | None
 
 
 class Drafter:
@@ -80,16 +84,17 @@ class Drafter:
             return None
         source = guess.source
         if takes == 0:  # a tail in no sequence is nothing to guess, what comes behind it is
-            return _First(_NOTHING, Step(place, source, 0), guess)
+            return _First(_NOTHING, Step(place, source, 0), guess, None)
         # A pass of one token is run as one of two: the other may as well be a guess.
         more = takes - max(0, LEAST_TOKENS - pending)
         if not self.pace.worth_a_look(source, self.guesses.chance(source), more):
             return None
         writer.prepare()
         began = self.pace.clock()
-        guessed = guess.tokens(writer)
+        chosen = guess.choose(writer)
+        tokens = writer.tokens_of(chosen)
         self.pace.looked(source, self.pace.clock() - began)
-        return _First(guessed, Step(place, source, takes), guess)
+        return _First(tokens, Step(place, source, takes), guess, chosen)
 
     def _further(self, writer: PageWriter, first: "_First", room: int) -> Draft:
         """On behind the first guess, by a copy that takes it for decided."""
@@ -102,7 +107,7 @@ class Drafter:
         if self.pace.worth(next_one, takes, 0):
             explored = not self.pace.worth(next_one, takes, 1)
             ahead = writer.fork()
-            first.guess.follow(ahead)
+            ahead.follow(first.guess.choose(ahead) if first.chosen is None else first.chosen)
             while ahead.reason is None:
                 place, takes = ahead.place, ahead.takes
                 guess = self.guesses.next(ahead)
@@ -113,7 +118,7 @@ class Drafter:
                     if not explored and not self.pace.worth(chance, takes, count):
                         break
                     explored = False
-                guessed = guess.follow(ahead)
+                guessed = ahead.follow(guess.choose(ahead))
                 count += len(guessed)
                 tokens.append(guessed)
                 steps.append(Step(place, guess.source, count))

@@ -26,13 +26,9 @@ class ByScores:
     source: Source
     scores: FloatArray
 
-    def tokens(self, writer: PageWriter) -> IntArray:
-        """(n,) that the next decision would give."""
+    def choose(self, writer: PageWriter) -> IntArray:
+        """What the next decision would be: catalog indices (k,)."""
         return writer.guess(self.scores)
-
-    def follow(self, ahead: PageWriter) -> IntArray:
-        """The same, taken for decided by a copy of the page."""
-        return ahead.decide(self.scores)[0]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,13 +38,9 @@ class ByPage:
     source: Source
     chosen: IntArray
 
-    def tokens(self, writer: PageWriter) -> IntArray:
-        """(n,) that the next decision would give."""
-        return writer.tokens_of(self.chosen)
-
-    def follow(self, ahead: PageWriter) -> IntArray:
-        """The same, taken for decided by a copy of the page."""
-        return ahead.follow(self.chosen)
+    def choose(self, _: PageWriter) -> IntArray:
+        """What the next decision would be: catalog indices (k,)."""
+        return self.chosen
 
 
 Guess = ByScores | ByPage

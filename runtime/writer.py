@@ -120,14 +120,14 @@ class PageWriter:
             self._promised = self._appeal.rows(self._grammar, self._next_rows)
 
     def guess(self, scores: FloatArray) -> IntArray:
-        """The tokens (n,) that these scores (R + E,) would decide next; nothing is decided."""
+        """The catalog indices (k,) that these scores (R + E,) would choose next."""
         told, self._told = self._told, False
         try:
             if self._grammar.room == 0:
                 chosen, _ = self._best_row(self._rows(scores[: len(self._job.model.row_tokens)]))
             else:
                 chosen, _ = self._best_titles(scores)
-            return self.tokens_of(chosen)
+            return chosen
         finally:
             self._told = told
 

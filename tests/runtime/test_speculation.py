@@ -223,7 +223,7 @@ def test_the_next_decision_is_guessed_from_the_page_as_it_stands() -> None:
     while writer.reason is None:
         place, behind = writer.place, writer.takes_behind
         for scores in numbers.normal(size=(3, 209)).astype(np.float32):
-            guessed = writer.guess(scores)
+            guessed = writer.tokens_of(writer.guess(scores))
             assert writer.place == place
             assert len(guessed) == writer.takes
         tokens, row = writer.decide(scores)
