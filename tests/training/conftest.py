@@ -189,7 +189,7 @@ def batch(service: Path, timeline: Timeline, pages: Pages) -> tuple[Checkpoint, 
     return start, stream.batch(examples, None)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def start(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A micro model after the first day, by the command."""
     out = tmp_path_factory.mktemp("start") / "checkpoint"

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from safetensors.torch import save
 
 from genpage.errors import CheckpointError, DatasetError, UsageError
-from genpage.grammar import DecodedRow
 from genpage.page import Page
 from genpage.promise import PROMISES
 from model.checkpoint import Checkpoint
@@ -22,8 +21,6 @@ from model.sampling import SampledPage, Shape
 from model.trained_on import TrainedOn
 from tokenizer.appeal import PageAppeal
 from tokenizer.vocabulary import Vocabulary
-from training.options import Options
-from training.pretrain import Pretraining
 from training.reward_model import HEADS, ValueHead
 from training.rl.form import Form
 from training.rl.outcome import Line
@@ -31,7 +28,6 @@ from training.rl.policy import Sheet
 from training.rl.run import ReinforcementRun
 from training.rl.sampled import Table
 from training.rl.settings import Settings
-from training.run import Run
 from training.shown_titles import ShownTitles
 from training.visits import PageSize, Visit
 
@@ -86,16 +82,6 @@ class Judge:
             for page in pages
         ]
         return self._sign * np.array(counts, np.float64)
-
-
-@pytest.fixture(scope="module")
-def parent(service: Path, tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    """A barely pretrained micro model."""
-    torch.set_num_threads(1)
-    out = tmp_path_factory.mktemp("parent") / "pre"
-    chosen = Options(data=service, out=out, size="micro", steps=4, batch_tokens=512)
-    Run(chosen, Pretraining()).train(lambda _: None)
-    return Checkpoint.load(out)
 
 
 def run_of(
@@ -332,31 +318,6 @@ def test_held_out_members_who_may_be_shown_nothing_are_told(
         DatasetError, match=r"came on 2026-01-04, the held-out day.*check the rules"
     ):
         run_of(service, tmp_path / "p", parent).train(lambda _: None)
-
-
-def test_form_rewards_count_what_is_missing_and_what_stands_too_low(parent: Checkpoint) -> None:
-    """Two rows of three asked for; a genre row wished for at the top stands second."""
-    catalog = parent.catalog
-    form = Form(rows=3, missing_row=0.2, too_low=0.05, not_below={"genre": 0})
-    page = (DecodedRow(0, (0, 3)), DecodedRow(1, (1, 4)))
-    assert form.reward(page, catalog) == pytest.approx(-0.2 - 0.05)
-    assert Form(rows=2).reward(page, catalog) == 0.0
-
-
-@pytest.mark.parametrize(("rows", "low"), [(1, 0), (4, 2), (10, 5)])
-def test_a_place_is_too_low_for_the_length_of_the_page(
-    parent: Checkpoint, rows: int, low: int
-) -> None:
-    """Of four rows the upper two stand high enough where of ten the upper five do."""
-    page = (DecodedRow(0, (0, 3)),) * rows
-    form = Form(rows=rows, too_low=0.05, not_below={"genre": 0.4})
-    assert form.reward(page, parent.catalog) == pytest.approx(-0.05 * low)
-
-
-def test_every_wish_can_be_missed_on_pages_as_rl_draws_them() -> None:
-    """A bound below the last row would never be charged."""
-    rows = Settings().size.rows
-    assert all(rows - 1 > share * rows for share in Form(rows=rows).not_below.values())
 
 
 class Echo:
