@@ -114,6 +114,12 @@ class PageGrammar:
         """How many entities the open row still takes; 0 when no row is open."""
         return self._room
 
+    @property
+    def standing(self) -> int:
+        """How many rows and entities stand on the page so far, the open row's among them."""
+        finished = sum(1 + len(row.entities) for row in self._rows)
+        return finished if self._open is None else finished + 1 + len(self._placed)
+
     def allowed_rows(self) -> IntArray:
         """Sorted catalog indices of the rows that may open next; empty: the page is exhausted."""
         if self._openable is None:

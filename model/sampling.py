@@ -302,16 +302,11 @@ class PageSampler:
             return _top(scores, allowed, count)
         values = scores[allowed]
         leading = np.array(_top(values, np.arange(len(values), dtype=np.int32), count))
-        position = _position(live.grammar)
+        # Drawn where serving draws the same choice.
+        position = live.grammar.standing
         chosen = exploration.choose(values, leading, seed=live.explored_by, position=position)
         picked: list[int] = allowed[chosen.places].tolist()
         return picked
-
-
-def _position(grammar: PageGrammar) -> int:
-    """How many rows and titles stand on the page: where serving draws the next choice."""
-    finished = sum(1 + len(row.entities) for row in grammar.rows)
-    return finished + (1 + len(grammar.placed) if grammar.room else 0)
 
 
 def _fresh(appeal: PageAppeal | None) -> PageAppeal | None:

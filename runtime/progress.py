@@ -16,17 +16,15 @@ Place = tuple[int, int]
 class Progress:
     """Of one page; mutated by `opened` and `extended`; one owner, as the page.
 
-    ``position`` counts tokens on the page so far, ``finished`` its rows. ``row`` is the catalog
-    index of the open one, of the last one between two, None before the first.
+    ``finished`` counts rows. ``row`` is the catalog index of the open one, of the last one between
+    two, None before the first.
     """
 
     def __init__(self, job: PageJob) -> None:
         self._serialised = job.model.serialised
         self._before_fill = entities_before_fill(job.autoregressive, self._serialised)
         self._grammar = job.grammar
-        rows = job.grammar.rows
-        self.position = sum(1 + len(row.entities) for row in rows)
-        self.finished = len(rows)
+        self.finished = len(job.grammar.rows)
         self.row: int | None = None
         self._placed = 0
 
@@ -35,21 +33,23 @@ class Progress:
         copy = object.__new__(Progress)
         copy._serialised, copy._before_fill = self._serialised, self._before_fill
         copy._grammar = grammar
-        copy.position, copy.finished = self.position, self.finished
-        copy.row, copy._placed = self.row, self._placed
+        copy.finished, copy.row, copy._placed = self.finished, self.row, self._placed
         return copy
 
     def opened(self, row: int) -> None:
         """A row was opened."""
         self.row, self._placed = row, 0
-        self.position += 1
 
     def extended(self, entities: int) -> None:
         """So many entities were placed."""
         self._placed += entities
-        self.position += entities
         if not self._grammar.room:
             self.finished += 1
+
+    @property
+    def position(self) -> int:
+        """How many rows and titles stand on the page: where the next choice is drawn."""
+        return self._grammar.standing
 
     @property
     def place(self) -> Place:

@@ -214,6 +214,24 @@ def test_more_than_a_row_takes_is_refused(world: World) -> None:
 
 
 @given(worlds())
+def test_what_stands_is_counted_row_by_row_and_title_by_title(world: World) -> None:
+    """As a page continued behind the same rows counts it, and as its copies do."""
+    page = start(world)
+    count = 0
+    while len(page.allowed_rows()) and len(page.rows) < 3:
+        again = start(world)
+        again.replay(page.rows)
+        assert (page.standing, again.standing) == (count, count)
+        page.open_row(int(page.allowed_rows()[0]))
+        count += 1
+        while page.room:
+            assert (page.standing, page.fork().standing) == (count, count)
+            page.add(int(page.allowed_entities()[0]))
+            count += 1
+    assert page.standing == count == sum(1 + len(row.entities) for row in page.rows)
+
+
+@given(worlds())
 def test_a_choice_outside_the_allowed_is_refused(world: World) -> None:
     """The grammar itself refuses what it did not offer."""
     grammar = start(world)
