@@ -51,13 +51,12 @@ def run(workshop: Workshop) -> Findings:
     ]
     for name, checkpoint in checkpoints.items():
         if name != "pretrained alone":  # its logits are of no classification
-            told = workshop.figures(
+            told = workshop.estimates(
                 f"offline-{paths[name].name}", partial(_offline, workshop, checkpoint)
             )
-            parts = np.array(told).reshape(-1, 3)
             rows += [
-                Row.of(name, Estimate(*map(float, part)), series=series)
-                for series, part in zip(("WBC loss", "title AUC", "row AUC"), parts, strict=True)
+                Row.of(name, found, series=series)
+                for series, found in zip(("WBC loss", "title AUC", "row AUC"), told, strict=True)
             ]
     return Findings(
         rows,
@@ -73,12 +72,11 @@ def run(workshop: Workshop) -> Findings:
     )
 
 
-def _offline(workshop: Workshop, checkpoint: Checkpoint) -> Sequence[float]:
-    """WBC loss, title AUC and row AUC, each with its interval."""
+def _offline(workshop: Workshop, checkpoint: Checkpoint) -> Sequence[Estimate]:
+    """WBC loss, title AUC and row AUC."""
     pages = read_pages(workshop.data(), checkpoint, workshop.held_out(), count=PAGES)
     titles, rows = score_places(workshop.data(), checkpoint, pages)
-    found = wbc_loss(titles, unrewarded=0.0), auc_of(titles), auc_of(rows)
-    return [value for each in found for value in (each.value, *each.ci95)]
+    return [wbc_loss(titles, unrewarded=0.0), auc_of(titles), auc_of(rows)]
 
 
 STUDY = Study(

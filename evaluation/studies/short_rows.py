@@ -45,13 +45,15 @@ def run(workshop: Workshop) -> Findings:
             raise RuntimeError("models of one service take different prompts. This is a bug.")
         told = number or SIZE.entities_per_row
         found = workshop.figures(f"reward-{told}", partial(_judged, checkpoint, visits))
-        areas = workshop.figures(f"auc-{told}", partial(_areas, workshop, checkpoint, logged))
+        of_titles, of_rows = workshop.estimates(
+            f"auc-{told}", partial(_areas, workshop, checkpoint, logged)
+        )
         rewards[told] = np.array(found)
         name = f"{told} of a row"
         rows += [
             Row.of(name, mean_of(rewards[told], members), series="page reward", x=told),
-            Row.of(name, Estimate(*areas[:3]), series="entity AUC", x=told),
-            Row.of(name, Estimate(*areas[3:]), series="row AUC", x=told),
+            Row.of(name, of_titles, series="entity AUC", x=told),
+            Row.of(name, of_rows, series="row AUC", x=told),
             Row(name, float(SIZE.rows * (1 + told)), series="tokens of a page", x=told),
             Row(name, float(passes(number)), series="passes without drafts", x=told),
         ]
@@ -114,11 +116,10 @@ def _logged(workshop: Workshop, checkpoint: Checkpoint) -> LoggedPages:
 
 def _areas(
     workshop: Workshop, checkpoint: Checkpoint, logged: Callable[[], LoggedPages]
-) -> Sequence[float]:
-    """Of titles and of rows: the area under the curve and its interval."""
+) -> Sequence[Estimate]:
+    """Of titles and of rows: the area under the curve."""
     folder, seed = workshop.data(), workshop.scale.seed
-    found = [auc_of(places, seed=seed) for places in score_places(folder, checkpoint, logged())]
-    return [figure for area in found for figure in (area.value, *area.ci95)]
+    return [auc_of(places, seed=seed) for places in score_places(folder, checkpoint, logged())]
 
 
 STUDY = Study(

@@ -23,6 +23,7 @@ from typing import Any
 
 from dataset.folder import DataFolder
 from dataset.write import new_folder
+from evaluation.intervals import Estimate
 from evaluation.multistage.learning import PAGES
 from evaluation.studies.version import EVERYTHING, SERVICE, code_of
 from genpage.errors import DatasetError
@@ -214,3 +215,11 @@ class Workshop:
             return [float(value) for value in found]
         except (TypeError, ValueError) as error:
             raise self._unreadable(name, "what is no list of numbers") from error
+
+    def estimates(self, name: str, compute: Callable[[], Sequence[Estimate]]) -> list[Estimate]:
+        """A step whose result is a list of figures with their intervals."""
+        found = self.listed(name, lambda: [each.document() for each in compute()])
+        try:
+            return [Estimate(float(each["value"]), *map(float, each["ci95"])) for each in found]
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._unreadable(name, "what are no figures with intervals") from error

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 import numpy as np
 import pytest
 
+from evaluation.intervals import Estimate
 from evaluation.multistage.learning import LearningSettings
 from evaluation.studies import models
 from evaluation.studies.carrying_out import Outcome, carry_out
@@ -81,6 +82,18 @@ def test_a_step_is_done_once(tmp_path: Path) -> None:
     with pytest.raises(DatasetError):
         workshop.step("two", fails)
     assert workshop.step("two", compute) == {"a": [1.0, 2.5]}
+
+
+@pytest.mark.parametrize("held", ["[[0.1, 0.0, 0.2]]", '[{"value": 1}]', '["one"]', "{}"])
+def test_estimates_are_read_as_they_were_written(tmp_path: Path, held: str) -> None:
+    """Each with its own interval; damaged ones are named."""
+    workshop = Workshop(tmp_path, tell=lambda _: None)
+    found = [Estimate(0.5, 0.25, 0.75), Estimate(2.0, 1.0, 3.0)]
+    assert workshop.estimates("some", lambda: found) == found
+    assert workshop.estimates("some", list) == found
+    (workshop.steps / "some.json").write_text(held)
+    with pytest.raises(DatasetError, match=r"some\.json holds .*remove it"):
+        workshop.estimates("some", lambda: found)
 
 
 def test_other_settings_work_elsewhere(tmp_path: Path) -> None:
