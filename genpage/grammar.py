@@ -34,6 +34,8 @@ class DecodedRow:
 class PageGrammar:
     """One page's state. Mutated by `open_row`, `add`, `extend` and `replay`; one owner.
 
+    ``room`` is how many entities the open row still takes, 0 when none is open; ``standing`` how
+    many rows and entities stand on the page so far, the open row's among them.
     An array that it returns is valid until the next mutation and must not be changed.
     """
 
@@ -57,7 +59,7 @@ class PageGrammar:
         self._rows: list[DecodedRow] = []
         self._open: int | None = None
         self._placed: list[int] = []
-        self._room = 0
+        self.room = self.standing = 0
         # What `allowed_rows` found, until a title is used or a row closed.
         self._openable: IntArray | None = None
 
@@ -91,7 +93,8 @@ class PageGrammar:
         copy.entities_per_row = self.entities_per_row
         copy._supply, copy._turns = self._supply.fork(), self._turns.fork()
         copy._rows, copy._placed = list(self._rows), list(self._placed)
-        copy._open, copy._room, copy._openable = self._open, self._room, self._openable
+        copy._open, copy.room, copy._openable = self._open, self.room, self._openable
+        copy.standing = self.standing
         return copy
 
     @property
@@ -108,17 +111,6 @@ class PageGrammar:
     def placed(self) -> tuple[int, ...]:
         """The entities of the open row so far."""
         return tuple(self._placed)
-
-    @property
-    def room(self) -> int:
-        """How many entities the open row still takes; 0 when no row is open."""
-        return self._room
-
-    @property
-    def standing(self) -> int:
-        """How many rows and entities stand on the page so far, the open row's among them."""
-        finished = sum(1 + len(row.entities) for row in self._rows)
-        return finished if self._open is None else finished + 1 + len(self._placed)
 
     def allowed_rows(self) -> IntArray:
         """Sorted catalog indices of the rows that may open next; empty: the page is exhausted."""
@@ -151,7 +143,8 @@ class PageGrammar:
         if self._open is not None or row not in self.allowed_rows():
             raise ValueError(f"row {row} may not open here. This is a bug.")
         self._open = row
-        self._room = min(self.entities_per_row, int(self._supply.left[row]))
+        self.standing += 1
+        self.room = min(self.entities_per_row, int(self._supply.left[row]))
 
     def allowed_entities(self) -> IntArray:
         """Sorted catalog indices of the entities that may come next in the open row."""
@@ -176,13 +169,14 @@ class PageGrammar:
             return
         row = self._open
         chosen = self._supply.places(entities)
-        if row is None or len(chosen) > self._room or not self._supply.has(row, chosen):
+        if row is None or len(chosen) > self.room or not self._supply.has(row, chosen):
             raise ValueError(f"entities {list(entities)} may not stand here. This is a bug.")
         self._placed += entities
         self._openable = None
         self._supply.use(chosen)
-        self._room -= len(chosen)
-        if self._room == 0:
+        self.room -= len(chosen)
+        self.standing += len(chosen)
+        if self.room == 0:
             self._supply.close_row(self._placed)
             self._close(row)
 
@@ -195,9 +189,10 @@ class PageGrammar:
         for shown in rows:
             self._supply.replay(shown.entities)
             self._placed = list(shown.entities)
+            self.standing += 1 + len(shown.entities)
             self._close(shown.row)
 
     def _close(self, row: int) -> None:
         self._rows.append(DecodedRow(row, tuple(self._placed)))
         self._turns.stood(row)
-        self._open, self._placed, self._room, self._openable = None, [], 0, None
+        self._open, self._placed, self.room, self._openable = None, [], 0, None

@@ -92,6 +92,9 @@ class Supply:
 
     def has(self, row: int, places: Places) -> bool:
         """Whether a row may show all of these now, each of them once."""
+        if len(places) == 1:  # most decisions; a look at two numbers
+            place = places[0]
+            return bool(self._members[row, place] and not self._used[place])
         if len(set(places.tolist())) < len(places):
             return False
         return bool(self._members[row].take(places).all() and not self._used.take(places).any())
