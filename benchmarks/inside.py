@@ -53,7 +53,7 @@ class Inside:
             began = time.perf_counter()
             run(binding)
             took = time.perf_counter() - began
-            embedded = binding._arrays.get(EMBEDDINGS)  # noqa: SLF001 - looked at from outside
+            embedded = binding._held.get(EMBEDDINGS)  # noqa: SLF001 - looked at from outside
             inside.count(None if embedded is None else embedded.shape[1], took)
 
         Binding.run = timed  # type: ignore[assignment,method-assign]  # looked at from outside

@@ -4,14 +4,12 @@ Legend: T tokens of a pass, S of them scored, W width.
 """
 
 from collections import OrderedDict
-from typing import Any, Final
-
-from numpy.typing import NDArray
+from typing import Final
 
 from runtime.device import Device
 from runtime.device_pool import DevicePool
 from runtime.laned_trunk import Frame, LanedTrunk
-from runtime.sessions import Buffer, Session
+from runtime.sessions import Buffer, Mapped, Session
 
 # Passes are of few lengths: drafts', and prompts' shares. So many lengths' buffers are kept.
 _KEPT_LENGTHS: Final = 64
@@ -32,20 +30,20 @@ class DeviceTrunk(LanedTrunk):
         self._device = device
         self._staged: OrderedDict[tuple[int, int], Frame[Buffer]] = OrderedDict()
 
-    def _pass(self, slots: tuple[int, ...], frame: Frame[NDArray[Any]]) -> None:
+    def _pass(self, slots: tuple[int, ...], frame: Frame[Mapped]) -> None:
         """Copy in, run, copy out: the graph has run when it returns."""
         staged = self._staged_for(frame)
         for buffer, reached in zip(self._reached, self._seqlens, strict=True):
             buffer.write(reached)
-        staged.embedded.write(frame.embedded)
-        staged.scored.write(frame.scored)
+        staged.embedded.write(frame.embedded.array)
+        staged.scored.write(frame.scored.array)
         self._binding(slots, staged).run()
-        frame.hidden[...] = staged.hidden.read()
+        frame.hidden.array[...] = staged.hidden.read()
 
     def _reaching(self, lane: int) -> Buffer:
         return self._reached[lane]
 
-    def _staged_for(self, frame: Frame[NDArray[Any]]) -> Frame[Buffer]:
+    def _staged_for(self, frame: Frame[Mapped]) -> Frame[Buffer]:
         embedded, scored, hidden = frame.embedded.shape, frame.scored.shape, frame.hidden.shape
         lengths = (embedded[1], scored[0])  # T, S
         staged = self._staged.get(lengths)

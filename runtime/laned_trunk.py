@@ -3,14 +3,14 @@
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, Protocol, TypeVar
 
 import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import LEAST_TOKENS, Chunk
 from runtime.lanes import LENGTHS, lane_name
-from runtime.sessions import Binding, Buffer, Memory, Session
+from runtime.sessions import Binding, Buffer, Mapped, Memory, Session
 from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
 from runtime.trimmed import SCORED
 
@@ -24,7 +24,7 @@ _KEPT_BINDINGS = 32
 _KEPT_FRAMES: Final = 128
 
 
-Held = TypeVar("Held", "NDArray[Any]", Buffer)
+Held = TypeVar("Held", Mapped, Buffer)
 
 
 class CachePool(Protocol):
@@ -54,7 +54,7 @@ class _Bound:
     """The caches of some slots, bound, and the frame that is bound beside them."""
 
     binding: Binding
-    frame: "Frame[NDArray[Any]] | Frame[Buffer] | None" = None
+    frame: Frame[Mapped] | Frame[Buffer] | None = None
 
 
 class LanedTrunk:
@@ -72,7 +72,7 @@ class LanedTrunk:
         self._bound: OrderedDict[tuple[int, ...], _Bound] = OrderedDict()
         # Frames of all lengths are views of the same memory: one pass runs at a time.
         self._room = _frame_of(0, width)
-        self._frames: OrderedDict[tuple[int, int], Frame[NDArray[Any]]] = OrderedDict()
+        self._frames: OrderedDict[tuple[int, int], Frame[Mapped]] = OrderedDict()
 
     def run(self, chunks: Sequence[Chunk], embedded: Sequence[FloatArray]) -> list[FloatArray]:
         """Per chunk its hidden states (scored, width), of their own memory.
@@ -88,24 +88,25 @@ class LanedTrunk:
             slots.append(self._pool.slots - 1)
             self._reaches(lane, 0, LEAST_TOKENS)
         frame = self._frame(sum(lengths), sum(chunk.scored for chunk in chunks))
+        tokens, scored, hidden = frame.embedded.array[0], frame.scored.array, frame.hidden.array[0]
         first = row = 0
         for chunk, length, part in zip(chunks, lengths, embedded, strict=False):
             # A single token stands twice: the second attends to the first and not the other way
             # round, and what it leaves in the cache is overwritten by the next chunk.
-            frame.embedded[0, first : first + length] = part
+            tokens[first : first + length] = part
             end = first + len(part)
-            frame.scored[row : row + chunk.scored] = np.arange(end - chunk.scored, end)
+            scored[row : row + chunk.scored] = np.arange(end - chunk.scored, end)
             first, row = first + length, row + chunk.scored
-        frame.embedded[0, first:] = 0.0
-        frame.scored[row:] = frame.scored[0]  # a single state is computed twice
+        tokens[first:] = 0.0
+        scored[row:] = scored[0]  # a single state is computed twice
         self._pass(tuple(slots), frame)
         states, row = [], 0
         for chunk in chunks:
-            states.append(frame.hidden[0, row : row + chunk.scored].copy())
+            states.append(hidden[row : row + chunk.scored].copy())
             row += chunk.scored
         return states
 
-    def _pass(self, slots: tuple[int, ...], frame: "Frame[NDArray[Any]]") -> None:
+    def _pass(self, slots: tuple[int, ...], frame: Frame[Mapped]) -> None:
         """Run the graph over the slots and what the frame holds."""
         self._binding(slots, frame).run()
 
@@ -118,26 +119,25 @@ class LanedTrunk:
         self._seqlens[lane][0] = start + length - 1
         self._totals[lane][...] = start + length
 
-    def _frame(self, tokens: int, scored: int) -> "Frame[NDArray[Any]]":
+    def _frame(self, tokens: int, scored: int) -> Frame[Mapped]:
         scored = max(LEAST_TOKENS, scored)
-        room = self._room
-        if tokens > room.embedded.shape[1]:
+        if tokens > self._room.embedded.shape[1]:
             # As much as the longest chunk needed, which the scheduler bounds.
-            self._room = room = _frame_of(-(-tokens // _ROOM_STEP) * _ROOM_STEP, self._width)
+            self._room = _frame_of(-(-tokens // _ROOM_STEP) * _ROOM_STEP, self._width)
             self._frames.clear()
         frame = self._frames.get((tokens, scored))
         if frame is None:
             frame = self._frames[tokens, scored] = Frame(
-                room.embedded[:, :tokens], room.scored[:scored], room.hidden[:, :scored]
+                Mapped(self._room.embedded.array[:, :tokens]),
+                Mapped(self._room.scored.array[:scored]),
+                Mapped(self._room.hidden.array[:, :scored]),
             )
             if len(self._frames) > _KEPT_FRAMES:
                 self._frames.popitem(last=False)
         self._frames.move_to_end((tokens, scored))
         return frame
 
-    def _binding(
-        self, slots: tuple[int, ...], frame: "Frame[NDArray[Any]] | Frame[Buffer]"
-    ) -> Binding:
+    def _binding(self, slots: tuple[int, ...], frame: Frame[Mapped] | Frame[Buffer]) -> Binding:
         """What these slots and this frame are bound by.
 
         Binding all memory anew costs as much as a small trunk's pass.
@@ -175,9 +175,8 @@ class LanedTrunk:
         return binding
 
 
-def _frame_of(tokens: int, width: int) -> "Frame[NDArray[Any]]":
+def _frame_of(tokens: int, width: int) -> Frame[Mapped]:
     """Room for so many tokens, all of them scored."""
     shape = (1, tokens, width)
-    return Frame(
-        np.empty(shape, np.float32), np.empty(tokens, np.int64), np.empty(shape, np.float32)
-    )
+    embedded, hidden = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    return Frame(Mapped(embedded), Mapped(np.empty(tokens, np.int64)), Mapped(hidden))
