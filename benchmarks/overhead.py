@@ -148,7 +148,8 @@ async def connection() -> AsyncIterator[Way]:
 async def _read(reader: asyncio.StreamReader) -> bytes:
     """An answer's body, of declared length or in chunks."""
     head = (await reader.readuntil(b"\r\n\r\n")).lower()
-    assert head.startswith(b"http/1.1 200"), head
+    if not head.startswith(b"http/1.1 200"):
+        raise SystemExit(f"the server answered {head.decode(errors='replace')}")
     if b"content-length:" in head:
         return await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
     parts = []
@@ -189,7 +190,8 @@ async def measure(way: Way, accept: str, pages: int) -> Times:
         begun = time.perf_counter()
         again = await way.request("GET", path, accept, b"")
         floors.append((time.perf_counter() - begun) * 1000)
-        assert len(again) == len(answer)
+        if len(again) != len(answer):
+            raise SystemExit(f"page {page_id} is another one when it is read again")
     wall, engine, floor = (np.array(times[_WARM_UP:]) for times in (walls, engines, floors))
     overhead = wall - engine
     return Times(
@@ -204,14 +206,19 @@ async def measure(way: Way, accept: str, pages: int) -> Times:
 
 def _streamed(answer: bytes) -> str:
     events = [orjson.loads(line[6:]) for line in answer.splitlines() if line[:6] == b"data: "]
-    assert events[-1]["rows"] == PAGE["rows"]
-    return str(events[0]["page_id"])
+    return _whole(events[0]["page_id"], events[-1]["rows"])
 
 
 def _gathered(answer: bytes) -> str:
     page = orjson.loads(answer)
-    assert len(page["rows"]) == PAGE["rows"]
-    return str(page["page_id"])
+    return _whole(page["page_id"], len(page["rows"]))
+
+
+def _whole(page_id: str, rows: int) -> str:
+    """The page's id, where its times say something."""
+    if rows != PAGE["rows"]:
+        raise SystemExit(f"page {page_id} has {rows} rows; its times would say nothing")
+    return page_id
 
 
 def _p(values: "np.ndarray[tuple[int], np.dtype[np.float64]]", percent: int) -> float:

@@ -203,12 +203,13 @@ class Rollout:
 
     async def activate(self, version: str) -> LoadedModel:
         """Make new pages with a loaded version, at once; `NotFoundError` where it is not loaded."""
-        if self._registry.find(version) is None:
+        model = self._registry.find(version)
+        if model is None:
             raise NotFoundError(f"version {version} is not loaded here; publish its bundle again.")
         self._give_up("an operator decided otherwise")
         self._switch(version, "asked for by an operator")
         await self._keep()
-        return self._must(version)
+        return model
 
     async def rollback(self) -> LoadedModel:
         """Go back, at once: from a canary to the active version, else to the one before it.
@@ -378,9 +379,4 @@ class Rollout:
 
     async def _add(self, model: LoadedModel) -> LoadedModel:
         self._registry.add(model)
-        return model
-
-    def _must(self, version: str) -> LoadedModel:
-        model = self._registry.find(version)
-        assert model is not None, f"{version} was loaded a moment ago. This is a bug."
         return model

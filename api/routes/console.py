@@ -25,6 +25,7 @@ from genpage.context import Context
 from genpage.documents import dump
 from genpage.errors import NotFoundError
 from runtime.choice import RowChoice
+from streaming.ports import Directory
 from tokenizer.words import describe, text_of
 
 router = APIRouter(tags=["console"])
@@ -36,9 +37,10 @@ class ConsoleOffError(NotFoundError):
     code = "console-off"
 
 
-def _require_console(server: Running) -> None:
+def _require_console(server: Running) -> Directory:
     if not server.options.console or server.stores.directory is None:
         raise ConsoleOffError("The console is off; `genpage serve` has it on loopback.")
+    return server.stores.directory
 
 
 @router.get("/v1/users", summary="Some known members", responses=problems(401, 404, 422))
@@ -46,9 +48,7 @@ async def members(
     server: Running, limit: Annotated[int, Query(ge=1, le=1_000)] = 50
 ) -> MembersReply:
     """Those with the longest histories first."""
-    _require_console(server)
-    assert server.stores.directory is not None
-    contexts = await server.stores.directory.busiest(limit)
+    contexts = await _require_console(server).busiest(limit)
     return MembersReply(users=[_line(context) for context in contexts])
 
 

@@ -49,19 +49,23 @@ class Checkpoints(KafkaCommand):
 
         if self.url is not None:
             return AdminClient(self.url, self.admin_key)
+        self.brokers()
+        return None
+
+    def brokers(self) -> str:
+        """``--kafka``; `UsageError` where it is not given."""
         if self.kafka is None:
             raise UsageError("say where: --kafka HOST:PORT for all replicas, or --url SERVER")
-        return None
+        return self.kafka
 
     def board(self) -> "Board":
         """The topics of ``--kafka``."""
         from streaming.broker import Broker
         from streaming.checkpoint_board import Board
 
-        assert self.kafka is not None
         # What it has to say is in the one message that a command ends with.
         logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-        return Board(Broker(self.kafka, security=self.security()), self.model_name)
+        return Board(Broker(self.brokers(), security=self.security()), self.model_name)
 
     def announce(self, announcement: "Announcement") -> dict[str, Any]:
         """Announce to every replica; `UsageError` for what they would not take up."""

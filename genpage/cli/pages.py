@@ -63,44 +63,44 @@ class EvaluatePages(Command):
         margin, twin = model.manifest.gate.tie_margin, None
         if self.checkpoint is not None:
             twins = self.twin_pages
-            twin = self._twin(model, members[:twins], pages[:twins])
+            twin = _twin(self.checkpoint, model, members[:twins], pages[:twins])
             document["twin"] = twin.document(margin)
         if self.against is not None:
-            document["against"] = self._against(model, members, pages).document()
+            document["against"] = _against(self.against, model, members, pages).document()
             document["between_members"] = between_members(pages).document()
         self.emit(document, _table(document))
         refuse_wrong_pages(broken, twin, tie_margin=margin, random=model.manifest.random)
 
-    def _twin(
-        self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
-    ) -> "Agreement":
-        from export.agreement import Agreement
-        from export.parity import Reference
-        from model.checkpoint import Checkpoint
 
-        assert self.checkpoint is not None
-        reference = Reference(Checkpoint.load(self.checkpoint))
-        agreement = Agreement()
-        for member, page in zip(members, _shown("twin", pages, len(pages)), strict=True):
-            expected = reference.page(model, member)
-            agreement.add(page, expected, reference.gap(model, member, expected, page))
-        return agreement
+def _twin(
+    checkpoint: Path, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
+) -> "Agreement":
+    from export.agreement import Agreement
+    from export.parity import Reference
+    from model.checkpoint import Checkpoint
 
-    def _against(
-        self, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
-    ) -> "Agreement":
-        from export.agreement import Agreement
-        from runtime.model import LoadedModel
+    reference = Reference(Checkpoint.load(checkpoint))
+    agreement = Agreement()
+    for member, page in zip(members, _shown("twin", pages, len(pages)), strict=True):
+        expected = reference.page(model, member)
+        agreement.add(page, expected, reference.gap(model, member, expected, page))
+    return agreement
 
-        assert self.against is not None
-        other = LoadedModel.load(self.against)
-        if other.catalog.version != model.catalog.version:
-            raise UsageError(f"{self.against} has another catalog; nothing can be compared")
-        agreement = Agreement()
-        decoded = _shown("decoding by the other", _decoded(other, members), len(members))
-        for page, theirs in zip(pages, decoded, strict=True):
-            agreement.add(page, theirs)
-        return agreement
+
+def _against(
+    bundle: Path, model: "LoadedModel", members: "list[Member]", pages: "list[Page]"
+) -> "Agreement":
+    from export.agreement import Agreement
+    from runtime.model import LoadedModel
+
+    other = LoadedModel.load(bundle)
+    if other.catalog.version != model.catalog.version:
+        raise UsageError(f"{bundle} has another catalog; nothing can be compared")
+    agreement = Agreement()
+    decoded = _shown("decoding by the other", _decoded(other, members), len(members))
+    for page, theirs in zip(pages, decoded, strict=True):
+        agreement.add(page, theirs)
+    return agreement
 
 
 def _decoded(model: "LoadedModel", members: "list[Member]") -> "Iterable[Page]":

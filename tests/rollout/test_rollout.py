@@ -18,9 +18,11 @@ from genpage.page import PageRow
 from genpage.request import PageRequest
 from rollout.active import ActiveBundle
 from rollout.canary import Sample, share_of
+from rollout.rollout import Rollout
 from rollout.trial import Served, ShadowTrial
 from runtime.cases import parse_cases
 from runtime.offline import generate
+from runtime.registry import Registry
 
 Another = Callable[[], Path]
 
@@ -97,6 +99,21 @@ async def test_a_manual_bundle_waits_to_be_activated(start: Start, another: Anot
     assert attempt.version is not None
     await replica.rollout.activate(attempt.version)
     assert (attempt.state, replica.active) == ("active", attempt.version)
+
+
+async def test_what_was_activated_is_told_though_others_followed(
+    start: Start, another: Another, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asked hears of their version, even if it is let go of while that is noted."""
+    replica = await start()
+    attempt = await replica.take(another(), strategy="manual")
+
+    async def others_follow(_: object) -> None:
+        monkeypatch.setattr(Registry, "find", lambda *_: None)
+
+    monkeypatch.setattr(Rollout, "_keep", others_follow)
+    assert attempt.version is not None
+    assert (await replica.rollout.activate(attempt.version)).version == attempt.version
 
 
 async def test_a_canary_has_its_share_and_is_promoted(start: Start, another: Another) -> None:
