@@ -7,6 +7,7 @@
     inputs.*.npy           the embedding table, the content projection and its gate
     outputs.*.npy          the same of the output side, the head's vectors
     encoder.*.npy          the content encoder's arrays (`tokenizer.content`)
+    drafts.*.npy           the head that drafts are made by (`runtime.draft_head`), where trained
     asking.*.npy           the question for the next title (`runtime.asking`), where it was learnt
     appeal.*.npy           what the moment adds to pages' scores (`tokenizer.appeal`), where learnt
     trends.npy             decayed counts at the end of training, by catalog index
@@ -34,6 +35,7 @@ from genpage.rules import Rules
 from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from runtime.asking import Asking
 from runtime.cases import GoldenCase, parse_cases
+from runtime.draft_head import DraftHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Manifest, cached_dtype
 from runtime.signature import trunk_signature
@@ -54,6 +56,7 @@ GOLDEN = "golden.json"
 ENCODER_PREFIX = "encoder."
 ASKING_PREFIX = "asking."
 APPEAL_PREFIX = "appeal."
+DRAFTS_PREFIX = "drafts."
 SIDES = ("inputs", "outputs")
 _DOMAINS = {"", "com.microsoft"}
 
@@ -69,6 +72,7 @@ class Contents:
     trends: Trends
     asking: Asking | None = None
     appeal: AppealWeights | None = None
+    drafts: DraftHead | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,8 +104,9 @@ class Bundle:
 def _contents(files: VerifiedFolder) -> Contents:
     manifest = files.manifest
     inputs, outputs = (_table(files, side) for side in SIDES)
-    arrays, asking, appeal = (
-        _arrays(files, prefix) for prefix in (ENCODER_PREFIX, ASKING_PREFIX, APPEAL_PREFIX)
+    arrays, asking, appeal, drafts = (
+        _arrays(files, prefix)
+        for prefix in (ENCODER_PREFIX, ASKING_PREFIX, APPEAL_PREFIX, DRAFTS_PREFIX)
     )
     paces = None
     if PACES in manifest.files:
@@ -119,6 +124,7 @@ def _contents(files: VerifiedFolder) -> Contents:
         )
         if appeal
         else None,
+        drafts=DraftHead.from_arrays(drafts, manifest.trunk.width) if drafts else None,
     )
 
 

@@ -29,6 +29,7 @@ from genpage.page import FinishReason
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
 from runtime.draft import NO_DRAFT, Drafter, Step
+from runtime.foretold import Foretold
 from runtime.job import PageJob
 from runtime.pace import BEFORE, Pace
 from runtime.prefix import common_prefix
@@ -55,7 +56,7 @@ class Decoder:
         self._job = job
         self._writer = PageWriter(job)
         self._capacity = job.model.backend.capacity
-        self._drafter = None if pace is None else Drafter(pace)
+        self._drafter = None if pace is None else Drafter(pace, Foretold.of(job))
         self._draft = NO_DRAFT
         self._earlier: Shown | None = None
         unfed, most = job.grammar.rows[job.prompt_rows :], job.model.serialised
@@ -102,8 +103,15 @@ class Decoder:
         self.pending = self.pending[fed:]
         return not len(self.pending)
 
-    def take(self, scores: FloatArray, draft_tokens: int = UNBOUNDED) -> tuple[Written, ...]:
+    def take(
+        self,
+        scores: FloatArray,
+        draft_tokens: int = UNBOUNDED,
+        hidden: FloatArray | None = None,
+    ) -> tuple[Written, ...]:
         """Decide by the scores (n, R + E) behind the last pending token and each of the draft.
+
+        ``hidden`` (n, d) are the states that they are of, for a draft head to go on from.
 
         Returns the rows that this finished. Sets ``pending``, and ``reason`` at the page's end. The
         next draft has at most ``draft_tokens``. Raises `ArtefactError` where a score is not a
@@ -125,6 +133,8 @@ class Decoder:
         if self._drafter is not None and self.reason is None:
             self._judge(self._drafter, scores, accepted, draft.steps)
             self._remember(self._drafter)
+            if self._drafter.guesses.foretold is not None and hidden is not None:
+                self._drafter.guesses.foretold.begin(hidden[accepted], self.pending)
             room = min(draft_tokens, self._capacity - self.length)
             self._draft = self._drafter.draft(self._writer, room, len(self.pending))
         return tuple(rows)

@@ -92,8 +92,8 @@ class Engine:
         scored = self._calls.score(self._run(work))
         if self._pace is not None:
             self._pace.shared_by(decoding)
-        for page, scores, at in scored:
-            self._decide(page, scores, at)
+        for of, scores, at in scored:
+            self._decide(of, scores, at)
         self._steps += 1
         if self._pace is not None and work and decoding == len(work):
             tokens = sum(len(item.chunk.tokens) for item in work)
@@ -122,11 +122,13 @@ class Engine:
                 scored.append(Scored(page, hidden.copy()))
         return scored
 
-    def _decide(self, page: LiveJob, scores: FloatArray, scored_at: float) -> None:
+    def _decide(self, scored: Scored, scores: FloatArray, scored_at: float) -> None:
+        page = scored.page
         if page.decoding_since is None:
             page.decoding_since = scored_at
         try:
-            rows = page.decoder.take(scores, self.limits.drafted(self._scheduler.live))
+            drafted = self.limits.drafted(self._scheduler.live)
+            rows = page.decoder.take(scores, drafted, scored.hidden)
         except Exception as error:  # noqa: BLE001 - one page's fault must not end the others
             bug = GenPageError("this page could not be decoded. This is a bug.")
             self._fail(page, typed(error, bug))

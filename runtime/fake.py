@@ -14,6 +14,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from genpage.catalog import Catalog
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
+from runtime.foresight import Foresight
 
 # A hidden state carries its hash in four parts of 16 bits, each exact in float32.
 WIDTH = 4
@@ -138,6 +139,7 @@ class FakeModel:
     entity_tokens: IntArray
     digest: str = "fake"
     serialised: int | None = None
+    foresight: Foresight | None = None
 
     @classmethod
     def of(

@@ -1,14 +1,16 @@
-"""What a page's next decision may be guessed by: scores that are at hand, or the page before.
+"""What a page's next decision may be guessed by: scores at hand, a draft head, the page before.
 
 The scores of the place before put the runner-up first once the winner is taken; a rejected draft
-has left the scores of its own places behind; and the member's page before this one, where it is
-known, has whole rows (`runtime.recall`). Where there are two guesses, the likelier one is taken.
+has left the scores of its own places behind; a draft head, where the bundle has one, foretells
+what comes next (`runtime.foretold`); and the member's page before this one, where it is known, has
+whole rows (`runtime.recall`). Where there are several guesses, the likeliest one is taken.
 """
 
 from dataclasses import dataclass
 from typing import Final
 
 from runtime.arrays import FloatArray, IntArray
+from runtime.foretold import Foretold
 from runtime.pace import MOST_KEPT, Pace, Source
 from runtime.progress import Place
 from runtime.recall import Recall
@@ -43,7 +45,19 @@ class ByPage:
         return self.chosen
 
 
-Guess = ByScores | ByPage
+@dataclass(frozen=True, slots=True, eq=False)
+class ByHead:
+    """A decision guessed by what a draft head foretells as it stands."""
+
+    source: Source
+    foretold: Foretold
+
+    def choose(self, writer: PageWriter) -> IntArray:
+        """What the next decision would be: catalog indices (k,)."""
+        return writer.guess(self.foretold.scores())
+
+
+Guess = ByScores | ByPage | ByHead
 
 
 class Guesses:
@@ -51,13 +65,14 @@ class Guesses:
 
     What it holds of a pass are single lines of its own, never a view of the scores of all places
     and pages of that pass, and none of places that the page has passed. ``recall`` is the member's
-    page before this one, where it is known.
+    page before this one, where it is known, ``foretold`` what a draft head says, where one is.
     """
 
     recall: Recall | None = None
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, foretold: Foretold | None = None) -> None:
         self._pace = pace
+        self.foretold = foretold
         self._kept: dict[Place, FloatArray] = {}
         # The latest scores that decided: a row's opening, and entities (of which catalog row).
         self._row_scores: FloatArray | None = None
@@ -104,11 +119,17 @@ class Guesses:
 
     def next(self, writer: PageWriter) -> Guess | None:
         """What the next decision is guessed by; None: nothing is at hand."""
-        scored = self._scored(writer.place, writer.takes)
-        recalled = self.recalled(writer)
-        if scored is None or recalled is None:
-            return recalled if scored is None else scored
-        return recalled if self._likelier(scored.source, recalled.source) else scored
+        likeliest: Guess | None = None
+        for guess in (
+            self._scored(writer.place, writer.takes),
+            self.recalled(writer),
+            self._foretold(writer.place, writer.takes),
+        ):
+            if guess is None:
+                continue
+            if likeliest is None or self.chance(guess.source) > self.chance(likeliest.source):
+                likeliest = guess
+        return likeliest
 
     def recalled(self, writer: PageWriter) -> ByPage | None:
         """What the page before has for the next decision."""
@@ -122,21 +143,31 @@ class Guesses:
     def behind(self, writer: PageWriter, place: Place) -> tuple[int, Source]:
         """What the decision behind the next one, at ``place``, takes, and what it is guessed by."""
         takes = writer.takes_behind
-        source: Source
+        scored: Source
         before: Source
+        ahead: Source
         if takes == 0:
-            source, before = "row kept" if self._kept else "row far", "row before"
+            scored = "row kept" if self._kept else "row far"
+            before, ahead = "row before", "row foretold"
         elif takes > 1:
-            source, before = "fill", "fill before"
-        elif self._kept:
-            source, before = "entity kept", "entity before"
+            scored, before, ahead = "fill", "fill before", "fill foretold"
         else:
-            source, before = "entity near" if place[1] else "entity far", "entity before"
-        recalls = self.recall is not None and self._likelier(source, before)
-        return max(1, takes), before if recalls else source
+            near: Source = "entity near" if place[1] else "entity far"
+            scored = "entity kept" if self._kept else near
+            before, ahead = "entity before", "entity foretold"
+        at_hand = [scored]
+        if self.recall is not None:
+            at_hand.append(before)
+        if self.foretold is not None and self.foretold.known:
+            at_hand.append(ahead)
+        return max(1, takes), max(at_hand, key=self.chance)
 
-    def _likelier(self, source: Source, before: Source) -> bool:
-        return self.chance(before) > self.chance(source)
+    def _foretold(self, place: Place, takes: int) -> ByHead | None:
+        if self.foretold is None or not self.foretold.known:
+            return None
+        if place[1] == 0:
+            return ByHead("row foretold", self.foretold)
+        return ByHead("fill foretold" if takes > 1 else "entity foretold", self.foretold)
 
     def _scored(self, place: Place, takes: int) -> ByScores | None:
         kept = self._kept.get(place)

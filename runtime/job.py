@@ -10,6 +10,7 @@ from genpage.grammar import PageGrammar
 from genpage.request import PageRequest
 from runtime.arrays import IntArray
 from runtime.backend import Backend, Head
+from runtime.foresight import Foresight
 from runtime.prefix import PrefixKey
 from runtime.scope import Scope
 from tokenizer.appeal import PageAppeal
@@ -46,6 +47,11 @@ class ServedModel(Protocol):
     @property
     def serialised(self) -> int | None:
         """How many entities of a row are in the sequence; None: all (`tokenizer.page`)."""
+        ...
+
+    @property
+    def foresight(self) -> Foresight | None:
+        """What drafts may be made by besides scores that are at hand."""
         ...
 
 

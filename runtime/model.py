@@ -18,7 +18,9 @@ from runtime.backend import Head
 from runtime.bundle import Bundle, Contents
 from runtime.cases import GoldenCase
 from runtime.device import CPU
+from runtime.draft_head import DraftHead
 from runtime.exactness import is_exact
+from runtime.foresight import Foresight
 from runtime.lanes import LANES
 from runtime.limits import KV_BYTES
 from runtime.manifest import Manifest
@@ -84,6 +86,7 @@ class LoadedModel:
     # The catalog that it was exported with, which all snapshots are made from.
     bundled: Catalog
     asking: Asking | None = None
+    drafts: DraftHead | None = None
     # Whether its passes and scores are the same bits however tokens come (`runtime.exactness`),
     # where that was tried out.
     exact: bool | None = None
@@ -156,6 +159,7 @@ class LoadedModel:
             settings.head,
             contents.appeal,
             manifest.sources,
+            drafts=contents.drafts,
         )
         backend = TrunkBackend(
             contents.trunk,
@@ -187,6 +191,7 @@ class LoadedModel:
             settings=settings,
             asking=contents.asking,
             bundled=contents.catalog,
+            drafts=contents.drafts,
         )
 
     @property
@@ -228,6 +233,11 @@ class LoadedModel:
     def serialised(self) -> int | None:
         """How many entities of a row are in the sequence; None: all."""
         return self.manifest.serialised
+
+    @property
+    def foresight(self) -> Foresight | None:
+        """What drafts may be made by besides scores that are at hand."""
+        return self.snapshot.foresight
 
     def scope(self, audience: Audience | None) -> Scope | None:
         """What a page of this audience is scored by; None: by all of the catalog."""
@@ -281,6 +291,7 @@ class LoadedModel:
             None if self.snapshot.appeal is None else self.snapshot.appeal.weights,
             self.manifest.sources,
             self.snapshot,
+            self.drafts,
         )
         self.backend.use(snapshot.lexicon.inputs)
         encoder = self.encoder.over(snapshot.lexicon.vocabulary)

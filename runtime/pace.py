@@ -12,17 +12,20 @@ from typing import Final, Literal
 
 # Where a draft's scores are from. ``kept``: of the same place, behind a token that was rejected.
 # ``near``: of the place before in the same row. ``far``: of another row. ``before``: no scores, but
-# what the member's page before this one had.
+# what the member's page before this one had. ``foretold``: by a draft head.
 Source = Literal[
     "row kept",
     "row far",
     "row before",
+    "row foretold",
     "entity kept",
     "entity near",
     "entity far",
     "entity before",
+    "entity foretold",
     "fill",
     "fill before",
+    "fill foretold",
 ]
 
 BEFORE: Final[frozenset[Source]] = frozenset({"row before", "entity before", "fill before"})
@@ -33,12 +36,15 @@ _CHANCES: Final[dict[Source, float]] = {
     "row kept": 0.8,
     "row far": 0.6,
     "row before": 0.8,
+    "row foretold": 0.9,
     "entity kept": 0.85,
     "entity near": 0.75,
     "entity far": 0.5,
     "entity before": 0.8,
+    "entity foretold": 0.8,
     "fill": 0.05,
     "fill before": 0.5,
+    "fill foretold": 0.1,
 }
 _PRIOR: Final = 20.0
 # Older drafts and passes count for less, so that a new checkpoint finds its own pace.

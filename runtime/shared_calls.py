@@ -59,8 +59,8 @@ class SharedCalls:
         self.seconds += self._clock() - began
         yield from zip(share, states, strict=True)
 
-    def score(self, scored: list[Scored]) -> Iterator[tuple[LiveJob, FloatArray, float]]:
-        """Call the heads: each page with the scores (n, R + E) of its states, and since when."""
+    def score(self, scored: list[Scored]) -> Iterator[tuple[Scored, FloatArray, float]]:
+        """Call the heads: each page's states with their scores (n, R + E), and since when."""
         for share in _grouped(scored, lambda item: item.page.job.head):
             head = share[0].page.job.head
             began = self._clock()
@@ -75,7 +75,7 @@ class SharedCalls:
             first = 0
             for item in share:
                 end = first + len(item.hidden)
-                yield item.page, scores[first:end], now
+                yield item, scores[first:end], now
                 first = end
 
 

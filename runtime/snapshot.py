@@ -9,7 +9,9 @@ from genpage.catalog import Catalog
 from genpage.sources import EVERYTHING, Sources
 from runtime.arrays import IntArray
 from runtime.backend import Head
+from runtime.draft_head import DraftHead
 from runtime.exactness import is_exact_head
+from runtime.foresight import MOST_ITEMS, Foresight
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
@@ -41,6 +43,7 @@ class Snapshot:
     row_tokens: IntArray
     entity_tokens: IntArray
     appeal: Appeal | None = None
+    foresight: Foresight | None = None
 
     @classmethod
     def of(
@@ -52,6 +55,7 @@ class Snapshot:
         appeal: AppealWeights | None = None,
         sources: Sources = EVERYTHING,
         before: "Snapshot | None" = None,
+        drafts: DraftHead | None = None,
     ) -> "Snapshot":
         """Build the head; takes a second for a large catalog, so never on a request's path.
 
@@ -88,7 +92,10 @@ class Snapshot:
         head: Head = whole
         if isinstance(whole, Screen):
             head = UnpackedHead(whole.again, len(tokens))
-        return cls(catalog, lexicon, head, scopes, rows, entities, learnt)
+        foresight = None
+        if drafts is not None and len(tokens) <= MOST_ITEMS:
+            foresight = Foresight(drafts, lexicon.inputs, lexicon.outputs, len(rows), tokens)
+        return cls(catalog, lexicon, head, scopes, rows, entities, learnt, foresight)
 
     def scores_exactly(self, precision: Precision, settings: SessionSettings) -> bool:
         """Whether its scores depend on nothing that they are computed beside, tried out here."""

@@ -79,9 +79,11 @@ def test_deciding_counts_into_the_time_of_the_row_and_the_page(
     """The clock is read when a row leaves, so that the whole is what its listener waited for."""
     clock, take = FakeClock(), Decoder.take
 
-    def slowly(decoder: Decoder, scores: FloatArray, most: int) -> tuple[Written, ...]:
+    def slowly(
+        decoder: Decoder, scores: FloatArray, most: int, hidden: FloatArray
+    ) -> tuple[Written, ...]:
         clock.now += 1.0
-        return take(decoder, scores, most)
+        return take(decoder, scores, most, hidden)
 
     monkeypatch.setattr(Decoder, "take", slowly)
     engine = Engine(clock=clock)

@@ -6,11 +6,48 @@ import numpy as np
 from naive_decoder import scores_after
 
 from genpage.grammar import DecodedRow
+from runtime.arrays import FloatArray, IntArray
 from runtime.decoder import Decoder
-from runtime.fake import FakeModel
+from runtime.fake import EMPTY, FakeHead, FakeModel, absorb, hidden_of
+from runtime.foresight import Foresight
 from runtime.job import PageJob
 from runtime.pace import Pace
+from runtime.scope import Scope
 from runtime.shown import Shown
+
+
+class Seer(Foresight):
+    """A draft head over the fake model that knows what it is going to say, or nothing of it."""
+
+    def __init__(self, head: FakeHead, *, knows: bool = True) -> None:
+        self._fake, self._knows = head, knows
+        self.asked = 0
+
+    def begin(self, hidden: FloatArray) -> FloatArray:
+        """The fake's own state, whose parts stand for a prefix's hash."""
+        return hidden
+
+    def follow(self, state: FloatArray, tokens: IntArray) -> FloatArray:
+        """That of a longer prefix."""
+        held = sum(int(part) << (16 * place) for place, part in enumerate(state))
+        for token in tokens.tolist():
+            held = absorb(held, token)
+        return np.array(hidden_of(held), np.float32)
+
+    def scores(self, state: FloatArray, scope: Scope | None) -> FloatArray:
+        """The fake's own, or upside down."""
+        assert scope is None
+        self.asked += 1
+        scores: FloatArray = self._fake.scores(state[None])[0]
+        return scores if self._knows else -scores
+
+
+def hidden_after(tokens: Sequence[int]) -> list[float]:
+    """The fake trunk's hidden state behind these."""
+    state = EMPTY
+    for token in tokens:
+        state = absorb(state, token)
+    return hidden_of(state)
 
 
 def eager(chance: float) -> Pace:
@@ -37,5 +74,6 @@ def decode(
         assert decoder.fed(chunk)
         ends = range(len(held) - chunk.scored + 1, len(held) + 1)
         scores = np.stack([scores_after(model, held[:end]) for end in ends])
-        rows.extend(written.row for written in decoder.take(scores))
+        hidden = np.array([hidden_after(held[:end]) for end in ends], np.float32)
+        rows.extend(written.row for written in decoder.take(scores, hidden=hidden))
     return rows, passes
