@@ -2,11 +2,13 @@
 
     genpage bench trunk BUNDLE [BUNDLE ...] [--past 600] [--rounds 10]
 
-A *prefill* runs 512 tokens on an empty slot, the others a chunk of so many tokens on a past. The
-*floor* is the least time for the trunk's multiplications at the rate that NumPy's float32 matrix
-product reaches here in the same run, on as many threads; int8 may go below it, and a short chunk
-is bound by memory instead. Bundles take turns, and the best of the rounds is kept: what a pass
-costs undisturbed. On a busy machine, ``chrt -f 5`` in front.
+A *prefill* runs 512 tokens on an empty slot, the others a chunk of so many tokens on a past. Of
+each the last token's state alone is read, so that the others are not finished (`runtime.trimmed`);
+*512, all* is a prefill of which all states are. The *floor* is the least time for the trunk's
+multiplications at the rate that NumPy's float32 matrix product reaches here in the same run, on as
+many threads; int8 may go below it, and a short chunk is bound by memory instead. Bundles take
+turns, and the best of the rounds is kept: what a pass costs undisturbed. On a busy machine,
+``chrt -f 5`` in front.
 """
 
 import os
@@ -37,11 +39,18 @@ def once_ms(work: Callable[[], object]) -> float:
 
 
 def multiplications(bundle: Bundle) -> int:
-    """Multiply-adds of the trunk's weights, a token."""
+    """Multiply-adds of the trunk's weights, a token whose state is read."""
     trunk = bundle.manifest.trunk
     data = bundle.manifest.files["trunk.onnx.data"].bytes
     rotary = (trunk.capacity + 1) * trunk.head_dim * 4
     return (data - rotary) // (4 if bundle.manifest.precision == "fp32" else 1)
+
+
+def finishing(bundle: Bundle) -> int:
+    """Those of them that a token goes without whose state is not read."""
+    trunk = bundle.manifest.trunk
+    asking = trunk.width * (trunk.heads + 2 * trunk.kv_heads) * trunk.head_dim
+    return multiplications(bundle) // trunk.layers - asking
 
 
 def peak(rounds: int) -> float:
@@ -66,19 +75,20 @@ def measure(
         )
         for name, bundle in bundles.items()
     }
-    passes = {"prefill": (0, PREFILL)} | {str(count): (past, count) for count in CHUNKS}
+    passes = {"512": (0, PREFILL, 1), "512, all": (0, PREFILL, PREFILL)}
+    passes |= {str(count): (past, count, 1) for count in CHUNKS}
     times = {name: dict.fromkeys(passes, float("inf")) for name in backends}
     for backend in backends.values():
         for start in range(0, past, PREFILL):
             count = min(PREFILL, past - start)
             backend.forward([Chunk(0, start, np.arange(count, dtype=np.int32))])
     for _ in range(rounds):
-        for label, (start, count) in passes.items():
-            chunk = Chunk(0, start, np.arange(count, dtype=np.int32))
+        for label, (start, count, scored) in passes.items():
+            chunk = Chunk(0, start, np.arange(count, dtype=np.int32), scored)
             for name, backend in backends.items():
                 work = partial(backend.forward, [chunk])
                 # The first of them finds the other bundle's weights in the cache.
-                took = min(once_ms(work) for _ in range(1 if label == "prefill" else 3))
+                took = min(once_ms(work) for _ in range(3 if start else 1))
                 times[name][label] = min(times[name][label], took)
     return times
 
@@ -90,13 +100,14 @@ def report(
     bundles = {str(path): Bundle.open(path) for path in paths}
     times = measure(bundles, past, rounds, settings)
     rate = peak(rounds)
-    table = Table("bundle", "512", *map(str, CHUNKS), title="ms a pass")
+    table = Table("bundle", "512", "512, all", *map(str, CHUNKS), title="ms a pass")
     for name, bundle in bundles.items():
         cells = (f"{times[name][label]:.2f}" for label in times[name])
         table.add_row(f"{Path(name).name}, {bundle.manifest.precision}", *cells)
-        floor = multiplications(bundle) / rate * 1e3
-        cells = (f"{floor * count:.2f}" for count in (PREFILL, *CHUNKS))
-        table.add_row("floor", *cells)
+        whole, spared = multiplications(bundle), finishing(bundle)
+        spent = [whole * count - spared * (count - 1) for count in (PREFILL, *CHUNKS)]
+        spent.insert(1, whole * PREFILL)
+        table.add_row("floor", *(f"{count / rate * 1e3:.2f}" for count in spent))
     document: dict[str, object] = {
         "threads": settings.threads,
         "spinning": settings.spinning,
