@@ -1,22 +1,38 @@
 """Pages on the real runtime do not depend on how they are computed: not one token.
 
 Whatever an engine does instead of the slow twin (`houses`), and whoever else it serves meanwhile,
-the rows are the same: greedy and sampled, of whole rows and of short ones, by any head that scores
-what a page may show.
+the rows are the same: greedy, explored and sampled, of whole rows and of short ones, by any head
+that scores what a page may show.
 """
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from houses import LIMITS, PACES, SERIALISED, VISITS, House, Machine, Visit, check_visits, house_of
+from engines import run
+from houses import (
+    LIMITS,
+    PACES,
+    SERIALISED,
+    SLOW,
+    VISITS,
+    House,
+    Machine,
+    Visit,
+    check_visits,
+    house_of,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pages import rows_of
 
+from genpage.exploration import NO_EXPLORATION
 from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
+from runtime.engine import Engine
 from runtime.exactness import is_exact
 from runtime.fake import FakeBackend
 from runtime.limits import Limits
@@ -88,6 +104,20 @@ def test_every_scope_there_is_was_made(house: House) -> None:
         assert ("rough" in names) <= (model.manifest.precision == "fp32")
         assert len(scopes) == len(names) * len(house.members)
     assert len({house.pages[each] for each in SERIALISED}) == len(SERIALISED)
+
+
+def test_every_other_greedy_page_is_explored(house: House) -> None:
+    """So that what is drawn above is; without exploration it is another page."""
+    jobs = [house.job(SLOW, None, member, "whole") for member in range(len(house.members))]
+    explored = [number for number, job in enumerate(jobs) if job.exploration.share]
+    assert explored == [1, 5]
+    engine = Engine(Limits(speculation=False))
+    for number in explored:
+        greedy = replace(jobs[number], page_id=f"{number}", exploration=NO_EXPLORATION)
+        engine.submit(greedy)
+    outputs = run(engine)
+    for number in explored:
+        assert rows_of(outputs, f"{number}") != house.pages[None][number]
 
 
 def test_this_processor_is_exact(house: House) -> None:

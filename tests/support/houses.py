@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pages import rows_of
 
 from export.members import evening_after, made_up_members
+from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import DecodedRow
 from runtime.arrays import IntArray
 from runtime.cases import Member
@@ -76,7 +77,7 @@ class House:
         """A member's page; a scope that there is none of is the whole head."""
         model = short(self.models[machine], serialised)
         return replace(
-            job_of(model, self.members[member]), scope=self.scopes[machine].get((scope, member))
+            _asked(model, self.members[member]), scope=self.scopes[machine].get((scope, member))
         )
 
 
@@ -141,7 +142,7 @@ VISITS = st.lists(
 
 
 def house_of(folder: Path, machines: Sequence[Machine]) -> House:
-    """Of a bundle; members with short and long prompts, greedy and sampled.
+    """Of a bundle; members with short and long prompts, greedy, explored and sampled.
 
     The first machine is the slow twin's.
     """
@@ -231,6 +232,16 @@ def _loaded(folder: Path, machine: Machine) -> LoadedModel:
     return replace(model, backend=backend)
 
 
+def _asked(model: LoadedModel, member: Member) -> PageJob:
+    """A member's page; of every other greedy one a share is drawn, the same at each visit."""
+    explores = member.request.seed % 4 == 1
+    return replace(
+        job_of(model, member),
+        exploration=Exploration(0.3) if explores else NO_EXPLORATION,
+        drawn_as=member.name,
+    )
+
+
 def _asking(member: Member, number: int) -> Member:
     request = replace(
         member.request,
@@ -247,7 +258,7 @@ def _pages(model: LoadedModel, members: Sequence[Member]) -> tuple[tuple[Decoded
     pages = []
     for member in members:
         engine = Engine(alone)
-        engine.submit(replace(job_of(model, member), scope=None))
+        engine.submit(replace(_asked(model, member), scope=None))
         pages.append(rows_of(run(engine), member.name))
     assert len(set(pages)) == len(pages)
     return tuple(pages)
