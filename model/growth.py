@@ -13,6 +13,9 @@ the function stays and a gradient can reach everything. Four things need care:
   pair of the same frequency is ``2 i``. Attention divides by the root of the head dim: queries grow
   by ``sqrt(new / old)``.
 - *Depth.* New layers stand after the old ones and add zero.
+
+A draft head (`model.drafts`) goes along: it reads nothing of the new dimensions, and foretells the
+same.
 """
 
 import math
@@ -23,6 +26,7 @@ import torch
 from genpage.errors import UsageError
 from model.checkpoint import Checkpoint, Lineage
 from model.config import ModelConfig, Size
+from model.drafts import DRAFTS, READERS, DraftHead
 from model.network import Network
 
 Weights = dict[str, torch.Tensor]
@@ -56,7 +60,22 @@ def grown(checkpoint: Checkpoint, size: Size, *, seed: int = 0) -> Checkpoint:
         trained_on=checkpoint.lineage.trained_on,
         random=checkpoint.random,
     )
-    return replace(checkpoint, config=target, weights=weights, lineage=lineage)
+    extra = dict(checkpoint.extra)
+    if (drafts := DraftHead.of(checkpoint)) is not None:
+        extra[DRAFTS] = _grown_drafts(drafts, target.width).to_bytes()
+    return replace(checkpoint, config=target, weights=weights, lineage=lineage, extra=extra)
+
+
+def _grown_drafts(head: DraftHead, width: int) -> DraftHead:
+    """The head beside a trunk of this width; the stream's old dimensions stand first."""
+    grown, old = DraftHead(width, head.width), head.state_dict()
+    grown.load_state_dict(
+        {
+            name: _placed(torch.zeros_like(room), old[name]) if name in READERS else old[name]
+            for name, room in grown.state_dict().items()
+        }
+    )
+    return grown
 
 
 def grow_weights(

@@ -47,6 +47,7 @@ ENTRIES = (
     Entry(("train", "wbc"), "train", "WBC", "a logit becomes a value, from rewards"),
     Entry(("train", "reward-model"), "train", "RewardModelling", "what a page would be worth"),
     Entry(("train", "rl"), "rl", "RL", "whole pages against the reward model"),
+    Entry(("train", "drafts"), "drafts", "Drafts", "a head that foretells, for faster pages"),
     Entry(("train", "recipe"), "recipe", "WholeRecipe", "all of these, then the newest days"),
     Entry(("train", "histories"), "train_daily", "Histories", "next titles after every event"),
     Entry(("train", "daily"), "train_daily", "Daily", "go on with a finished day"),

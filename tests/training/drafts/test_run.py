@@ -1,0 +1,126 @@
+"""Fitting a draft head: it learns the pages, goes on, keeps the parent, and says what is wrong."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from genpage.cli import main
+from genpage.errors import DatasetError, UsageError
+from model.checkpoint import Checkpoint
+from model.drafts import DRAFTS, DraftHead
+from model.trained_on import TrainedOn
+from training.drafts.run import METRICS, DraftFit, Fitted
+from training.drafts.settings import Settings
+from training.visits import PageSize
+
+SETTINGS = Settings(
+    pages=24, held_out=12, epochs=8, width=16, depth=4, lr=1e-2, batch=4, size=PageSize(3, 6)
+)
+
+
+def fitted(service: Path, parent: Checkpoint, out: Path, settings: Settings = SETTINGS) -> Fitted:
+    """A fit that nobody watches."""
+    return DraftFit(service, parent, settings).train(lambda: None, lambda _epoch: None, out)
+
+
+@pytest.fixture(scope="module")
+def first(
+    service: Path, learnt: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Fitted, Path]:
+    """A fit, and where its checkpoint lies."""
+    out = tmp_path_factory.mktemp("fit") / "checkpoint"
+    return fitted(service, Checkpoint.load(learnt), out), out
+
+
+def test_a_fit_learns(service: Path, learnt: Path, first: tuple[Fitted, Path]) -> None:
+    """The loss falls, and held-out decisions are foretold better than by an untrained head."""
+    epochs = first[0].epochs
+    assert epochs[-1].loss < 0.8 * epochs[0].loss
+    begun = replace(SETTINGS, epochs=1, lr=1e-9)
+    untrained = fitted(service, Checkpoint.load(learnt), learnt.parent / "untrained", begun)
+    assert first[0].hits.rate()[0] > untrained.hits.rate()[0] + 0.1
+    assert first[0].hits.rate()[1] == untrained.hits.rate()[1]
+    assert first[0].hits.numbers == (0, 1, 2, 3, 4)
+    assert {rate.depth for rate in first[0].hits.rates} == {1, 2, 3, 4}
+
+
+def test_the_checkpoint_is_its_parent_but_for_the_head(
+    learnt: Path, first: tuple[Fitted, Path]
+) -> None:
+    """Same weights, catalog and files; a version of its own, no day more, and the head."""
+    parent, child = Checkpoint.load(learnt), Checkpoint.load(first[1])
+    assert child.lineage.version == first[0].version != parent.lineage.version
+    assert child.lineage.parent == parent.lineage.version
+    assert child.lineage.trained_on == parent.lineage.trained_on
+    assert first[0].held_out == "2026-01-04"
+    for name, weight in parent.weights.items():
+        assert torch.equal(weight, child.weights[name])
+    assert child.extra["metrics.jsonl"] == parent.extra["metrics.jsonl"]
+    assert set(child.extra) == {*parent.extra, DRAFTS, METRICS}
+    losses = [json.loads(line)["loss"] for line in child.extra[METRICS].splitlines()]
+    assert losses == [epoch.loss for epoch in first[0].epochs]
+
+
+def test_a_fit_is_the_same_again(
+    service: Path, learnt: Path, first: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    """The same data, settings and seed give the same head and the same rates."""
+    again = fitted(service, Checkpoint.load(learnt), tmp_path / "again")
+    assert again.hits == first[0].hits
+    heads = [Checkpoint.load(path).extra[DRAFTS] for path in (first[1], tmp_path / "again")]
+    assert heads[0] == heads[1]
+
+
+def test_a_fit_goes_on(service: Path, first: tuple[Fitted, Path], tmp_path: Path) -> None:
+    """From a checkpoint with a head its head is fitted on; another width is refused."""
+    parent = Checkpoint.load(first[1])
+    settings = replace(SETTINGS, epochs=1, lr=1e-4, width=None)
+    further = fitted(service, parent, tmp_path / "further", settings)
+    assert further.before == first[0].hits
+    head = DraftHead.of(Checkpoint.load(tmp_path / "further"))
+    assert head is not None
+    assert head.width == SETTINGS.width
+    with pytest.raises(UsageError, match="--width 32 differs"):
+        DraftFit(service, parent, replace(SETTINGS, width=32))
+
+
+def test_days_may_be_named(service: Path, learnt: Path, tmp_path: Path) -> None:
+    """Pages of days that the parent had not seen count as seen; one day is too few."""
+    parent = Checkpoint.load(learnt)
+    early = replace(
+        parent, lineage=replace(parent.lineage, trained_on=TrainedOn("2026-01-01", "2026-01-01"))
+    )
+    settings = replace(SETTINGS, epochs=1, pages=4, held_out=2)
+    fit = DraftFit(service, early, settings, to="2026-01-04")
+    found = fit.train(lambda: None, lambda _epoch: None, tmp_path / "early")
+    assert (found.first, found.last, found.held_out) == ("2026-01-01", "2026-01-02", "2026-01-03")
+    seen = Checkpoint.load(tmp_path / "early").lineage.trained_on
+    assert seen == TrainedOn("2026-01-01", "2026-01-02")
+    with pytest.raises(DatasetError, match="fewer than two days"):
+        DraftFit(service, early, settings, to="2026-01-02")
+
+
+def test_the_command(
+    service: Path, learnt: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It prints the rates as one JSON line, or as a table; what is there already is refused."""
+    flags = ["train", "drafts", "--from", str(learnt), "--data", str(service), "--pages", "8"]
+    flags += ["--epochs", "2", "--width", "8", "--depth", "2", "--out", str(tmp_path / "out")]
+    main([*flags, "--json"])
+    document = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert document["version"] == Checkpoint.load(tmp_path / "out").lineage.version
+    assert document["pages"] == 8
+    assert document["held_out_pages"] == 24
+    rates = document["rates"]
+    right, count = (sum(rate[name] for rate in rates) for name in ("right", "count"))
+    assert document["hits"] == pytest.approx(right / count)
+    with pytest.raises(SystemExit):
+        main(flags)
+    assert "--force" in capsys.readouterr().err
+    main([*flags, "--force"])
+    table = capsys.readouterr().out
+    assert "title 4" in table
+    assert "before" not in table

@@ -1,0 +1,1 @@
+"""Fitting a draft head (`model.drafts`) to the pages that a checkpoint makes."""
