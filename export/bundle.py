@@ -19,6 +19,7 @@ import onnx
 import onnx_ir as ir
 import onnxscript
 import torch
+from numpy.typing import NDArray
 
 from export.halve import halve
 from export.members import evening_after, made_up_members
@@ -30,6 +31,7 @@ from genpage.errors import UsageError
 from genpage.staging import staged
 from model.appeal import weights_of
 from model.checkpoint import Checkpoint
+from model.drafts import DraftHead as TorchDraftHead
 from model.fusion import FusedTable as TorchTable
 from model.trained_on import MADE_WITH
 from runtime import golden
@@ -38,6 +40,7 @@ from runtime.bundle import (
     APPEAL_PREFIX,
     ASKING_PREFIX,
     CATALOG,
+    DRAFTS_PREFIX,
     ENCODER_PREFIX,
     GOLDEN,
     PACES,
@@ -52,6 +55,7 @@ from runtime.bundle import (
 from runtime.cases import cases_to_json
 from runtime.cpu import cpu_note
 from runtime.device import CPU, Device
+from runtime.draft_head import DraftHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import (
     MANIFEST,
@@ -207,6 +211,9 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
     if asking is not None:
         for name, array in asking.to_arrays().items():
             np.save(folder / f"{ASKING_PREFIX}{name}.npy", array, allow_pickle=False)
+    drafts = _drafts_of(checkpoint)
+    for name, array in drafts.items():
+        np.save(folder / f"{DRAFTS_PREFIX}{name}.npy", array, allow_pickle=False)
     (folder / VOCABULARY).write_bytes(checkpoint.vocabulary.to_json())
     (folder / CATALOG).write_bytes(catalog_to_json(checkpoint.catalog))
     (folder / RULES).write_bytes(checkpoint.rules.to_toml().encode())
@@ -220,7 +227,14 @@ def _write_contents(checkpoint: Checkpoint, folder: Path) -> Contents:
         trends=checkpoint.trends,
         asking=asking,
         appeal=appeal,
+        drafts=DraftHead.from_arrays(drafts, checkpoint.config.width) if drafts else None,
     )
+
+
+def _drafts_of(checkpoint: Checkpoint) -> dict[str, NDArray[np.float32]]:
+    """A checkpoint's draft head as arrays; none where it has none."""
+    head = TorchDraftHead.of(checkpoint)
+    return {} if head is None else {name: t.numpy() for name, t in head.state_dict().items()}
 
 
 def asking_of(checkpoint: Checkpoint) -> Asking | None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from tiny import tiny_bundle
@@ -19,6 +20,7 @@ from genpage.request import PageRequest
 from genpage.sources import Sources
 from model.checkpoint import Checkpoint
 from model.config import ModelConfig, Size
+from model.drafts import DRAFTS, DraftHead
 from runtime.bundle import Bundle
 from runtime.model import LoadedModel, LoadSettings
 from runtime.trunk import SPARE_TOKENS
@@ -57,6 +59,23 @@ def test_serving_reads_what_was_trained_with(checkpoint: Checkpoint, tmp_path: P
     assert model.asking is not None
     assert not model.asking.gate_weight.any()
     assert not model.asking.gate_bias.any()
+
+
+def test_a_bundle_has_the_draft_head_of_its_checkpoint(
+    checkpoint: Checkpoint, fp32_bundle: Path, tmp_path: Path
+) -> None:
+    """Each of its tensors is a file; the bundle of a checkpoint without a head has none."""
+    head = DraftHead(checkpoint.config.width, 8)
+    head.initialise(2)
+    with_head = replace(checkpoint, extra={DRAFTS: head.to_bytes()})
+    export_bundle(with_head, tmp_path / "bundle", precision="fp32")
+    drafts = Bundle.open(tmp_path / "bundle").contents.drafts
+    assert drafts is not None
+    for name, value in head.state_dict().items():
+        np.testing.assert_array_equal(np.load(tmp_path / "bundle" / f"drafts.{name}.npy"), value)
+        np.testing.assert_array_equal(getattr(drafts, name.replace(".", "_")), value)
+    assert Bundle.open(fp32_bundle).contents.drafts is None
+    assert not list(fp32_bundle.glob("drafts.*"))
 
 
 def test_a_second_export_replaces_the_first_only_when_forced(
