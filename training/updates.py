@@ -21,6 +21,7 @@ from dataset.folder import DataFolder
 from genpage.catalog import SECONDS_A_DAY
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
+from model.drafts import DRAFTS
 from model.trained_on import TrainedOn
 from training.asking import question_logits
 from training.batches import BatchStream
@@ -117,7 +118,11 @@ class Updates:
             trends=self._timeline.trends_before(self._until),
             signals=self._moments.lists_at(self._until),
             lineage=lineage,
-            extra={} if self._objective is None else self._objective.files(),
+            extra={
+                **({} if self._objective is None else self._objective.files()),
+                # A day moves the weights little, and drafts that miss cost time alone.
+                **{name: held for name, held in self._parent.extra.items() if name == DRAFTS},
+            },
         )
 
     def settings(self) -> dict[str, object]:

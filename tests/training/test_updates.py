@@ -21,6 +21,7 @@ from genpage.rules import Rules
 from genpage.sources import Sources
 from genpage.trends import SIGNAL_HALF_LIVES_S, Trends
 from model.checkpoint import Checkpoint
+from model.drafts import DRAFTS
 from tokenizer.prompt import PromptEncoder
 from tokenizer.signals import FloatArray
 from training.asking import question_logits
@@ -252,6 +253,14 @@ def _until(folder: DataFolder, out: Path, days: int) -> DataFolder:
             writer.events(day, folder.events(day, day))
             writer.impressions(day, folder.impressions(day, day))
     return DataFolder(out)
+
+
+def test_a_draft_head_goes_along(folder: DataFolder, parent: Checkpoint) -> None:
+    """A daily checkpoint has its parent's draft head, and nothing else that lay beside it."""
+    beside = {DRAFTS: b"a head", "metrics.jsonl": b"{}"}
+    updates = Updates(folder, replace(parent, extra=beside))
+    assert updates.checkpoint().extra == {DRAFTS: b"a head"}
+    assert not Updates(folder, parent).checkpoint().extra
 
 
 def test_freshness_judges_both_before_learning(folder: DataFolder, parent: Checkpoint) -> None:
