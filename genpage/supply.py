@@ -83,7 +83,7 @@ class Supply:
         """(k, n) which of n entities each of k rows could still show."""
         if self._places is not None:
             entities = self._places[entities]
-        shown: BoolArray = self._members[rows].take(entities, axis=1)
+        shown: BoolArray = self._members.take(rows, axis=0).take(entities, axis=1)
         if self._unique:
             shown &= ~self._used.take(entities)
         elif open_row is not None:
