@@ -46,7 +46,8 @@ def laned(graph: onnx.ModelProto, lanes: int) -> onnx.ModelProto:
     """A copy of an exported trunk for ``lanes`` sequences a pass, each of at least two tokens.
 
     ``embeddings`` (1, T, width) and ``hidden`` hold the lanes' tokens in order, ``lane_lengths``
-    (lanes,) int64 says how many are whose; every other input and output is there once a lane.
+    (lanes,) int64 says how many are whose; what is of a cache is there once a lane. A trimmed
+    trunk (`runtime.trimmed`) stays one: its ``scored_tokens`` are places among all lanes' tokens.
     """
     copy = onnx.ModelProto()
     copy.CopyFrom(graph)
