@@ -36,6 +36,8 @@ class Drafts(Command):
     depth: int = Field(
         default=6, ge=1, le=64, description="decisions behind the next one that are foretold"
     )
+    rows: int = Field(default=10, ge=1, le=40, description="rows of a page")
+    entities_per_row: int = Field(default=20, ge=1, le=100, description="entities of a row")
     autoregressive: int = Field(
         default=4, ge=1, le=100, description="titles of a row that pages decide one by one"
     )
@@ -56,6 +58,7 @@ class Drafts(Command):
         from training.drafts.run import DraftFit
         from training.drafts.settings import Settings
         from training.group import refuse_others
+        from training.visits import PageSize
 
         refuse_others()
         refuse_existing(self.out, force=self.force)
@@ -67,6 +70,7 @@ class Drafts(Command):
             width=self.width,
             depth=self.depth,
             autoregressive=self.autoregressive,
+            size=PageSize(self.rows, self.entities_per_row),
             seed=self.seed,
         )
         console = Console(stderr=True)
@@ -115,12 +119,12 @@ def _document(fitted: "Fitted") -> dict[str, object]:
 def _table(fitted: "Fitted", depth: int) -> Table:
     depths = range(1, depth + 1)
     table = Table(
-        f"held out {fitted.held_out}",
-        *(f"{far} behind" for far in depths),
+        "behind",
+        *map(str, depths),
         "all",
         box=None,
-        title=f"{fitted.version}: foretold right (by the scores of the place before), "
-        f"{fitted.hits.pages} pages, {fitted.seconds:.0f} s",
+        title=f"{fitted.version}, {fitted.pages} pages, {fitted.seconds:.0f} s: foretold right (by "
+        f"the scores of where it began) on {fitted.hits.pages} pages of {fitted.held_out}",
     )
     hits = fitted.hits
     for number in (*hits.numbers, None):

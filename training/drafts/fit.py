@@ -73,7 +73,7 @@ def fit(
     epochs = []
     for number in range(1, settings.epochs + 1):
         nats, told = 0.0, 0
-        for batch in torch.randperm(len(pages), generator=order).split(settings.batch):
+        for batch in torch.split(torch.randperm(len(pages), generator=order), settings.batch):
             chosen = batch.tolist()
             chains = Chains.of([pages[page] for page in chosen], settings.depth)
             decided = torch.cat([ballots.decided[page] for page in chosen])[chains.decision]

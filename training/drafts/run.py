@@ -92,7 +92,10 @@ class DraftFit:
             list(_there(deciding.pages(), made)) for deciding in (self._deciding, self._judging)
         )
         if not pages or not held_out:
-            raise DatasetError("none of the visits' members may be shown any row; check the rules")
+            raise DatasetError(
+                "none of the visits' members may be shown any row of so many titles; check the "
+                "rules, or ask for smaller pages"
+            )
         head, before = self._head(), None
         if self._before is not None:
             before = self._judged(head, held_out)

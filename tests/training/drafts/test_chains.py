@@ -21,9 +21,9 @@ DEPTH = 5
 
 
 @pytest.fixture(params=[None, 2], ids=["whole rows", "short rows"])
-def deciding(request: pytest.FixtureRequest, learnt: Path, folder: DataFolder) -> Deciding:
+def deciding(request: pytest.FixtureRequest, start: Path, folder: DataFolder) -> Deciding:
     """A few visits of three rows of six titles, of which two may be in the sequence."""
-    checkpoint = replace(Checkpoint.load(learnt), serialised=request.param)
+    checkpoint = replace(Checkpoint.load(start), serialised=request.param)
     visits = Visits.read(
         folder,
         folder.catalog(),
