@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from draft_heads import draft_arrays
 from drafting import Seer, decode, eager
 from hypothesis import given
 from pages import SERIALISED, library, plan, random_plan
@@ -31,23 +32,6 @@ def table() -> FusedTable:
         gate_weight=np.zeros(WIDTH, np.float32),
         gate_bias=np.zeros((), np.float32),
     )
-
-
-def arrays() -> dict[str, np.ndarray]:
-    """A head's, at random."""
-    shapes: dict[str, tuple[int, ...]] = {
-        "state.weight": (OWN, WIDTH),
-        "state.bias": (OWN,),
-        "inputs": (OWN, WIDTH),
-        "outputs": (OWN, WIDTH),
-        "norm.weight": (2 * OWN,),
-        "norm.bias": (2 * OWN,),
-        "wide.weight": (4 * OWN, 2 * OWN),
-        "wide.bias": (4 * OWN,),
-        "back.weight": (OWN, 4 * OWN),
-        "back.bias": (OWN,),
-    }
-    return {name: NUMBERS.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
 
 
 def trusting() -> Pace:
@@ -105,7 +89,7 @@ def test_a_head_that_is_always_wrong_is_soon_left_alone() -> None:
 
 def test_a_step_is_the_published_recurrence() -> None:
     """Written once more, plainly: normalise, widen, SiLU, and add to what was there."""
-    held = arrays()
+    held = draft_arrays(WIDTH, OWN)
     head = DraftHead.from_arrays(held, WIDTH)
     state = head.begin(NUMBERS.normal(size=WIDTH).astype(np.float32))
     embedding = NUMBERS.normal(size=WIDTH).astype(np.float32)
@@ -119,7 +103,7 @@ def test_a_step_is_the_published_recurrence() -> None:
 
 def test_scores_stand_as_the_page_s_own_do() -> None:
     """Rows, then titles in catalog order; of a scope, those that are in it at their places."""
-    head, outputs = DraftHead.from_arrays(arrays(), WIDTH), table()
+    head, outputs = DraftHead.from_arrays(draft_arrays(WIDTH, OWN), WIDTH), table()
     items = np.arange(10, 10 + ROWS + ENTITIES, dtype=np.int32)
     foresight = Foresight(head, table(), outputs, ROWS, items)
     state = foresight.follow(foresight.begin(np.ones(WIDTH, np.float32)), items[:3])
@@ -161,7 +145,7 @@ def test_what_is_foretold_goes_on_from_the_page_each_time() -> None:
 @pytest.mark.parametrize("name", ["state.bias", "inputs", "wide.weight"])
 def test_weights_of_another_shape_are_refused(name: str) -> None:
     """By name, with what to do."""
-    held = arrays()
+    held = draft_arrays(WIDTH, OWN)
     held[name] = held[name][:-1]
     with pytest.raises(BundleError, match="export the checkpoint again"):
         DraftHead.from_arrays(held, WIDTH)

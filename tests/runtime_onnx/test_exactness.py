@@ -41,7 +41,7 @@ from runtime.pace import Pace
 MACHINES = (
     Machine(1, 1, 5120),
     Machine(1, 8, 5120),
-    Machine(2, 2, 700),
+    Machine(2, 2, 700, foretells=False),
     Machine(2, 4, 1300),
     Machine(1, 3, 640),
 )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from draft_heads import draft_arrays
 from engines import run
 from hypothesis import strategies as st
 from pages import rows_of
@@ -20,7 +21,9 @@ from genpage.exploration import NO_EXPLORATION, Exploration
 from genpage.grammar import DecodedRow
 from runtime.arrays import IntArray
 from runtime.cases import Member
+from runtime.draft_head import DraftHead
 from runtime.engine import Engine
+from runtime.foresight import Foresight
 from runtime.head import CatalogHead
 from runtime.job import PageJob
 from runtime.limits import Limits
@@ -43,11 +46,15 @@ SLOW = 0  # the machine of the slow twin
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """``lanes``: pages at once. ``capacity``: tokens that a slot holds."""
+    """``lanes``: pages at once. ``capacity``: tokens that a slot holds.
+
+    Where it ``foretells``, by a draft head that nobody trained.
+    """
 
     threads: int
     lanes: int
     capacity: int
+    foretells: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +221,20 @@ def check_visits(
             assert shown + rows_of(run(engine), "again") == whole
 
 
+def _foretelling(model: LoadedModel) -> LoadedModel:
+    held = model.snapshot
+    items = np.concatenate([held.row_tokens, held.entity_tokens])
+    head = DraftHead.from_arrays(draft_arrays(width := model.manifest.trunk.width, 24), width)
+    inputs, outputs = held.lexicon.inputs, held.lexicon.outputs
+    foresight = Foresight(head, inputs, outputs, len(held.row_tokens), items)
+    return replace(model, drafts=head, snapshot=replace(held, foresight=foresight))
+
+
 def _loaded(folder: Path, machine: Machine) -> LoadedModel:
     settings = LoadSettings(machine.lanes + 3, SessionSettings(machine.threads), machine.lanes)
     model = LoadedModel.load(folder, settings)
+    if machine.foretells:
+        model = _foretelling(model)
     bundle = model.backend
     if machine.capacity == bundle.capacity:
         return model
