@@ -1,44 +1,16 @@
 """Chains are drafts as serving makes them: which state foretells what, whole rows and short."""
 
-from dataclasses import replace
-from pathlib import Path
-
 import numpy as np
-import pytest
 import torch
 
-from dataset.folder import DataFolder
-from model.checkpoint import Checkpoint
 from model.drafts import DraftHead
 from model.twin import TorchTwin
 from runtime.draft_head import DraftHead as ServedHead
 from training.drafts.chains import Chains
 from training.drafts.decided import DecidedPage, Deciding
 from training.drafts.fit import Vectors
-from training.visits import PageSize, Visits
 
 DEPTH = 5
-
-
-@pytest.fixture(params=[None, 2], ids=["whole rows", "short rows"])
-def deciding(request: pytest.FixtureRequest, start: Path, folder: DataFolder) -> Deciding:
-    """A few visits of three rows of six titles, of which two may be in the sequence."""
-    checkpoint = replace(Checkpoint.load(start), serialised=request.param)
-    visits = Visits.read(
-        folder,
-        folder.catalog(),
-        checkpoint.prompts,
-        folder.days()[-1:],
-        count=4,
-        size=PageSize(3, 6),
-    )
-    return Deciding.of(checkpoint, checkpoint.network(), visits, 4)
-
-
-@pytest.fixture
-def pages(deciding: Deciding) -> list[DecidedPage]:
-    """Their pages."""
-    return [page for page in deciding.pages() if page is not None]
 
 
 def test_a_decision_is_the_best_of_what_it_was_between(
