@@ -71,7 +71,7 @@ class Chains:
         """The state that foretells, of each pair: (D, W), (n, K) -> (P, K)."""
         state = head.start(hidden[self.begins])
         found = [state[:0]]
-        chain = torch.split(self.chain, self.told)
+        chain = torch.split(self.chain, list(self.told))
         for step, (alive, mine) in enumerate(zip(self.alive, chain, strict=True)):
             state = head.step(state[:alive], heard[self.first[:alive] + step])
             found.append(state[mine])
