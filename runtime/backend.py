@@ -37,8 +37,8 @@ class Backend(Protocol):
 
         Mutates the KV of the slots named, and of no other. No two chunks of a call name the same
         slot. A chunk's result depends on the tokens of its own slot alone, bit for bit: not on
-        the other chunks, nor on where earlier chunks were cut. The arrays returned stay valid
-        until the next call. After an exception the slots named hold nothing that may be relied
+        the other chunks, nor on where earlier chunks were cut. The arrays returned are the
+        caller's own. After an exception the slots named hold nothing that may be relied
         on behind their chunk's ``start``; what stands before it is untouched, so a chunk may be
         run again.
         """

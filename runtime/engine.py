@@ -118,8 +118,7 @@ class Engine:
             self._fed_tokens += len(item.chunk.tokens)
             page.passes += page.decoding
             if page.decoder.fed(item.chunk):
-                # A copy: the backend's array is good until its next call only.
-                scored.append(Scored(page, hidden.copy()))
+                scored.append(Scored(page, hidden))
         return scored
 
     def _decide(self, scored: Scored, scores: FloatArray, scored_at: float) -> None:

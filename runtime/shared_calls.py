@@ -36,10 +36,7 @@ class SharedCalls:
         self.seconds = 0.0
 
     def forward(self, work: list[Work]) -> Iterator[tuple[Work, FloatArray]]:
-        """Feed the trunks, one call each: work that is done, with its hidden states.
-
-        Those are good until the next one is asked for.
-        """
+        """Feed the trunks, one call each: work that is done, with its hidden states."""
         for share in _grouped(work, lambda item: item.page.job.model.backend):
             yield from self._forward(share)
 
