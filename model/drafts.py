@@ -18,6 +18,8 @@ title that is newer than the head is foretold by its content, as it is scored.
 Shape legend: W width of the trunk, K width of the head, N states.
 """
 
+from pathlib import Path
+
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
@@ -31,8 +33,11 @@ from model.checkpoint import Checkpoint
 DRAFTS = "drafts.safetensors"
 # Parameters that read vectors of the trunk's width, each (K, W).
 READERS = ("state.weight", "inputs", "outputs")
+# How wide a head may be. A file is held to it before its claim takes memory.
+LEAST_WIDTH, MOST_WIDTH = 8, 1024
 _GROWS = 4  # how much wider than its state a step is inside
 _BACK = 0.1  # a fresh step moves the state a little
+_ADVICE = "`genpage train drafts --fresh --from CKPT --out CKPT2` fits a new one in its place."
 
 
 class DraftHead(nn.Module):
@@ -94,30 +99,46 @@ class DraftHead(nn.Module):
         )
 
     @classmethod
-    def from_bytes(cls, content: bytes, trunk_width: int) -> "DraftHead":
-        """Of `to_bytes`, beside a trunk of this width; `CheckpointError` where it is none."""
+    def from_bytes(cls, content: bytes, trunk_width: int, name: str = DRAFTS) -> "DraftHead":
+        """Of `to_bytes`, beside a trunk of this width; `CheckpointError` where it is none.
+
+        ``name`` is the file's, as an error tells it.
+        """
         try:
             tensors = load(content)
-        except SafetensorError as error:
-            raise CheckpointError(f"{DRAFTS} is no safetensors file: {error}") from error
-        bias = tensors.get("state.bias", torch.zeros(0))
-        head = cls(trunk_width, max(1, bias.numel()))
+        except (SafetensorError, KeyError) as error:
+            raise CheckpointError(f"{name} is no safetensors file: {error}. {_ADVICE}") from error
+        width = tensors.get("state.bias", torch.zeros(0)).numel()
+        if not LEAST_WIDTH <= width <= MOST_WIDTH:
+            raise CheckpointError(
+                f"{name} holds no draft head: its state.bias has {width} values, and a head is "
+                f"{LEAST_WIDTH} to {MOST_WIDTH} wide. {_ADVICE}"
+            )
+        head = cls(trunk_width, width)
         expected = {name: tuple(value.shape) for name, value in head.state_dict().items()}
         held = {name: tuple(value.shape) for name, value in tensors.items()}
         if held != expected or any(t.dtype != torch.float32 for t in tensors.values()):
             wrong = sorted(name for name, _ in expected.items() ^ held.items())
             raise CheckpointError(
-                f"{DRAFTS} holds no draft head of this network: {(wrong or ['a type'])[0]} differs."
-                " Fit one by `genpage train drafts --from CKPT`."
+                f"{name} holds no draft head of this network: {(wrong or ['a type'])[0]} differs. "
+                + _ADVICE
             )
+        if strange := sorted(n for n, t in tensors.items() if not t.isfinite().all()):
+            raise CheckpointError(f"{name}: {strange[0]} is not finite. {_ADVICE}")
         head.load_state_dict(tensors)
         return head
 
     @classmethod
-    def of(cls, checkpoint: Checkpoint) -> "DraftHead | None":
-        """A checkpoint's; None where it has none, `CheckpointError` where it does not fit."""
+    def of(cls, checkpoint: Checkpoint, folder: Path | None = None) -> "DraftHead | None":
+        """A checkpoint's; None where it has none, `CheckpointError` where it does not fit.
+
+        ``folder`` is where the checkpoint lies, where that is known: errors name it.
+        """
         content = checkpoint.extra.get(DRAFTS)
-        return None if content is None else cls.from_bytes(content, checkpoint.config.width)
+        if content is None:
+            return None
+        name = DRAFTS if folder is None else str(folder / DRAFTS)
+        return cls.from_bytes(content, checkpoint.config.width, name)
 
 
 def _orthonormal(rows: int, columns: int, generator: torch.Generator) -> torch.Tensor:

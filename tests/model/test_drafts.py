@@ -111,20 +111,28 @@ def test_a_head_survives_its_file(checkpoint: Checkpoint, tmp_path: Path) -> Non
             lambda t: t.update(outputs=torch.zeros(WIDTH, 2 * TRUNK)), "outputs", id="another trunk"
         ),
         pytest.param(lambda t: t.update(inputs=t["inputs"].half()), "type", id="another type"),
+        pytest.param(
+            lambda t: t.update({"state.bias": torch.zeros(100_000)}), "100000", id="far too wide"
+        ),
+        pytest.param(lambda t: t["norm.bias"].fill_(torch.nan), "norm.bias", id="not a number"),
+        pytest.param(lambda t: t["inputs"].fill_(torch.inf), "inputs", id="infinite"),
     ],
 )
 def test_a_wrong_file_is_refused(change: Change, named: str) -> None:
     """What does not fit the network is a `CheckpointError` that names it and what to do."""
     tensors = load(fitted().to_bytes())
     change(tensors)
-    with pytest.raises(CheckpointError, match=f"(?s){named}.*genpage train drafts"):
+    with pytest.raises(CheckpointError, match=f"(?s){named}.*genpage train drafts --fresh"):
         DraftHead.from_bytes(save(tensors), TRUNK)
 
 
-def test_a_broken_file_is_refused() -> None:
-    """Bytes that are no safetensors are a `CheckpointError`."""
-    with pytest.raises(CheckpointError, match="no safetensors file"):
+def test_a_broken_file_is_refused(checkpoint: Checkpoint, tmp_path: Path) -> None:
+    """Bytes that are no safetensors are a `CheckpointError`, with the folder where it is known."""
+    with pytest.raises(CheckpointError, match=r"no safetensors file.*train drafts --fresh"):
         DraftHead.from_bytes(b"nonsense", TRUNK)
+    broken = replace(checkpoint, extra={DRAFTS: b"nonsense"})
+    with pytest.raises(CheckpointError, match=f"{tmp_path / DRAFTS} is no"):
+        DraftHead.of(broken, tmp_path)
 
 
 def test_a_grown_checkpoint_foretells_the_same(checkpoint: Checkpoint) -> None:

@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, field
 
+from model.drafts import LEAST_WIDTH, MOST_WIDTH
 from training.bounds import COUNT, COUNT_OR_NONE, RATE, Bounds, check
 from training.visits import PageSize
 
 # Of a fresh head; a step then costs far less than the trunk's.
 WIDTH = 64
-_WIDTH = Bounds(8, 1024, whole=True)
+_WIDTH = Bounds(LEAST_WIDTH, MOST_WIDTH, whole=True)
 
 
 @dataclass(frozen=True, slots=True)
