@@ -107,20 +107,22 @@ class DailyCycle(Command):
 
     def _updates(self, folder: "DataFolder", journal: "Journal") -> "Updates":
         from model.checkpoint import Checkpoint
+        from model.drafts import DraftHead
         from model.manifest import Manifest
         from training.continuing import objective_of
         from training.updates import Updates
 
+        lines = journal.lines()
+        begin = self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
+        checkpoint = Checkpoint.load(begin)
+        # A broken one is refused before the run is claimed for its parent, and a day is trained.
+        DraftHead.of(checkpoint, begin)
         # Given others, the days would go on from a checkpoint that those did not make.
         parent, cadence = Manifest.read(self.parent).version, self._cadence()
         journal.claim({"--from": parent, "--pages": cadence.pages, "--seed": self.seed})
         # What the next day reads again.
         newest = cadence.days + cadence.past_days
         journal.claim_data(folder.digest_of_day, newest, changed=self.changed_data)
-        lines = journal.lines()
-        checkpoint = Checkpoint.load(
-            self.parent if not lines else self.out / "checkpoints" / str(lines[-1]["day"])
-        )
         return Updates(folder, checkpoint, objective_of(checkpoint), seed=self.seed)
 
     def _cadence(self) -> "Cadence":

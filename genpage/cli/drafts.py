@@ -22,7 +22,7 @@ class Drafts(Command):
     """A small head that foretells a page's next decisions, so that pages take fewer passes.
 
     The pages stay the same: what it foretells is verified. The weights are the parent's; a parent
-    that has a draft head already has it fitted on.
+    that has a draft head already has it fitted on, or left aside by --fresh.
     """
 
     data: Path = Field(description="a folder in the data layout")
@@ -44,7 +44,12 @@ class Drafts(Command):
     to: str | None = Field(
         default=None,
         description="first day not to read, the last one before it held out; by default the day "
-        "after those that --from was trained on is held out",
+        "after those that --from was trained on is held out, or the newest of all where "
+        "--data has none",
+    )
+    lr: float = Field(default=3e-3, gt=0, le=1, description="peak learning rate")
+    fresh: bool = Field(
+        default=False, description="begin a new head where --from has one, instead of fitting it on"
     )
     seed: int = Field(default=0, ge=0, description="of the head, the pages and their order")
     threads: int | None = Field(default=None, ge=1, description="CPU threads; all by default")
@@ -71,13 +76,22 @@ class Drafts(Command):
             depth=self.depth,
             autoregressive=self.autoregressive,
             size=PageSize(self.rows, self.entities_per_row),
+            lr=self.lr,
             seed=self.seed,
         )
         console = Console(stderr=True)
         with console.status(f"reading {self.data}"):
-            fit = DraftFit(self.data, Checkpoint.load(self.parent), settings, to=self.to)
+            parent = Checkpoint.load(self.parent)
+            fit = DraftFit(self.data, parent, settings, to=self.to, fresh=self.fresh)
+        if fit.seen is not None:
+            console.print(
+                f"--from was trained on the held-out day, {fit.seen}: how often drafts are "
+                "right is told of a day that its weights have seen"
+            )
         fitted = self._watched(fit, console)
-        self.emit(_document(fitted), _table(fitted, self.depth))
+        self.emit(
+            {**_document(fitted), "held_out_seen": fit.seen is not None}, _table(fitted, self.depth)
+        )
 
     def _watched(self, fit: "DraftFit", console: Console) -> "Fitted":
         columns = (

@@ -54,9 +54,11 @@ class Export(Command):
             raise UsageError("--data is for int8, which is tried beside float32; leave it out")
         from export.bundle import STEPS, Step, export_bundle
         from model.checkpoint import Checkpoint
+        from model.drafts import DraftHead
         from runtime.device import DEVICES
 
         checkpoint = Checkpoint.load(self.checkpoint)
+        DraftHead.of(checkpoint, self.checkpoint)  # a broken one is refused before the minutes
         trial = None
         if self.data is not None:
             from evaluation.rounding import MembersTrial

@@ -97,5 +97,8 @@ def fit(
         check_finite(number, settings.lr, {"loss": nats})
         epochs.append(Epoch(number, nats / max(1, told)))
         watch(epochs[-1])
+    # The last step's too, behind which there is no loss.
+    total = sum(float(parameter.detach().abs().sum()) for parameter in head.parameters())
+    check_finite(settings.epochs, settings.lr, {"sum of weights": total})
     head.eval()
     return tuple(epochs)

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from dataset.day import day_start
 from dataset.folder import DataFolder
 from genpage.errors import DatasetError, UsageError
 from model.checkpoint import Checkpoint, Lineage
@@ -44,19 +45,27 @@ class DraftFit:
     """A fit that is ready to go. Build one, then `train`."""
 
     def __init__(
-        self, data: Path, parent: Checkpoint, settings: Settings, *, to: str | None = None
+        self,
+        data: Path,
+        parent: Checkpoint,
+        settings: Settings,
+        *,
+        to: str | None = None,
+        fresh: bool = False,
     ) -> None:
         """Read what is needed; the last day before ``to`` is held out.
 
         By default that is the day after those that the parent was trained on, so that the new
-        checkpoint is trained on no other days than its parent.
+        checkpoint is trained on no other days than its parent; where the data has none, it is the
+        newest day. A ``fresh`` fit does not look at the parent's head.
         """
         self.settings, self._parent = settings, parent
-        self._before = DraftHead.of(parent)
+        self._before = None if fresh else DraftHead.of(parent)
         if self._before is not None and settings.width not in (None, self._before.width):
             raise UsageError(
                 f"--width {settings.width} differs from the draft head of the checkpoint that "
-                f"--from names, which is {self._before.width} wide; leave the flag out."
+                f"--from names, which is {self._before.width} wide; leave the flag out, "
+                "or begin a new head by --fresh."
             )
         folder = DataFolder(data)
         catalog = folder.catalog()
@@ -81,6 +90,12 @@ class DraftFit:
     def visits(self) -> int:
         """How many pages will be made, the held-out ones included."""
         return len(self._deciding.visits.visits) + len(self._judging.visits.visits)
+
+    @property
+    def seen(self) -> str | None:
+        """The held-out day where the parent was trained on it, else None."""
+        days = self._parent.lineage.trained_on
+        return self._held_out if days is not None and self._held_out < days.until else None
 
     def train(self, made: Callable[[], None], watch: Callable[[Epoch], None], out: Path) -> Fitted:
         """Make pages, fit, judge, and write the checkpoint.
@@ -159,6 +174,8 @@ def _there(pages: Iterator[DecidedPage | None], made: Callable[[], None]) -> Ite
 
 def _days(folder: DataFolder, parent: Checkpoint, to: str | None) -> list[str]:
     """The days of pages: those to fit on, then the one that is held out."""
+    if to is not None:
+        day_start(to)  # a malformed one is refused by name
     seen = parent.lineage.trained_on
     end = to
     if to is None and seen is not None:

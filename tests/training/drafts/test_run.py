@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from genpage.cli import main
-from genpage.errors import DatasetError, UsageError
+from genpage.cli.drafts import Drafts
+from genpage.errors import CheckpointError, DatasetError, InputError, TrainingError, UsageError
 from model.checkpoint import Checkpoint
 from model.drafts import DRAFTS, DraftHead
 from model.trained_on import TrainedOn
@@ -29,12 +30,14 @@ def fitted(
     out: Path,
     settings: Settings = SETTINGS,
     to: str | None = TO,
+    *,
+    fresh: bool = False,
 ) -> Fitted:
     """A fit that nobody watches, on one thread as tests are."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        fit = DraftFit(service, parent, settings, to=to)
+        fit = DraftFit(service, parent, settings, to=to, fresh=fresh)
         return fit.train(lambda: None, lambda _epoch: None, out)
     finally:
         torch.set_num_threads(threads)
@@ -113,6 +116,74 @@ def test_a_fit_goes_on(service: Path, first: tuple[Fitted, Path], tmp_path: Path
         fitted(service, parent, tmp_path / "other", replace(SETTINGS, width=16))
 
 
+def test_a_fresh_head_takes_the_place_of_a_broken_one(
+    service: Path, parent: Checkpoint, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without --fresh it is refused with that advice, by the commands that read it before work."""
+    bad = tmp_path / "bad"
+    broken = replace(parent, extra={DRAFTS: b"nonsense"})
+    broken.save(bad)
+    settings = replace(SETTINGS, epochs=1, pages=4, held_out=2, width=16)
+    with pytest.raises(CheckpointError, match="train drafts --fresh"):
+        fitted(service, broken, tmp_path / "no", settings)
+    found = fitted(service, broken, tmp_path / "mended", settings, fresh=True)
+    assert found.before is None
+    head = DraftHead.of(Checkpoint.load(tmp_path / "mended"))
+    assert head is not None
+    assert head.width == 16
+    for command in (
+        ["daily", "--from", str(bad), "--data", str(service), "--no-bundles", "--to", TO],
+        ["export", str(bad)],
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main([*command, "--out", str(tmp_path / command[0])])
+        assert ended.value.code == 1
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{bad / DRAFTS} is no safetensors file" in said
+        assert "train drafts --fresh" in said
+        assert not list((tmp_path / command[0]).glob("[!.]*"))
+
+
+@pytest.mark.parametrize("to", ["tomorrow", "2026-1-3"])
+def test_a_day_that_is_none_is_refused(
+    service: Path, parent: Checkpoint, tmp_path: Path, to: str
+) -> None:
+    """By name, as the other trainings do."""
+    with pytest.raises(InputError, match=f"'{to}' is no day"):
+        fitted(service, parent, tmp_path / "out", to=to)
+
+
+def test_a_held_out_day_that_was_trained_on_is_told(service: Path, parent: Checkpoint) -> None:
+    """Where the parent has seen all days the newest is held out, and --to may name one too."""
+    lineage = replace(parent.lineage, trained_on=TrainedOn("2026-01-01", "2026-01-04"))
+    settings = replace(SETTINGS, pages=4, held_out=2)
+    assert DraftFit(service, replace(parent, lineage=lineage), settings).seen == "2026-01-04"
+    lineage = replace(lineage, trained_on=TrainedOn("2026-01-01", "2026-01-03"))
+    three = replace(parent, lineage=lineage)
+    assert DraftFit(service, three, settings).seen is None
+    assert DraftFit(service, three, settings, to="2026-01-04").seen == "2026-01-03"
+
+
+def test_weights_that_are_none_are_not_written(
+    service: Path, parent: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step's too, which no loss tells of; the advice is a flag that there is."""
+    step = torch.optim.AdamW.step
+
+    def beyond(self: torch.optim.AdamW, closure: None = None) -> object:
+        done = step(self, closure)
+        with torch.no_grad():
+            self.param_groups[0]["params"][0].fill_(torch.nan)
+        return done
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", beyond)
+    settings = replace(SETTINGS, epochs=1, pages=4, held_out=2)
+    with pytest.raises(TrainingError, match=r"sum of weights is nan.*lower --lr"):
+        fitted(service, parent, tmp_path / "out", settings)
+    assert not (tmp_path / "out").exists()
+    assert "lr" in Drafts.setting_names()
+
+
 def test_a_model_sees_no_other_day_by_it(service: Path, parent: Checkpoint, tmp_path: Path) -> None:
     """Without --to the day after the parent's is held out; where that leaves none, it is said."""
     two = replace(
@@ -138,6 +209,7 @@ def test_the_command(
     assert document["version"] == Checkpoint.load(tmp_path / "out").lineage.version
     assert document["pages"] == 8
     assert document["held_out_pages"] == 24
+    assert document["held_out_seen"] is False
     rates = document["rates"]
     right, count = (sum(rate[name] for rate in rates) for name in ("right", "count"))
     assert document["hits"] == pytest.approx(right / count)
