@@ -3,6 +3,8 @@
 With `genpage.exploration` some choices are drawn, by the page's id and the place alone.
 """
 
+from typing import Final
+
 import numpy as np
 
 from genpage.exploration import seed_of
@@ -10,11 +12,15 @@ from genpage.grammar import PageGrammar
 from genpage.propensity import propensities
 from genpage.supply import Places
 from runtime.arrays import FloatArray, IntArray
+from runtime.foretold import Foretold
 from runtime.job import PageJob
 from runtime.noise import gumbel
 from runtime.selection import top
 from tokenizer.appeal import PageAppeal
 
+# A draft head scores no more than these, which the scores of another place put first: reading the
+# vectors of all costs as much as a draft saves.
+SHORTLIST: Final = 256
 # A float32 score divided by less would overflow; this cold, noise decides between equals alone.
 _COLDEST = 1e-200
 
@@ -53,6 +59,25 @@ class Chooser:
         few = len(allowed) if drawn else count
         kept, values = job.scope.refining.refined(scores, rows + columns, added, few)
         return allowed[kept], values
+
+    def foretold(
+        self,
+        scores: FloatArray,
+        count: int,
+        grammar: PageGrammar,
+        appeal: PageAppeal | None,
+        foretold: Foretold,
+    ) -> tuple[IntArray, FloatArray]:
+        """The same by what a draft head says of those titles that ``scores`` think well of."""
+        allowed, values = self.titles(
+            scores, few := max(count, SHORTLIST), grammar, appeal, exact=False
+        )
+        if len(allowed) > few:
+            best = np.sort(top(values, np.arange(len(values), dtype=np.int32), few))
+            allowed, values = allowed[best], values[best]
+        scope, rows = self._job.scope, len(self._job.model.row_tokens)
+        columns = allowed if scope is None else scope.places.take(allowed)
+        return allowed, values - scores[rows + columns] + foretold.titles(allowed)
 
     def choose(
         self,

@@ -19,6 +19,7 @@ from genpage.errors import BundleError
 from runtime.arrays import FloatArray
 
 _EPS: Final = np.float32(1e-5)
+_HALF: Final = np.float32(0.5)
 _ONE: Final = np.float32(1.0)
 
 
@@ -42,13 +43,18 @@ class DraftHead:
         state: FloatArray = self.state_weight @ hidden + self.state_bias
         return state
 
-    def follow(self, state: FloatArray, embedding: FloatArray) -> FloatArray:
-        """The state (K,) one token on, whose input embedding is (d,)."""
-        both = np.concatenate((state, self.inputs @ embedding))
+    def hear(self, embedding: FloatArray) -> FloatArray:
+        """What a step hears (K,) of a token, by its input embedding (d,)."""
+        heard: FloatArray = self.inputs @ embedding
+        return heard
+
+    def follow(self, state: FloatArray, heard: FloatArray) -> FloatArray:
+        """The state (K,) one token on, of which this (K,) was heard."""
+        both = np.concatenate((state, heard))
         both -= both.mean()
         both *= _ONE / np.sqrt(both @ both / np.float32(len(both)) + _EPS)
         wide = self.wide_weight @ (both * self.norm_weight + self.norm_bias) + self.wide_bias
-        wide /= _ONE + np.exp(-wide)
+        wide *= _HALF + _HALF * np.tanh(_HALF * wide)  # SiLU, which nothing makes overflow
         following: FloatArray = state + self.back_weight @ wide + self.back_bias
         return following
 
@@ -79,5 +85,10 @@ class DraftHead:
                 raise BundleError(
                     f"drafts.{name} is not float32 {shape}; another version of GenPage may have "
                     "written the bundle: export the checkpoint again."
+                )
+            if not np.isfinite(held).all():
+                raise BundleError(
+                    f"drafts.{name} holds what is not a number: fit the draft head anew "
+                    "(genpage train drafts) and export the checkpoint again."
                 )
         return cls(**{name.replace(".", "_"): arrays[name] for name in shapes})

@@ -1,19 +1,19 @@
 """A draft head over one catalog snapshot: states go on by tokens, and score its items."""
 
 from typing import Final
-from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.draft_head import DraftHead
-from runtime.scope import Scope
 from runtime.tables import FusedTable
 
-# A guess reads all items' vectors: of more than these it would cost what it saves.
-MOST_ITEMS: Final = 1 << 18
+# What the projected vectors of a catalog may take; a larger one is drafted for without a head.
+MOST_BYTES: Final = 1 << 28
 # Output vectors are projected so many at a time: all of them are as large as the head itself.
 _PORTION: Final = 1 << 13
+# Tokens of which it is kept what a step hears of them; pages share most of theirs.
+_HEARD: Final = 1 << 12
 
 
 class Foresight:
@@ -23,44 +23,41 @@ class Foresight:
         self, head: DraftHead, inputs: FusedTable, outputs: FusedTable, rows: int, items: IntArray
     ) -> None:
         """``items`` (R + E,) are the tokens that are scored, ``rows`` R of them first."""
-        self.head, self._inputs, self._rows = head, inputs, rows
-        self._items = np.concatenate(
+        self._head, self._inputs = head, inputs
+        vectors = np.concatenate(
             [
                 head.projected(outputs.at(items[first : first + _PORTION]))
                 for first in range(0, len(items), _PORTION)
             ]
         )
-        self._narrowed: WeakKeyDictionary[Scope, FloatArray] = WeakKeyDictionary()
+        self._rows, self._entities = vectors[:rows], vectors[rows:]
+        self._heard: dict[int, FloatArray] = {}
+
+    @staticmethod
+    def holds(head: DraftHead, items: int) -> bool:
+        """Whether a catalog of so many rows and entities is not too large for it."""
+        return items * len(head.state_bias) * 4 <= MOST_BYTES
 
     def begin(self, hidden: FloatArray) -> FloatArray:
         """The state behind a token whose hidden state (d,) is known."""
-        return self.head.begin(hidden)
+        return self._head.begin(hidden)
 
     def follow(self, state: FloatArray, tokens: IntArray) -> FloatArray:
         """The state so many tokens (n,) on."""
-        for embedding in self._inputs.at(tokens):
-            state = self.head.follow(state, embedding)
+        for token in tokens.tolist():
+            heard = self._heard.get(token)
+            if heard is None:
+                if len(self._heard) >= _HEARD:
+                    self._heard.clear()
+                heard = self._head.hear(self._inputs.at(np.array([token], np.int32))[0])
+                self._heard[token] = heard
+            state = self._head.follow(state, heard)
         return state
 
-    def scores(self, state: FloatArray, scope: Scope | None) -> FloatArray:
-        """(R + E,) by a state; of a ``scope``, as its head's scores are laid out."""
-        scores: FloatArray = self._of(scope) @ state
-        return scores
+    def rows(self, state: FloatArray) -> FloatArray:
+        """Scores (R,) of all rows by a state."""
+        return np.nan_to_num(self._rows @ state)
 
-    def _of(self, scope: Scope | None) -> FloatArray:
-        if scope is None:
-            return self._items
-        narrowed = self._narrowed.get(scope)
-        if narrowed is None:
-            narrowed = self._narrowed[scope] = self._narrow(scope)
-        return narrowed
-
-    def _narrow(self, scope: Scope) -> FloatArray:
-        # Entities out of scope have one place, behind all others, that no page reads.
-        entities = int(scope.places.max()) + 1
-        if entities == len(self._items) - self._rows:
-            return self._items
-        narrowed = np.empty((self._rows + entities, self._items.shape[1]), np.float32)
-        narrowed[: self._rows] = self._items[: self._rows]
-        narrowed[self._rows + scope.places] = self._items[self._rows :]
-        return narrowed
+    def titles(self, state: FloatArray, entities: IntArray) -> FloatArray:
+        """Scores (n,) of some entities, by catalog index."""
+        return np.nan_to_num(self._entities.take(entities, axis=0) @ state)

@@ -8,8 +8,8 @@ from runtime.job import PageJob
 class Foretold:
     """Of one page; one owner, as the page. Nothing is computed until scores are asked for."""
 
-    def __init__(self, foresight: Foresight, job: PageJob) -> None:
-        self._foresight, self._scope = foresight, job.scope
+    def __init__(self, foresight: Foresight) -> None:
+        self._foresight = foresight
         self._hidden: FloatArray | None = None
         self._state: FloatArray | None = None
         # Those that the state does not know yet.
@@ -19,7 +19,7 @@ class Foretold:
     def of(cls, job: PageJob) -> "Foretold | None":
         """None where the model has no draft head."""
         foresight = job.model.foresight
-        return None if foresight is None else cls(foresight, job)
+        return None if foresight is None else cls(foresight)
 
     @property
     def known(self) -> bool:
@@ -34,8 +34,15 @@ class Foretold:
         """The draft goes on with these tokens (n,)."""
         self._tokens.append(tokens)
 
-    def scores(self) -> FloatArray:
-        """(R + E,) of what comes next, laid out as the page's own scores."""
+    def rows(self) -> FloatArray:
+        """Scores (R,) of the row that comes next."""
+        return self._foresight.rows(self._reached())
+
+    def titles(self, entities: IntArray) -> FloatArray:
+        """Scores (n,) of those that may come next, by catalog index."""
+        return self._foresight.titles(self._reached(), entities)
+
+    def _reached(self) -> FloatArray:
         if self._state is None:
             if self._hidden is None:
                 raise RuntimeError("nothing is foretold yet. This is a bug.")
@@ -43,4 +50,4 @@ class Foretold:
         for tokens in self._tokens:
             self._state = self._foresight.follow(self._state, tokens)
         self._tokens = []
-        return self._foresight.scores(self._state, self._scope)
+        return self._state

@@ -47,14 +47,18 @@ class ByPage:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ByHead:
-    """A decision guessed by what a draft head foretells as it stands."""
+    """A decision guessed by what a draft head foretells as it stands.
+
+    By scores (R + E,) of another place it is told which titles are worth its while.
+    """
 
     source: Source
     foretold: Foretold
+    scores: FloatArray
 
     def choose(self, writer: PageWriter) -> IntArray:
         """What the next decision would be: catalog indices (k,)."""
-        return writer.guess(self.foretold.scores())
+        return writer.guess(self.scores, self.foretold)
 
 
 Guess = ByScores | ByPage | ByHead
@@ -123,7 +127,7 @@ class Guesses:
         for guess in (
             self._scored(writer.place, writer.takes),
             self.recalled(writer),
-            self._foretold(writer.place, writer.takes),
+            self._by_head(writer.place, writer.takes),
         ):
             if guess is None:
                 continue
@@ -162,12 +166,16 @@ class Guesses:
             at_hand.append(ahead)
         return max(1, takes), max(at_hand, key=self.chance)
 
-    def _foretold(self, place: Place, takes: int) -> ByHead | None:
-        if self.foretold is None or not self.foretold.known:
+    def _by_head(self, place: Place, takes: int) -> ByHead | None:
+        rough = self._kept.get(place)
+        if rough is None:
+            rough = self._row_scores if self._entity_scores is None else self._entity_scores[1]
+        if self.foretold is None or not self.foretold.known or rough is None:
             return None
         if place[1] == 0:
-            return ByHead("row foretold", self.foretold)
-        return ByHead("fill foretold" if takes > 1 else "entity foretold", self.foretold)
+            return ByHead("row foretold", self.foretold, rough)
+        source: Source = "fill foretold" if takes > 1 else "entity foretold"
+        return ByHead(source, self.foretold, rough)
 
     def _scored(self, place: Place, takes: int) -> ByScores | None:
         kept = self._kept.get(place)

@@ -57,6 +57,9 @@ _LEFT_BEHIND: Final = 0.05
 MOST_KEPT: Final = 12
 # A token more in a pass, in passes, before any is measured.
 _TOKEN: Final = 0.08
+# After so many drafts, what was known of kinds that were not among them counts for half as much:
+# what lost once, to a bundle or a service that is no more, is tried again.
+_RECALLED: Final = 256
 # Out of so many drafts that are not worth it, one is begun.
 _EXPLORED: Final = 64
 _LEAST, _MOST = 0.01, 1.0
@@ -79,7 +82,9 @@ class Pace:
         self._looks = {source: [0.0, 0.0] for source in _CHANCES}
         self._pass_s = 0.0
         self._pages = 1
-        self._declined = self._overlooked = 0
+        self._declined = self._overlooked = self._verified = 0
+        # Kinds that nobody tried of late.
+        self._idle: set[Source] = set(_CHANCES)
 
     def chance(self, source: Source) -> float:
         """How often a draft of this kind is what verification decides."""
@@ -135,6 +140,13 @@ class Pace:
         """A draft was verified."""
         self._hits[source] = self._hits[source] * _FORGETS + hit
         self._tries[source] = self._tries[source] * _FORGETS + 1.0
+        self._idle.discard(source)
+        self._verified = (self._verified + 1) % _RECALLED
+        if self._verified == 0:
+            for each in self._idle:
+                self._hits[each] = (self._hits[each] + _CHANCES[each] * _PRIOR) / 2
+                self._tries[each] = (self._tries[each] + _PRIOR) / 2
+            self._idle = set(_CHANCES)
 
     def passed(self, tokens: int, seconds: float) -> None:
         """A pass, of so many tokens of all its pages, took the model so long.

@@ -23,7 +23,7 @@ class Refining(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scope:
     """A head over all rows R and k of the entities E, with the same scores for those bit for bit.
 

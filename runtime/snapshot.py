@@ -11,7 +11,7 @@ from runtime.arrays import IntArray
 from runtime.backend import Head
 from runtime.draft_head import DraftHead
 from runtime.exactness import is_exact_head
-from runtime.foresight import MOST_ITEMS, Foresight
+from runtime.foresight import Foresight
 from runtime.head import CatalogHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Precision
@@ -93,7 +93,7 @@ class Snapshot:
         if isinstance(whole, Screen):
             head = UnpackedHead(whole.again, len(tokens))
         foresight = None
-        if drafts is not None and len(tokens) <= MOST_ITEMS:
+        if drafts is not None and Foresight.holds(drafts, len(tokens)):
             foresight = Foresight(drafts, lexicon.inputs, lexicon.outputs, len(rows), tokens)
         return cls(catalog, lexicon, head, scopes, rows, entities, learnt, foresight)
 

@@ -13,6 +13,7 @@ from genpage.page import FinishReason
 from runtime.arrays import FloatArray, IntArray
 from runtime.choice import RowChoice
 from runtime.chooser import Chooser
+from runtime.foretold import Foretold
 from runtime.job import PageJob
 from runtime.progress import Place, Progress
 from runtime.recall import Recall
@@ -119,15 +120,17 @@ class PageWriter:
         if self._grammar.room == 0 and self._appeal is not None and self._promised is None:
             self._promised = self._appeal.rows(self._grammar, self._next_rows)
 
-    def guess(self, scores: FloatArray) -> IntArray:
-        """The catalog indices (k,) that these scores (R + E,) would choose next."""
+    def guess(self, scores: FloatArray, foretold: Foretold | None = None) -> IntArray:
+        """The catalog indices (k,) that these scores (R + E,) would choose next.
+
+        Or what is ``foretold``, of the titles that these scores think well of.
+        """
         told, self._told = self._told, False
         try:
             if self._grammar.room == 0:
-                chosen, _ = self._best_row(self._rows(scores[: len(self._job.model.row_tokens)]))
-            else:
-                chosen, _ = self._best_titles(scores)
-            return chosen
+                rows = scores if foretold is None else foretold.rows()
+                return self._best_row(self._rows(rows))[0]
+            return self._best_titles(scores, foretold)[0]
         finally:
             self._told = told
 
@@ -173,16 +176,18 @@ class PageWriter:
         size, position = len(self._job.model.row_tokens), self._progress.position
         return self._chooser.choose(values, self._next_rows, 1, size, position, told=self._told)
 
-    def _best_titles(self, scores: FloatArray) -> tuple[IntArray, list[float]]:
+    def _best_titles(
+        self, scores: FloatArray, foretold: Foretold | None = None
+    ) -> tuple[IntArray, list[float]]:
         """The titles to place, in order, and each one's probability."""
-        progress, told, size = self._progress, self._told, len(self._job.model.entity_tokens)
-        # A copy's guesses may be rough.
-        allowed, values = self._chooser.titles(
-            scores, progress.count, self._grammar, self._appeal, exact=told
-        )
-        return self._chooser.choose(
-            values, allowed, progress.count, size, progress.position, told=told
-        )
+        told, size = self._told, len(self._job.model.entity_tokens)
+        count, position = self._progress.count, self._progress.position
+        of = (self._grammar, self._appeal)
+        if foretold is not None:
+            allowed, values = self._chooser.foretold(scores, count, *of, foretold)
+        else:  # a copy's guesses may be rough
+            allowed, values = self._chooser.titles(scores, count, *of, exact=told)
+        return self._chooser.choose(values, allowed, count, size, position, told=told)
 
     def _await_row(self) -> None:
         if self._progress.finished >= self._job.rows:

@@ -8,19 +8,19 @@ from naive_decoder import scores_after
 from genpage.grammar import DecodedRow
 from runtime.arrays import FloatArray, IntArray
 from runtime.decoder import Decoder
-from runtime.fake import EMPTY, FakeHead, FakeModel, absorb, hidden_of
+from runtime.fake import EMPTY, FakeModel, absorb, hidden_of
 from runtime.foresight import Foresight
 from runtime.job import PageJob
 from runtime.pace import Pace
-from runtime.scope import Scope
 from runtime.shown import Shown
 
 
 class Seer(Foresight):
     """A draft head over the fake model that knows what it is going to say, or nothing of it."""
 
-    def __init__(self, head: FakeHead, *, knows: bool = True) -> None:
-        self._fake, self._knows = head, knows
+    def __init__(self, model: FakeModel, *, knows: bool = True) -> None:
+        self._fake, self._sign = model.head, np.float32(1.0 if knows else -1.0)
+        self._first = len(model.row_tokens)
         self.asked = 0
 
     def begin(self, hidden: FloatArray) -> FloatArray:
@@ -34,12 +34,18 @@ class Seer(Foresight):
             held = absorb(held, token)
         return np.array(hidden_of(held), np.float32)
 
-    def scores(self, state: FloatArray, scope: Scope | None) -> FloatArray:
+    def rows(self, state: FloatArray) -> FloatArray:
         """The fake's own, or upside down."""
-        assert scope is None
+        return self._scores(state)[: self._first]
+
+    def titles(self, state: FloatArray, entities: IntArray) -> FloatArray:
+        """Likewise."""
+        return self._scores(state)[self._first + entities]
+
+    def _scores(self, state: FloatArray) -> FloatArray:
         self.asked += 1
-        scores: FloatArray = self._fake.scores(state[None])[0]
-        return scores if self._knows else -scores
+        scores: FloatArray = self._fake.scores(state[None])[0] * self._sign
+        return scores
 
 
 def hidden_after(tokens: Sequence[int]) -> list[float]:
