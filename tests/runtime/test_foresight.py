@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 from draft_heads import draft_arrays
 from drafting import Seer, decode, eager
+from engines import run
 from hypothesis import given
-from pages import SERIALISED, library, plan, random_plan
+from pages import SERIALISED, library, of_member, plan, random_plan, rows_of
 from strategies import World, worlds
 
 from genpage.errors import BundleError
 from runtime import chooser
 from runtime.draft_head import DraftHead
+from runtime.engine import Engine
 from runtime.fake import FakeModel
 from runtime.foresight import Foresight
 from runtime.foretold import Foretold
+from runtime.limits import Limits
 from runtime.pace import Pace
 from runtime.tables import FusedTable
 
@@ -72,6 +75,20 @@ def test_a_page_that_is_foretold_takes_few_passes(
     foretold, fewer = decode(page.job(model), model, trusting())
     assert foretold == rows
     assert len(fewer) <= most < len(passes)
+
+
+def test_pages_of_bundles_with_and_without_a_head_share_an_engine() -> None:
+    """As they do while one bundle takes the other's place."""
+    page = plan(library())
+    plain = FakeModel.of(page.catalog, steady=0.7)
+    rows, _ = decode(page.job(plain), plain, None)
+    engine = Engine(Limits(batch=4, queue=4, warm=0))
+    for number in range(6):
+        model = replace(plain, foresight=Seer(plain)) if number % 2 else plain
+        engine.submit(of_member(f"m{number}", page).job(model, f"p{number}"))
+    outputs = run(engine)
+    for number in range(6):
+        assert rows_of(outputs, f"p{number}") == tuple(rows)
 
 
 def test_a_head_that_is_always_wrong_is_soon_left_alone() -> None:
