@@ -18,7 +18,8 @@ class Settings:
     ``candidates`` bounds the titles that are told apart while fitting, and with them its memory:
     two bytes for each, for each decision of each page, and while a batch is learnt its scores and
     their gradients, about four times (P, C) float32, where P is up to ``batch`` pages' decisions
-    times ``depth``: some 150 MB by default; ``depth`` and larger pages multiply it. Held-out pages are judged over all titles.
+    times ``depth``: some 150 MB by default; ``depth`` and larger pages multiply it. Held-out pages
+    are judged over all titles.
     """
 
     pages: int = 480

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
+from dataset.day import day_start
 from dataset.folder import DataFolder
 from genpage.errors import CheckpointError, DatasetError
 from model.appealing import appeal_over
@@ -59,6 +60,8 @@ class ReinforcementRun:
         ``truth`` is asked now and then where there is one. The last day before ``to`` is held out
         for that.
         """
+        if to is not None:
+            day_start(to)  # a malformed one is refused by name
         self.settings, self._out = settings, out
         self.device = pick_device()
         folder = DataFolder(data)
@@ -287,7 +290,7 @@ class ReinforcementRun:
         replace(
             self.start,
             weights=dict(best) if looking.best is not None else self._weights(),
-            trends=self._parent.trends,
+            trends=self._parent.trends.moved(self._parent.catalog, self.start.catalog),
             lineage=lineage,
             extra={
                 # Daily updates go on with the rewards of its parent, as those were learnt.

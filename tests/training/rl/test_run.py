@@ -12,7 +12,8 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
 
-from genpage.errors import CheckpointError, DatasetError, UsageError
+from genpage.catalog import Catalog
+from genpage.errors import CheckpointError, DatasetError, InputError, UsageError
 from genpage.page import Page
 from genpage.promise import PROMISES
 from model.checkpoint import Checkpoint
@@ -222,6 +223,33 @@ def test_a_day_that_nobody_asks_the_truth_of_is_not_read(
     assert run.train(lambda _: None).kept == 1
     with pytest.raises(DatasetError, match=r"2026-01-04\.parquet"):
         run_of(data, tmp_path / "q", parent, settings)
+
+
+def test_trends_are_by_the_catalog_beside_them(
+    service: Path, parent: Checkpoint, tmp_path: Path
+) -> None:
+    """Where the catalog grew since the parent was trained, its counts stay with their titles."""
+    old = parent.catalog
+    small = Catalog.build(old.entities[1:], old.rows)
+    younger = replace(parent, catalog=small, trends=parent.trends.moved(old, small))
+    settings = replace(SETTINGS, steps=1)
+    bait = Bait(parent.vocabulary, 0)
+    run = ReinforcementRun(service, tmp_path / "p", younger, bait, settings, form=FORM)
+    run.train(lambda _: None)
+    child = Checkpoint.load(tmp_path / "p")
+    assert child.catalog == old
+    assert parent.trends.scores[1:].any()
+    np.testing.assert_array_equal(child.trends.scores, [0.0, *parent.trends.scores[1:]])
+
+
+@pytest.mark.parametrize("to", ["tomorrow", "2026-1-3"])
+def test_a_day_that_is_none_is_refused(
+    service: Path, parent: Checkpoint, tmp_path: Path, to: str
+) -> None:
+    """By name, as pretraining does."""
+    bait = Bait(parent.vocabulary, 0)
+    with pytest.raises(InputError, match=f"'{to}' is no day"):
+        ReinforcementRun(service, tmp_path / "p", parent, bait, SETTINGS, to=to)
 
 
 def test_a_checkpoint_that_is_no_reward_model_is_refused(
