@@ -29,6 +29,7 @@ from runtime.backend import Head
 from runtime.chunk import Chunk
 from runtime.engine import Engine
 from runtime.fake import FakeBackend, FakeHead
+from runtime.foresight import Foresight
 from runtime.limits import Limits
 from runtime.registry import Registry
 from runtime.shared_calls import Clock
@@ -135,6 +136,11 @@ class FakeServed:
     def serialised(self) -> int | None:
         """As its prompts have it."""
         return self.encoder.serialised
+
+    @property
+    def foresight(self) -> Foresight | None:
+        """None: it has no draft head."""
+        return None
 
     @property
     def audiences(self) -> Audiences:

@@ -6,7 +6,7 @@ that a server has ever served, the latest few keep their numbers; older ones are
 
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
@@ -16,6 +16,7 @@ from prometheus_client.process_collector import ProcessCollector
 from api.live_page import LivePage
 from api.plan import Plan
 from runtime.output import PageFinished
+from runtime.pace import Source
 
 # Versions whose numbers are kept: more than are ever loaded, so that none in use is let go.
 VERSIONS: Final = 16
@@ -59,6 +60,10 @@ class Metrics:
             "prefix_cache_evictions", "Warm prompts that gave way to other pages"
         )
         self._evictions_seen = 0
+        self._guesses = counter(
+            "draft_guesses", "Drafted decisions by what they came to", "kind", "came"
+        )
+        self._guesses_seen: Mapping[Source, tuple[int, int]] = {}
         self._pages = counter(
             "pages", "Pages by how they ended; deserted ones as cancelled", "version", "reason"
         )
@@ -83,6 +88,14 @@ class Metrics:
         """So many warm prompts have given way since the start."""
         self._evictions.inc(max(0, total - self._evictions_seen))
         self._evictions_seen = max(total, self._evictions_seen)
+
+    def guessed(self, totals: Mapping[Source, tuple[int, int]]) -> None:
+        """Of each kind of guesses so many have been right since the start, of so many."""
+        for kind, (right, made) in totals.items():
+            before, earlier = self._guesses_seen.get(kind, (0, 0))
+            self._guesses.labels(kind, "right").inc(right - before)
+            self._guesses.labels(kind, "wrong").inc((made - right) - (earlier - before))
+        self._guesses_seen = totals
 
     @contextmanager
     def mask_build(self) -> Iterator[None]:

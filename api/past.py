@@ -41,7 +41,7 @@ class PastModel:
         """As its prompts have it."""
         return self.encoder.serialised
 
-    head = row_tokens = entity_tokens = audiences = exact = backend
+    head = row_tokens = entity_tokens = audiences = exact = foresight = backend
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> NoReturn:
         """Gone."""

@@ -103,7 +103,8 @@ class Engine:
 
     def stats(self) -> Stats:
         """The books."""
-        return Stats.of(self._scheduler, self._steps, self._fed_tokens)
+        guesses = {} if self._pace is None else self._pace.verified
+        return Stats.of(self._scheduler, self._steps, self._fed_tokens, guesses)
 
     def check_integrity(self) -> None:
         """Raise where the books contradict themselves. This is a bug then."""

@@ -82,7 +82,9 @@ class Pace:
         self._looks = {source: [0.0, 0.0] for source in _CHANCES}
         self._pass_s = 0.0
         self._pages = 1
-        self._declined = self._overlooked = self._verified = 0
+        self._declined = self._overlooked = self._since_recall = 0
+        # Guesses that were right, and all, of each kind since the start.
+        self.verified: dict[Source, tuple[int, int]] = {}
         # Kinds that nobody tried of late.
         self._idle: set[Source] = set(_CHANCES)
 
@@ -140,9 +142,11 @@ class Pace:
         """A draft was verified."""
         self._hits[source] = self._hits[source] * _FORGETS + hit
         self._tries[source] = self._tries[source] * _FORGETS + 1.0
+        right, made = self.verified.get(source, (0, 0))
+        self.verified[source] = right + hit, made + 1
         self._idle.discard(source)
-        self._verified = (self._verified + 1) % _RECALLED
-        if self._verified == 0:
+        self._since_recall = (self._since_recall + 1) % _RECALLED
+        if self._since_recall == 0:
             for each in self._idle:
                 self._hits[each] = (self._hits[each] + _CHANCES[each] * _PRIOR) / 2
                 self._tries[each] = (self._tries[each] + _PRIOR) / 2

@@ -1,7 +1,9 @@
 """The engine's books at one moment."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from runtime.pace import Source
 from runtime.scheduler import Scheduler
 
 
@@ -11,7 +13,8 @@ class Stats:
 
     ``live_tokens`` are held for pages being decoded, ``reusable_tokens`` kept in free slots;
     ``kv_bytes`` is what both take of memory. ``evictions`` (of what was kept, for room), ``steps``
-    and ``fed_tokens`` (run through the trunk) count from the engine's start.
+    and ``fed_tokens`` (run through the trunk) count from the engine's start, and so do ``guesses``:
+    of each kind (`runtime.pace.Source`) those that were right, and all that were verified.
     """
 
     live: int
@@ -23,9 +26,16 @@ class Stats:
     evictions: int
     steps: int
     fed_tokens: int
+    guesses: Mapping[Source, tuple[int, int]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, scheduler: Scheduler, steps: int, fed_tokens: int) -> "Stats":
+    def of(
+        cls,
+        scheduler: Scheduler,
+        steps: int,
+        fed_tokens: int,
+        guesses: Mapping[Source, tuple[int, int]],
+    ) -> "Stats":
         """Of a scheduler's slots, and what the engine counted."""
         slots = list(scheduler.slots())
         return cls(
@@ -38,4 +48,5 @@ class Stats:
             evictions=scheduler.memory.evictions,
             steps=steps,
             fed_tokens=fed_tokens,
+            guesses=dict(guesses),
         )

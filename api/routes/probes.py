@@ -89,3 +89,4 @@ async def _refresh(server: Running) -> None:
     gauges.kv_bytes.set(stats.kv_bytes)
     gauges.kv_usage.set(stats.kv_bytes / server.worker.limits.kv_bytes)
     gauges.evicted(stats.evictions)
+    gauges.guessed(stats.guesses)

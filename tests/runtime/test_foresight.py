@@ -1,6 +1,8 @@
 """What a draft head foretells: it changes no page, and saves passes where it is right."""
 
 from dataclasses import replace
+from functools import partial
+from itertools import count
 
 import numpy as np
 import pytest
@@ -82,13 +84,16 @@ def test_pages_of_bundles_with_and_without_a_head_share_an_engine() -> None:
     page = plan(library())
     plain = FakeModel.of(page.catalog, steady=0.7)
     rows, _ = decode(page.job(plain), plain, None)
-    engine = Engine(Limits(batch=4, queue=4, warm=0))
+    engine = Engine(Limits(batch=4, queue=4, warm=0), clock=partial(next, count(step=1e-6)))
     for number in range(6):
         model = replace(plain, foresight=Seer(plain)) if number % 2 else plain
         engine.submit(of_member(f"m{number}", page).job(model, f"p{number}"))
     outputs = run(engine)
     for number in range(6):
         assert rows_of(outputs, f"p{number}") == tuple(rows)
+    guesses = engine.stats().guesses
+    assert {"entity foretold", "entity kept"} <= set(guesses)
+    assert all(0 <= right <= made for right, made in guesses.values())
 
 
 def test_a_head_that_is_always_wrong_is_soon_left_alone() -> None:
