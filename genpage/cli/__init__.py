@@ -131,7 +131,7 @@ def _parse(entry: Entry, flags: list[str]) -> Command:
     command = entry.load()
     sys.argv[0] = " ".join(("genpage", *entry.words))  # what argparse names in its usage line
     try:
-        return CliApp.run(command, cli_args=flags, cli_cmd_method_name="_parsed")
+        parsed = CliApp.run(command, cli_args=flags, cli_cmd_method_name="_parsed")
     except ValidationError as error:
         first = error.errors()[0]
         name = "-".join(str(part) for part in first["loc"])
@@ -139,6 +139,8 @@ def _parse(entry: Entry, flags: list[str]) -> Command:
         raise UsageError(f"{_origin(name, flags)}: {message}") from error
     except SettingsError as error:
         raise UsageError(str(error)) from error
+    parsed.called_with(flags)
+    return parsed
 
 
 def _origin(name: str, flags: list[str]) -> str:

@@ -8,12 +8,12 @@ import os
 import re
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 import orjson
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -82,6 +82,17 @@ class Command(BaseSettings):
         if isinstance(env_settings, EnvSettingsSource) and "port" in cls.model_fields:
             env_settings.env_vars = without_service_link(env_settings.env_vars)
         return init_settings, env_settings, InitSettingsSource(settings_cls, known)
+
+    # As flags, by the name that each goes by; the environment and the file configure all commands.
+    _flags: tuple[str, ...] = PrivateAttr(default=())
+
+    def called_with(self, words: Sequence[str]) -> None:
+        """Note the words that it is called with, for `flagged`."""
+        self._flags = tuple(word.partition("=")[0] for word in words if word.startswith("--"))
+
+    def flagged(self, *flags: str) -> list[str]:
+        """Those of ``flags`` (``--seed``) that the command line itself gives."""
+        return [flag for flag in flags if flag in self._flags]
 
     def run(self) -> None:
         """Do the work; a `GenPageError` ends the process with one line on stderr."""

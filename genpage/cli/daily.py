@@ -72,6 +72,11 @@ class DailyCycle(Command):
         from training.group import refuse_others
         from training.journal import Journal
 
+        if self.members and self.precision == "fp32":
+            raise UsageError(
+                f"--members {self.members} is for --precision int8, which is tried beside float32; "
+                "leave it out, or --precision fp32"
+            )
         refuse_others()
         if self.threads is not None:
             torch.set_num_threads(self.threads)
@@ -170,7 +175,7 @@ class DailyCycle(Command):
     def _trial(self) -> "MembersTrial | None":
         from evaluation.rounding import MembersTrial
 
-        if not self.members or self.precision == "fp32":
+        if not self.members:
             return None
         return MembersTrial.read(self.data, members=self.members, seed=self.seed)
 

@@ -52,6 +52,11 @@ class Export(Command):
         refuse_existing(self.out, force=self.force)
         if self.data is not None and self.precision != "int8":
             raise UsageError("--data is for int8, which is tried beside float32; leave it out")
+        if self.data is None and (idle := self.flagged("--members", "--seed")):
+            raise UsageError(
+                f"{' and '.join(idle)} without --data: nothing would be tried on members; give "
+                "--data, or leave the flag out"
+            )
         from export.bundle import STEPS, Step, export_bundle
         from model.checkpoint import Checkpoint
         from model.drafts import DraftHead

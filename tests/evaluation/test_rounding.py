@@ -204,8 +204,23 @@ def test_what_cannot_be_tried_is_said_before_the_export(
         (["--data", str(data), "--precision", "fp32"], "--data is for int8"),
         (["--data", str(data), "--precision", "fp16"], "--data is for int8"),
         (["--data", str(tmp_path)], str(tmp_path)),
+        (["--members", "5"], "--members without --data"),
+        (["--seed=0"], "--seed without --data"),
+        (["--members=5", "--seed", "1"], "--members and --seed without --data"),
     ):
         with pytest.raises(SystemExit):
             main(["export", str(saved), "--out", str(tmp_path / "bundle"), *flags])
         assert complaint in " ".join(capsys.readouterr().err.split())
         assert not (tmp_path / "bundle").exists()
+
+
+def test_a_seed_that_all_commands_are_given_is_no_flag_of_the_export(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The environment and the file configure many commands: an export without --data is one."""
+    monkeypatch.setenv("GENPAGE_SEED", "3")
+    monkeypatch.setenv("GENPAGE_MEMBERS", "500")
+    with pytest.raises(SystemExit) as ended:
+        main(["export", str(tmp_path / "none"), "--out", str(tmp_path / "bundle")])
+    assert ended.value.code == 1
+    assert "without --data" not in capsys.readouterr().err

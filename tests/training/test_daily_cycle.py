@@ -186,3 +186,14 @@ def test_an_unknown_precision_is_refused(service: Path, start: Path, tmp_path: P
         cycle(service, start, tmp_path / "out", DAYS[2], "--precision", "fp16")
     assert ended.value.code == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_a_gate_that_would_not_be_held_is_refused(
+    service: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Members are for int8: with bundles of float32 there is nothing to try on them."""
+    with pytest.raises(SystemExit) as ended:
+        cycle(service, start, tmp_path, DAYS[2], "--members", "2", "--precision", "fp32")
+    assert ended.value.code == 2
+    assert "--members 2 is for --precision int8" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
