@@ -36,6 +36,7 @@ from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
 from runtime.engine import Engine
 from runtime.fake import FakeModel
+from runtime.foresight import Foresight
 from runtime.job import PageJob, ServedModel
 from runtime.prefix import PrefixKey
 
@@ -94,6 +95,7 @@ class InstantModel:
     entity_tokens: IntArray
     digest: str = "instant"
     serialised: int | None = None
+    foresight: Foresight | None = None
 
 
 @dataclass(frozen=True, slots=True)

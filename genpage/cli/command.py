@@ -84,15 +84,15 @@ class Command(BaseSettings):
         return init_settings, env_settings, InitSettingsSource(settings_cls, known)
 
     # As flags, by the name that each goes by; the environment and the file configure all commands.
-    _flags: tuple[str, ...] = PrivateAttr(default=())
+    _words: tuple[str, ...] = PrivateAttr(default=())
 
     def called_with(self, words: Sequence[str]) -> None:
         """Note the words that it is called with, for `flagged`."""
-        self._flags = tuple(word.partition("=")[0] for word in words if word.startswith("--"))
+        self._words = tuple(word.partition("=")[0] for word in words if word.startswith("--"))
 
     def flagged(self, *flags: str) -> list[str]:
         """Those of ``flags`` (``--seed``) that the command line itself gives."""
-        return [flag for flag in flags if flag in self._flags]
+        return [flag for flag in flags if flag in self._words]
 
     def run(self) -> None:
         """Do the work; a `GenPageError` ends the process with one line on stderr."""

@@ -16,6 +16,7 @@ from genpage.trends import Trends
 from runtime.arrays import IntArray
 from runtime.asking import Asking
 from runtime.fake import EMPTY, FakeBackend, FakeHead, absorb, hidden_of
+from runtime.foresight import Foresight
 from tokenizer.prompt import PromptEncoder
 from tokenizer.vocabulary import Vocabulary
 
@@ -36,6 +37,7 @@ class Served:
     trends: Trends
     digest: str = field(default="fake")
     serialised: int | None = None
+    foresight: Foresight | None = None
     asking: Asking | None = None
 
     def appeal(self, context: Context, request: PageRequest, trends: Trends) -> None:
