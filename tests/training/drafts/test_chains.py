@@ -71,7 +71,8 @@ def test_chains_are_drafts_one_by_one(deciding: Deciding, pages: list[DecidedPag
         for start in range(count):
             state = served.begin(page.hidden[start])
             for item in range(page.first[start], page.first[-1]):
-                state = served.follow(state, vectors.inputs[page.items[item]].numpy())
+                heard = served.hear(vectors.inputs[page.items[item]].numpy())
+                state = served.follow(state, heard)
                 behind = np.flatnonzero(page.first == item + 1)
                 if len(behind) and behind[0] <= start + DEPTH:
                     told = found.pop((before + start, before + int(behind[0])))
