@@ -21,7 +21,8 @@ from genpage.event import Event
 from genpage.row import Row, Where
 
 Start = Callable[[FakeServer], Awaitable[httpx.AsyncClient]]
-PAGE = {"user_id": "ada", "rows": 4, "entities_per_row": 5}
+# At a moment that is fixed, so that it is the same page whenever the tests run.
+PAGE = {"user_id": "ada", "rows": 4, "entities_per_row": 5, "at": "2026-05-01T20:00:00Z"}
 ACTS = [Event(f"v{n}", "ada", f"e{n}", "play", 1_700_000_000.0 + n) for n in range(0, 400, 2)]
 
 
