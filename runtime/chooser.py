@@ -51,7 +51,7 @@ class Chooser:
             return appeal.best(grammar, scores[rows:], count)
         places = grammar.allowed_places()
         allowed = grammar.entities_at(places)
-        columns = self._columns(grammar, places, allowed)
+        columns = self._columns_at(grammar, places, allowed)
         added = None if appeal is None else appeal.added(grammar, allowed)
         if job.scope is None or job.scope.refining is None or not exact:
             values = scores[rows:].take(columns)
@@ -75,9 +75,8 @@ class Chooser:
         if len(allowed) > few:
             best = np.sort(top(values, np.arange(len(values), dtype=np.int32), few))
             allowed, values = allowed[best], values[best]
-        scope, rows = self._job.scope, len(self._job.model.row_tokens)
-        columns = allowed if scope is None else scope.places.take(allowed)
-        return allowed, values - scores[rows + columns] + foretold.titles(allowed)
+        by_scores = scores[len(self._job.model.row_tokens) :].take(self._columns(allowed))
+        return allowed, values - by_scores + foretold.titles(allowed)
 
     def choose(
         self,
@@ -104,15 +103,21 @@ class Chooser:
         chances = job.exploration.chances(values, chosen).tolist() if told else []
         return allowed[chosen.places], chances
 
-    def _columns(self, grammar: PageGrammar, places: Places, allowed: IntArray) -> Places:
-        """Where in a line, behind the rows' scores, those of the titles ``allowed`` stand."""
+    def _columns_at(self, grammar: PageGrammar, places: Places, allowed: IntArray) -> Places:
+        """`_columns` of the titles ``allowed`` at the audience's ``places``, where it has them."""
         scope, audience = self._job.scope, grammar.audience
         if scope is None:
             whole = audience is None or audience.entities is None
-            return places if whole else allowed.astype(np.intp)
+            return places if whole else self._columns(allowed)
         if audience is not None and audience.places is scope.places:
             return places  # the same, without a look at each
-        return scope.places.take(allowed).astype(np.intp)
+        return self._columns(allowed)
+
+    def _columns(self, allowed: IntArray) -> Places:
+        """Where in a line, behind the rows' scores, those of the titles ``allowed`` stand."""
+        scope = self._job.scope
+        columns = allowed if scope is None else scope.places.take(allowed)
+        return columns.astype(np.intp)
 
     def _sampled(
         self,

@@ -29,7 +29,6 @@ from genpage.page import FinishReason
 from runtime.arrays import FloatArray, IntArray
 from runtime.chunk import Chunk
 from runtime.draft import NO_DRAFT, Drafter, Step
-from runtime.foretold import Foretold
 from runtime.job import PageJob
 from runtime.pace import BEFORE, Pace
 from runtime.prefix import common_prefix
@@ -56,7 +55,7 @@ class Decoder:
         self._job = job
         self._writer = PageWriter(job)
         self._capacity = job.model.backend.capacity
-        self._drafter = None if pace is None else Drafter(pace, Foretold.of(job))
+        self._drafter = None if pace is None else Drafter(pace, job.model.foresight)
         self._draft = NO_DRAFT
         self._earlier: Shown | None = None
         unfed, most = job.grammar.rows[job.prompt_rows :], job.model.serialised
@@ -133,7 +132,7 @@ class Decoder:
         if self._drafter is not None and self.reason is None:
             self._judge(self._drafter, scores, accepted, draft.steps)
             self._remember(self._drafter)
-            if self._drafter.guesses.foretold is not None and hidden is not None:
+            if hidden is not None:
                 self._drafter.guesses.foretold.begin(hidden[accepted], self.pending)
             room = min(draft_tokens, self._capacity - self.length)
             self._draft = self._drafter.draft(self._writer, room, len(self.pending))

@@ -16,6 +16,7 @@ import numpy as np
 
 from runtime.arrays import IntArray
 from runtime.chunk import LEAST_TOKENS
+from runtime.foresight import Foresight
 from runtime.foretold import Foretold
 from runtime.guess import Guess, Guesses
 from runtime.pace import Pace, Source
@@ -59,11 +60,14 @@ class _First:
 
 
 class Drafter:
-    """Drafts of one page; one owner, as the page. ``guesses`` are what they are made of."""
+    """Drafts of one page; one owner, as the page. ``guesses`` are what they are made of.
 
-    def __init__(self, pace: Pace, foretold: Foretold | None = None) -> None:
+    ``foresight`` is the model's draft head, where it has one.
+    """
+
+    def __init__(self, pace: Pace, foresight: Foresight | None = None) -> None:
         self.pace = pace
-        self.guesses = Guesses(pace, foretold)
+        self.guesses = Guesses(pace, Foretold(foresight))
 
     def draft(self, writer: PageWriter, room: int, pending: int = LEAST_TOKENS) -> Draft:
         """Guess on from where ``writer`` stands, at most ``room`` tokens, behind so many others."""
@@ -109,7 +113,7 @@ class Drafter:
             explored = not self.pace.worth(next_one, takes, 1)
             ahead = writer.fork()
             ahead.follow(first.guess.choose(ahead) if first.chosen is None else first.chosen)
-            self._foretell(first.tokens)
+            self.guesses.foretold.follow(first.tokens)
             while ahead.reason is None:
                 place, takes = ahead.place, ahead.takes
                 guess = self.guesses.next(ahead)
@@ -124,9 +128,5 @@ class Drafter:
                 count += len(guessed)
                 tokens.append(guessed)
                 steps.append(Step(place, guess.source, count))
-                self._foretell(guessed)
+                self.guesses.foretold.follow(guessed)
         return Draft(np.concatenate(tokens), tuple(steps)) if count else NO_DRAFT
-
-    def _foretell(self, tokens: IntArray) -> None:
-        if self.guesses.foretold is not None:
-            self.guesses.foretold.follow(tokens)

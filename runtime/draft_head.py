@@ -63,11 +63,10 @@ class DraftHead:
         made: FloatArray = vectors @ self.outputs.T
         return made
 
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], width: int) -> "DraftHead":
-        """Of a bundle's ``drafts.*.npy``; `BundleError` where a shape is not this trunk's."""
-        own = len(arrays["state.bias"]) if "state.bias" in arrays else 0
-        shapes = {
+    @staticmethod
+    def shapes(width: int, own: int) -> dict[str, tuple[int, ...]]:
+        """Of a bundle's ``drafts.*.npy``, by name, where the head is ``own`` wide."""
+        return {
             "state.weight": (own, width),
             "state.bias": (own,),
             "inputs": (own, width),
@@ -79,6 +78,11 @@ class DraftHead:
             "back.weight": (own, 4 * own),
             "back.bias": (own,),
         }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]], width: int) -> "DraftHead":
+        """Of a bundle's ``drafts.*.npy``; `BundleError` where a shape is not this trunk's."""
+        shapes = cls.shapes(width, len(arrays["state.bias"]) if "state.bias" in arrays else 0)
         for name, shape in shapes.items():
             held = arrays.get(name)
             if held is None or held.dtype != np.float32 or held.shape != shape:

@@ -69,12 +69,12 @@ class Guesses:
 
     What it holds of a pass are single lines of its own, never a view of the scores of all places
     and pages of that pass, and none of places that the page has passed. ``recall`` is the member's
-    page before this one, where it is known, ``foretold`` what a draft head says, where one is.
+    page before this one, where it is known, ``foretold`` what a draft head says.
     """
 
     recall: Recall | None = None
 
-    def __init__(self, pace: Pace, foretold: Foretold | None = None) -> None:
+    def __init__(self, pace: Pace, foretold: Foretold) -> None:
         self._pace = pace
         self.foretold = foretold
         self._kept: dict[Place, FloatArray] = {}
@@ -162,7 +162,7 @@ class Guesses:
         at_hand = [scored]
         if self.recall is not None:
             at_hand.append(before)
-        if self.foretold is not None and self.foretold.known:
+        if self.foretold.known:
             at_hand.append(ahead)
         return max(1, takes), max(at_hand, key=self.chance)
 
@@ -170,7 +170,7 @@ class Guesses:
         rough = self._kept.get(place)
         if rough is None:
             rough = self._row_scores if self._entity_scores is None else self._entity_scores[1]
-        if self.foretold is None or not self.foretold.known or rough is None:
+        if not self.foretold.known or rough is None:
             return None
         if place[1] == 0:
             return ByHead("row foretold", self.foretold, rough)

@@ -23,8 +23,8 @@ from genpage.errors import BundleError, DeviceError, UsageError
 from runtime.cores import started_on
 from runtime.device import CPU, CPU_PROVIDER, Device
 
-# What onnxruntime calls types, and of what they are written: NumPy has no bfloat16.
-_TYPES: Final[dict[str, tuple[int, type[np.generic]]]] = {
+# What onnxruntime calls types, by name, and of what they are written: NumPy has no bfloat16.
+TYPES: Final[dict[str, tuple[int, type[np.generic]]]] = {
     "float32": (TensorProto.FLOAT, np.float32),
     "int32": (TensorProto.INT32, np.int32),
     "int64": (TensorProto.INT64, np.int64),
@@ -90,7 +90,7 @@ class Buffer:
         try:
             # Any: onnxruntime ships no types.
             self.value: Any = onnxruntime.OrtValue.ortvalue_from_shape_and_type(
-                list(shape), _TYPES[dtype][0], device.memory, 0
+                list(shape), TYPES[dtype][0], device.memory, 0
             )
         except Exception as error:  # its own exceptions share no base but Exception
             raise DeviceError(
@@ -109,7 +109,7 @@ class Buffer:
 
     def clear(self) -> None:
         """Overwrite it with zeros."""
-        kind, written = _TYPES[self.kind]
+        kind, written = TYPES[self.kind]
         zeros = np.zeros(self.shape, written)
         self.value.update_inplace(
             onnxruntime.OrtValue.ortvalue_from_numpy_with_onnx_type(zeros, kind)

@@ -6,22 +6,16 @@ from pathlib import Path
 from typing import Final
 
 import onnx
-from onnx import TensorProto
 
 from genpage.errors import BundleError
 from runtime.heap import give_back
 from runtime.lanes import laned
 from runtime.packing import packing_folder
-from runtime.sessions import Session, SessionSettings, write_packed
+from runtime.sessions import TYPES, Session, SessionSettings, write_packed
 from runtime.signature import Port, Signature
 from runtime.trimmed import trimmed
 
-_DTYPES: Final[dict[int, str]] = {
-    TensorProto.FLOAT: "float32",
-    TensorProto.INT32: "int32",
-    TensorProto.FLOAT16: "float16",
-    TensorProto.BFLOAT16: "bfloat16",
-}
+_NAMES: Final = {code: name for name, (code, _) in TYPES.items()}
 
 
 def trunk_sessions(
@@ -62,7 +56,7 @@ def _check(trunk: Path, graph: onnx.GraphProto, signature: Signature) -> None:
 
 def _port(value: onnx.ValueInfoProto) -> Port:
     tensor = value.type.tensor_type
-    dtype = _DTYPES.get(tensor.elem_type, f"type {tensor.elem_type}")
+    dtype = _NAMES.get(tensor.elem_type, f"type {tensor.elem_type}")
     return Port(value.name, dtype, tuple(d.dim_param or d.dim_value for d in tensor.shape.dim))
 
 

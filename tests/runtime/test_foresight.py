@@ -185,8 +185,7 @@ def test_what_is_foretold_goes_on_from_the_page_each_time() -> None:
     page = plan(library())
     model = FakeModel.of(page.catalog)
     model = replace(model, foresight=Seer(model))
-    foretold = Foretold.of(page.job(model))
-    assert foretold is not None
+    foretold = Foretold(model.foresight)
     assert not foretold.known
     with pytest.raises(RuntimeError, match="bug"):
         foretold.rows()

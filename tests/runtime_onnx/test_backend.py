@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from trunks import backend_of
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.bundle import Bundle
@@ -17,6 +18,7 @@ from runtime.sessions import SessionSettings
 from runtime.trunk import TrunkBackend
 
 LENGTH = 150
+ROOMY = 400
 
 
 @pytest.fixture(scope="module")
@@ -29,20 +31,8 @@ def sequence(bundle: Bundle) -> IntArray:
 @pytest.fixture(scope="module")
 def whole(bundle: Bundle, sequence: IntArray) -> FloatArray:
     """The slow twin: every position's hidden state, (LENGTH, width), from one call."""
-    return backend_of(bundle).forward([Chunk(0, 0, sequence, scored=LENGTH)])[0].copy()
-
-
-def backend_of(
-    bundle: Bundle, *, slots: int = 1, capacity: int = 400, threads: int = 1, spin: bool = False
-) -> TrunkBackend:
-    """A fresh backend."""
-    return TrunkBackend(
-        bundle.contents.trunk,
-        bundle.manifest.trunk.signature,
-        bundle.contents.lexicon.inputs,
-        capacity=capacity,
-        slots=slots,
-        settings=SessionSettings(threads, spin),
+    return (
+        backend_of(bundle, capacity=ROOMY).forward([Chunk(0, 0, sequence, scored=LENGTH)])[0].copy()
     )
 
 
@@ -63,7 +53,7 @@ def test_where_the_chunks_are_cut_changes_nothing(
     bundle: Bundle, sequence: IntArray, whole: FloatArray, sizes: tuple[int, ...]
 ) -> None:
     """Single tokens, short chunks, one long one: the same bits."""
-    np.testing.assert_array_equal(fed(backend_of(bundle), sequence, sizes), whole)
+    np.testing.assert_array_equal(fed(backend_of(bundle, capacity=ROOMY), sequence, sizes), whole)
 
 
 @pytest.mark.parametrize("capacity", [LENGTH, LENGTH + 1, 512, 5120])
@@ -80,7 +70,7 @@ def test_threads_change_nothing(
     bundle: Bundle, sequence: IntArray, whole: FloatArray, spin: bool
 ) -> None:
     """One thread or two, waiting by polling or by sleeping."""
-    backend = backend_of(bundle, threads=2, spin=spin)
+    backend = backend_of(bundle, capacity=ROOMY, settings=SessionSettings(2, spin))
     np.testing.assert_array_equal(fed(backend, sequence, (LENGTH,)), whole)
     np.testing.assert_array_equal(fed(backend, sequence, (33, 2)), whole)
 
@@ -89,7 +79,7 @@ def test_others_beside_it_change_nothing(
     bundle: Bundle, sequence: IntArray, whole: FloatArray
 ) -> None:
     """Chunks of other slots in the same calls leave a slot's results alone, and its cache."""
-    backend = backend_of(bundle, slots=3)
+    backend = backend_of(bundle, capacity=ROOMY, slots=3)
     other = sequence[::-1].copy()
     states: list[FloatArray] = []
     for start in range(0, LENGTH, 10):
@@ -107,7 +97,7 @@ def test_a_reused_prefix_is_as_good_as_a_fresh_one(
     bundle: Bundle, sequence: IntArray, whole: FloatArray
 ) -> None:
     """Going back in a slot and on with other tokens gives what a fresh slot gives."""
-    backend = backend_of(bundle)
+    backend = backend_of(bundle, capacity=ROOMY)
     detour = np.concatenate([sequence[:60], sequence[:70]])
     fed(backend, detour, (130,))
     kept = backend.forward([Chunk(0, 60, sequence[60:], scored=LENGTH - 60)])[0].copy()
@@ -128,7 +118,7 @@ def test_only_the_last_positions_are_returned(
     bundle: Bundle, sequence: IntArray, whole: FloatArray
 ) -> None:
     """``scored`` counts from the chunk's end, and a padded chunk's padding is not part of it."""
-    backend = backend_of(bundle)
+    backend = backend_of(bundle, capacity=ROOMY)
     first, second = sequence[:50], sequence[50:51]
     np.testing.assert_array_equal(backend.forward([Chunk(0, 0, first, scored=7)])[0], whole[43:50])
     np.testing.assert_array_equal(backend.forward([Chunk(0, 50, second)])[0], whole[50:51])
@@ -138,7 +128,7 @@ def test_results_stay_valid_beside_the_next_call(
     bundle: Bundle, sequence: IntArray, whole: FloatArray
 ) -> None:
     """All results of one call hold their own values."""
-    backend = backend_of(bundle, slots=2)
+    backend = backend_of(bundle, capacity=ROOMY, slots=2)
     chunks = [Chunk(0, 0, sequence[:20], scored=20), Chunk(1, 0, sequence[:30], scored=30)]
     left, right = backend.forward(chunks)
     np.testing.assert_array_equal(left, whole[:20])

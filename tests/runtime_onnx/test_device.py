@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
+from trunks import backend_of
 
 from genpage.errors import BundleError, DeviceError
 from runtime.arrays import FloatArray, IntArray
@@ -48,17 +49,10 @@ def sequences(bundle: Bundle) -> IntArray:
     return np.random.default_rng(4).integers(size, size=(SLOTS, LENGTH)).astype(np.int32)
 
 
-def backend_of(bundle: Bundle, *lanes: int, bound: bool = True) -> TrunkBackend:
-    """A fresh backend."""
-    return TrunkBackend(
-        bundle.contents.trunk,
-        bundle.manifest.trunk.signature,
-        bundle.contents.lexicon.inputs,
-        capacity=LENGTH,
-        slots=SLOTS,
-        settings=SessionSettings(1, device=BOUND if bound else CPU),
-        lanes=lanes or (1,),
-    )
+def served(bundle: Bundle, *lanes: int, bound: bool = True) -> TrunkBackend:
+    """A fresh backend, its memory bound as a device's is or in place."""
+    settings = SessionSettings(1, device=BOUND if bound else CPU)
+    return backend_of(bundle, *lanes, capacity=LENGTH, slots=SLOTS, settings=settings)
 
 
 def fed(backend: TrunkBackend, sequences: IntArray, sizes: Sequence[int]) -> list[FloatArray]:
@@ -80,7 +74,7 @@ def fed(backend: TrunkBackend, sequences: IntArray, sizes: Sequence[int]) -> lis
 @pytest.fixture(scope="module")
 def whole(bundle: Bundle, sequences: IntArray) -> list[FloatArray]:
     """The slow twin: the arrays' own trunk where there is one, each sequence in one call."""
-    backend = backend_of(bundle, bound=False)
+    backend = served(bundle, bound=False)
     return [
         backend.forward([Chunk(slot, 0, tokens, scored=LENGTH)])[0].copy()
         for slot, tokens in enumerate(sequences)
@@ -92,7 +86,7 @@ def test_buffers_hold_what_arrays_hold(
     bundle: Bundle, sequences: IntArray, whole: list[FloatArray], lanes: tuple[int, ...]
 ) -> None:
     """Chunks of any length, single tokens too, alone and in lanes: the same hidden states."""
-    given = fed(backend_of(bundle, *lanes), sequences, SIZES)
+    given = fed(served(bundle, *lanes), sequences, SIZES)
     for left, right in zip(given, whole, strict=True):
         np.testing.assert_array_equal(left, right)
 
@@ -101,7 +95,7 @@ def test_a_slot_is_gone_on_with_and_gone_back_in(
     bundle: Bundle, sequences: IntArray, whole: list[FloatArray]
 ) -> None:
     """What is bound as past and present is one buffer: later chunks see what earlier ones left."""
-    backend = backend_of(bundle)
+    backend = served(bundle)
     detour = np.concatenate([sequences[0, :40], sequences[1, :40]])
     backend.forward([Chunk(2, 0, detour)])
     states = backend.forward([Chunk(2, 40, sequences[0, 40:], scored=LENGTH - 40)])[0]
@@ -116,7 +110,7 @@ def test_more_lengths_than_are_kept_change_nothing(
 ) -> None:
     """A length whose buffers were let go gets new ones."""
     monkeypatch.setattr("runtime.device_trunk._KEPT_LENGTHS", 2)
-    given = fed(backend_of(bundle), sequences[:1], (3, 4, 5, 3))
+    given = fed(served(bundle), sequences[:1], (3, 4, 5, 3))
     np.testing.assert_array_equal(given[0], whole[0])
 
 

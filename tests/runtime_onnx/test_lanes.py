@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from trunks import backend_of
 
 from genpage.errors import BundleError
 from runtime.arrays import IntArray
@@ -15,7 +16,6 @@ from runtime.bundle import Bundle
 from runtime.chunk import Chunk
 from runtime.lanes import passes
 from runtime.sessions import SessionSettings
-from runtime.trunk import TrunkBackend
 
 SLOTS = 9
 LENGTH = 60
@@ -28,23 +28,10 @@ def sequences(bundle: Bundle) -> IntArray:
     return np.random.default_rng(3).integers(size, size=(SLOTS, LENGTH)).astype(np.int32)
 
 
-def backend_of(bundle: Bundle, *lanes: int, threads: int = 1) -> TrunkBackend:
-    """A fresh backend with graphs for so many lanes."""
-    return TrunkBackend(
-        bundle.contents.trunk,
-        bundle.manifest.trunk.signature,
-        bundle.contents.lexicon.inputs,
-        capacity=LENGTH,
-        slots=SLOTS,
-        settings=SessionSettings(threads),
-        lanes=lanes,
-    )
-
-
 @pytest.fixture(scope="module")
 def alone(bundle: Bundle, sequences: IntArray) -> list[np.ndarray]:
     """The slow twin: every position's hidden state, each sequence by itself in one call."""
-    backend = backend_of(bundle, 1)
+    backend = backend_of(bundle, capacity=LENGTH, slots=SLOTS)
     return [
         backend.forward([Chunk(slot, 0, tokens, scored=LENGTH)])[0].copy()
         for slot, tokens in enumerate(sequences)
@@ -62,7 +49,9 @@ def test_ragged_chunks_in_lanes_give_what_each_gives_alone(
 ) -> None:
     """Any number of slots, any lengths, any order, single tokens too, until all are fed."""
     chance = random.Random(len(lanes))
-    backend = backend_of(bundle, *lanes, threads=threads)
+    backend = backend_of(
+        bundle, *lanes, capacity=LENGTH, slots=SLOTS, settings=SessionSettings(threads)
+    )
     fed = [0] * SLOTS
     while open_ := [slot for slot in range(SLOTS) if fed[slot] < LENGTH]:
         chosen = chance.sample(open_, chance.randint(1, len(open_)))
@@ -80,7 +69,7 @@ def test_a_lane_without_a_chunk_writes_into_nobodys_slot(
     bundle: Bundle, sequences: IntArray, alone: list[np.ndarray]
 ) -> None:
     """Three chunks over four lanes: the other slots go on as they were."""
-    backend = backend_of(bundle, 1, 2, 4)
+    backend = backend_of(bundle, 1, 2, 4, capacity=LENGTH, slots=SLOTS)
     half = LENGTH // 2
     for slot in range(SLOTS):
         backend.forward([Chunk(slot, 0, sequences[slot, :half])])
@@ -98,8 +87,8 @@ def test_without_room_for_packed_weights_the_bundle_is_refused(
     (tmp_path / "file").touch()
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "file"))
     with pytest.raises(BundleError, match="in TMPDIR"):
-        backend_of(bundle, 1, 2)
-    backend_of(bundle, 1)
+        backend_of(bundle, 1, 2, capacity=LENGTH, slots=SLOTS)
+    backend_of(bundle, capacity=LENGTH, slots=SLOTS)
 
 
 def test_nothing_is_left_of_what_was_packed(
@@ -107,7 +96,7 @@ def test_nothing_is_left_of_what_was_packed(
 ) -> None:
     """The sessions go on with what they have mapped."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    backend = backend_of(bundle, 1, 2, 4)
+    backend = backend_of(bundle, 1, 2, 4, capacity=LENGTH, slots=SLOTS)
     assert not list(tmp_path.iterdir())
     backend.forward([Chunk(slot, 0, sequences[slot]) for slot in range(4)])
 

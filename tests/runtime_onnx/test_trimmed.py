@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import onnx
 import pytest
+from trunks import backend_of
 
 from runtime.arrays import FloatArray, IntArray
 from runtime.bundle import Bundle
@@ -14,7 +15,6 @@ from runtime.lanes import LANES, laned
 from runtime.sessions import Session, SessionSettings
 from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
 from runtime.trimmed import SCORED, trimmed
-from runtime.trunk import TrunkBackend
 
 SLOTS = 8
 LENGTH = 70
@@ -67,25 +67,12 @@ def whole(bundle: Bundle, sequences: IntArray) -> list[FloatArray]:
     return [exported.states(tokens, [LENGTH]) for tokens in sequences]
 
 
-def backend_of(bundle: Bundle, *lanes: int, threads: int = 1) -> TrunkBackend:
-    """What serves."""
-    return TrunkBackend(
-        bundle.contents.trunk,
-        bundle.manifest.trunk.signature,
-        bundle.contents.lexicon.inputs,
-        capacity=LENGTH,
-        slots=SLOTS,
-        settings=SessionSettings(threads),
-        lanes=lanes,
-    )
-
-
 @pytest.mark.parametrize("threads", [1, 2])
 def test_any_number_of_a_chunks_last_tokens_is_finished_alike(
     bundle: Bundle, sequences: IntArray, whole: list[FloatArray], threads: int
 ) -> None:
     """From the last one alone to all of them, of chunks long and short."""
-    backend = backend_of(bundle, 1, threads=threads)
+    backend = backend_of(bundle, capacity=LENGTH, settings=SessionSettings(threads))
     for length in (1, 2, 3, 17, 64, LENGTH):
         for scored in sorted({1, 2, 3, length // 2, length - 1, length} & {*range(1, length + 1)}):
             (states,) = backend.forward([Chunk(0, 0, sequences[0, :length], scored=scored)])
@@ -98,7 +85,7 @@ def test_lanes_with_few_tokens_to_finish_give_what_the_exported_graph_gives(
 ) -> None:
     """As many chunks as lanes, each of its own length, with its own tokens scored."""
     chance = random.Random(lanes)
-    backend = backend_of(bundle, 1, lanes)
+    backend = backend_of(bundle, 1, lanes, capacity=LENGTH, slots=SLOTS)
     fed = [0] * lanes
     while open_ := [slot for slot in range(lanes) if fed[slot] < LENGTH]:
         chunks = []

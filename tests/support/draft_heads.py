@@ -3,6 +3,7 @@
 import numpy as np
 
 from runtime.arrays import FloatArray
+from runtime.draft_head import DraftHead
 
 
 def draft_arrays(width: int, own: int, *, seed: int = 5) -> dict[str, FloatArray]:
@@ -10,18 +11,8 @@ def draft_arrays(width: int, own: int, *, seed: int = 5) -> dict[str, FloatArray
     numbers = np.random.default_rng(seed)
     turn = np.linalg.qr(numbers.normal(size=(max(width, own), min(width, own))))[0]
     turn = turn if own > width else turn.T
-    shapes: dict[str, tuple[int, ...]] = {
-        "state.bias": (own,),
-        "inputs": (own, width),
-        "norm.weight": (2 * own,),
-        "norm.bias": (2 * own,),
-        "wide.weight": (4 * own, 2 * own),
-        "wide.bias": (4 * own,),
-        "back.weight": (own, 4 * own),
-        "back.bias": (own,),
-    }
     arrays = {
         name: (0.2 * numbers.normal(size=shape)).astype(np.float32)
-        for name, shape in shapes.items()
+        for name, shape in DraftHead.shapes(width, own).items()
     }
     return arrays | {name: turn.astype(np.float32) for name in ("state.weight", "outputs")}
