@@ -1,15 +1,19 @@
 """int8 as a pass over the graph: every product with a constant matrix becomes an integer one.
 
-One activation scale a *token row*, in plain ONNX operators::
+One activation scale a *token row*::
 
-    scale = max(|x|) / 127                       (T, 1)
-    q     = round(x / scale) + 128               uint8, zero point 128
-    y     = MatMulInteger(q, W, 128) * scale * scales of W's channels
+    scale = max(|x|) / 127                                            (T, 1)
+    q     = QuantizeLinear(x, scale, 128)                             uint8, zero point 128
+    y     = MatMulIntegerToFloat(q, W, scales of W's channels) * scale
 
 Integer sums are exact and a row's scale is its own, so a token's result depends neither on what
 else is in the call nor on how a product was cut into threads. ``onnxruntime.quantization``'s
 dynamic mode takes one scale for the whole call, and has neither property. Weights have 7 bits
 (`runtime.weights` says why). Products that read the same activations share their rounding.
+
+``MatMulIntegerToFloat`` is onnxruntime's own: it scales the sums as they leave the registers, a
+channel at a time, where plain operators would write and read them twice. A scale a token it does
+not take, so that comes after it.
 """
 
 from dataclasses import dataclass
@@ -18,6 +22,7 @@ import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
 
+from runtime.signature import MICROSOFT
 from runtime.weights import TINY, WEIGHT_BITS, integer_weights
 
 ACTIVATION_LIMIT = np.float32(127)
@@ -29,7 +34,7 @@ class _Rounded:
     """Activations as integers, and the scale of each token row."""
 
     values: ir.Value  # uint8, as the activations
-    scale: ir.Value  # (..., 1)
+    scale: ir.Value  # (..., T, 1)
 
 
 def quantise(model: ir.Model, *, bits: int = WEIGHT_BITS) -> int:
@@ -66,9 +71,10 @@ def _round(activations: ir.Value, constants: "_Constants", writer: "_Writer") ->
     # A row of zeros has no scale of its own; with this one its integers are all the zero point.
     largest = writer.add("Max", [largest, constants.of("tiny", TINY)])
     scale = writer.add("Div", [largest, constants.of("limit", ACTIVATION_LIMIT)])
-    whole = writer.add("Round", [writer.add("Div", [activations, scale])])
-    shifted = writer.add("Add", [whole, constants.of("shift", np.float32(ZERO_POINT))])
-    return _Rounded(writer.add("Cast", [shifted], to=int(ir.DataType.UINT8)), scale)
+    rows = writer.add("Reshape", [scale, constants.of("flat", np.array([-1], np.int64))])
+    zero = constants.of("zero_points", np.array([ZERO_POINT], np.uint8))
+    zeros = writer.add("Expand", [zero, writer.add("Shape", [rows])])
+    return _Rounded(writer.add("QuantizeLinear", [activations, rows, zeros], axis=-2), scale)
 
 
 def _product(
@@ -83,13 +89,10 @@ def _product(
     values = constants.of(f"{weights.name}_int", integers.values)
     scales = constants.of(f"{weights.name}_scales", integers.scales)
     zero = constants.of("zero_point", np.uint8(ZERO_POINT))
-    sums = writer.add("MatMulInteger", [rounded.values, values, zero])
-    # Two products, not one with the scales multiplied first: onnxruntime would fuse that into its
-    # per-tensor operator.
-    scaled = writer.add(
-        "Mul", [writer.add("Cast", [sums], to=int(ir.DataType.FLOAT)), rounded.scale]
-    )
-    return writer.add("Mul", [scaled, scales])
+    one = constants.of("one", np.float32(1))
+    inputs = [rounded.values, values, one, scales, zero]
+    scaled = writer.add("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
+    return writer.add("Mul", [scaled, rounded.scale])
 
 
 class _Constants:
@@ -121,7 +124,9 @@ class _Writer:
         self._graph = graph
         self._place = place
 
-    def add(self, op_type: str, inputs: list[ir.Value], **attributes: int) -> ir.Value:
-        node = ir.node(op_type, inputs, attributes=attributes)
+    def add(
+        self, op_type: str, inputs: list[ir.Value], *, domain: str = "", **attributes: int
+    ) -> ir.Value:
+        node = ir.node(op_type, inputs, domain=domain, attributes=attributes)
         self._graph.insert_before(self._place, node)
         return node.outputs[0]

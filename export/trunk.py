@@ -29,7 +29,15 @@ from torch import nn
 from model.config import ModelConfig
 from model.rotary import Rotary, rotary_table
 from model.trunk import Trunk
-from runtime.signature import EMBEDDINGS, HIDDEN, SEQLENS, TOTAL, past_names, present_names
+from runtime.signature import (
+    EMBEDDINGS,
+    HIDDEN,
+    MICROSOFT,
+    SEQLENS,
+    TOTAL,
+    past_names,
+    present_names,
+)
 
 # The first with RMSNormalization, which onnxruntime fuses the norms into.
 OPSET = 23
@@ -75,7 +83,7 @@ class _CachedCore(nn.Module):
         """Each token's mix of the cached values."""  # (1, T, heads * D)
         past_key, past_value = feed.past[2 * self.layer : 2 * self.layer + 2]
         mixed, *present = torch.onnx.ops.symbolic_multi_out(
-            "com.microsoft::GroupQueryAttention",
+            f"{MICROSOFT}::GroupQueryAttention",
             [
                 *(query, key, value, past_key, past_value),
                 *(feed.seqlens, feed.total, feed.rotary.cos, feed.rotary.sin),

@@ -38,7 +38,7 @@ from runtime.cases import GoldenCase, parse_cases
 from runtime.draft_head import DraftHead
 from runtime.lexicon import Lexicon
 from runtime.manifest import Manifest, cached_dtype
-from runtime.signature import trunk_signature
+from runtime.signature import MICROSOFT, trunk_signature
 from runtime.tables import FusedTable
 from runtime.verified import VerifiedFolder
 from tokenizer.appeal import AppealWeights
@@ -58,7 +58,7 @@ ASKING_PREFIX = "asking."
 APPEAL_PREFIX = "appeal."
 DRAFTS_PREFIX = "drafts."
 SIDES = ("inputs", "outputs")
-_DOMAINS = {"", "com.microsoft"}
+_DOMAINS = {"", MICROSOFT}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,5 +1,6 @@
 """A draft head over one catalog snapshot: states go on by tokens, and score its items."""
 
+import math
 from typing import Final
 
 import numpy as np
@@ -56,8 +57,13 @@ class Foresight:
 
     def rows(self, state: FloatArray) -> FloatArray:
         """Scores (R,) of all rows by a state."""
-        return np.nan_to_num(self._rows @ state)
+        return _finite(self._rows @ state)
 
     def titles(self, state: FloatArray, entities: IntArray) -> FloatArray:
         """Scores (n,) of some entities, by catalog index."""
-        return np.nan_to_num(self._entities.take(entities, axis=0) @ state)
+        return _finite(self._entities.take(entities, axis=0) @ state)
+
+
+def _finite(scores: FloatArray) -> FloatArray:
+    """Scores (n,) that are numbers; nearly always they are, as their sum tells at once."""
+    return scores if math.isfinite(np.add.reduce(scores)) else np.nan_to_num(scores)

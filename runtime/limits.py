@@ -21,7 +21,8 @@ class Limits:
     ``speculation``: tokens are drafted, and verified in the pass that they save.
     ``draft_tokens``: at most so many for a page in a step, so that its next row is not held up for
     the ones behind; pages decoded at once share ``prefill_tokens`` of them.
-    ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed.
+    ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed. In
+    one piece a prompt's tokens would be multiplied with all of its keys, later ones too.
     ``warm``: members whose KV is kept for their next page, beside pages under way.
     ``kv_bytes``: KV held in all, of pages under way and kept for members who come again.
     ``patience_s``: how long a page without a deadline waits at most behind others that came later
@@ -31,7 +32,7 @@ class Limits:
     batch: int = 8
     queue: int = 64
     prefill_tokens: int = 128
-    prefill_tokens_alone: int = 512
+    prefill_tokens_alone: int = 256
     prefix_cache: bool = True
     speculation: bool = True
     draft_tokens: int = 48

@@ -20,6 +20,7 @@ from runtime.arrays import FloatArray
 from runtime.chunk import LEAST_TOKENS
 from runtime.manifest import Precision
 from runtime.sessions import Binding, Session, SessionSettings
+from runtime.signature import MICROSOFT
 from runtime.weights import TINY, integer_weights
 
 OPSET = 23
@@ -83,7 +84,7 @@ def head_graph(vectors: FloatArray, precision: Precision) -> onnx.ModelProto:
         [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", items])],
         product.constants,
     )
-    opsets = [helper.make_opsetid("", OPSET)]
+    opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
     return helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION)
 
 
@@ -98,8 +99,10 @@ class _Product:
         self.constants.append(numpy_helper.from_array(np.asarray(value), name))
         return name
 
-    def add(self, op_type: str, inputs: Sequence[str], output: str, **attributes: int) -> str:
-        node = helper.make_node(op_type, inputs, [output])
+    def add(
+        self, op_type: str, inputs: Sequence[str], output: str, domain: str = "", **attributes: int
+    ) -> str:
+        node = helper.make_node(op_type, inputs, [output], domain=domain)
         node.attribute.extend(helper.make_attribute(*item) for item in attributes.items())
         self.nodes.append(node)
         return output
@@ -122,13 +125,13 @@ def _integer(vectors: FloatArray) -> _Product:
     largest = add("ReduceMax", [magnitude, last], "largest", keepdims=1)
     bounded = add("Max", [largest, constant("tiny", TINY)], "bounded")
     scale = add("Div", [bounded, constant("limit", np.float32(127))], "scale")
-    whole = add("Round", [add("Div", ["hidden", scale], "quotient")], "whole")
-    shifted = add("Add", [whole, constant("shift", np.float32(128))], "shifted")
-    rounded = add("Cast", [shifted], "rounded", to=TensorProto.UINT8)
+    rows = add("Reshape", [scale, constant("flat", np.array([-1], np.int64))], "rows")
+    shape = add("Shape", [rows], "shape")
+    zeros = add("Expand", [constant("zero_points", np.array([128], np.uint8)), shape], "zeros")
+    rounded = add("QuantizeLinear", ["hidden", rows, zeros], "rounded", axis=0)
     values = constant("values", np.ascontiguousarray(integers.values.T))
-    zero = constant("zero_point", np.uint8(128))
-    sums = add("MatMulInteger", [rounded, values, zero], "sums")
-    real = add("Cast", [sums], "real", to=TensorProto.FLOAT)
-    scaled = add("Mul", [real, scale], "scaled")
-    add("Mul", [scaled, constant("scales", integers.scales)], "scores")
+    zero, one = constant("zero_point", np.uint8(128)), constant("one", np.float32(1))
+    inputs = [rounded, values, one, constant("scales", integers.scales), zero]
+    scaled = add("MatMulIntegerToFloat", inputs, "scaled", domain=MICROSOFT)
+    add("Mul", [scaled, scale], "scores")
     return product

@@ -39,17 +39,17 @@ _QUIET = 4  # fatal only: an error is raised as well, and is told where it is ca
 
 @dataclass(frozen=True, slots=True)
 class SessionSettings:
-    """``threads`` of a graph's own pool, 0 for one a core. ``spinning``: they wait by polling.
+    """``threads`` of a graph's own pool, 0 for one a core.
 
-    Polling gains nothing for a large trunk and up to a third of a millisecond a pass for a tiny
-    one, on cores that are otherwise idle (``genpage bench trunk --spinning``). It takes the cores
-    from all else between two passes, and beside other work pages then took several times longer,
-    so it is off: on a server the event loop runs there. ``cores`` are those that its threads stay
-    on, where there are any (`runtime.cores`). None of these changes a result; ``device`` does.
+    ``spinning``: while the graph runs they wait for their next part by polling. A pass has some
+    hundred parts, and waking a sleeping thread for each takes up to a third of its time (``genpage
+    bench trunk --no-spinning``). Between two runs nobody polls: the cores are the event loop's.
+    ``cores`` are those that its threads stay on, where there are any (`runtime.cores`). None of
+    these changes a result; ``device`` does.
     """
 
     threads: int = 0
-    spinning: bool = False
+    spinning: bool = True
     cores: tuple[int, ...] = ()
     device: Device = CPU
 
@@ -193,6 +193,7 @@ def _options(settings: SessionSettings) -> Any:  # noqa: ANN401 - onnxruntime sh
     options.log_severity_level = _QUIET
     spinning = "1" if settings.spinning else "0"
     options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+    options.add_session_config_entry("session.force_spinning_stop", "1")  # as a run ends
     if settings.device.provider != CPU_PROVIDER:
         # An operator that the device lacks is an error, no detour.
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")

@@ -10,6 +10,8 @@ EMBEDDINGS = "embeddings"
 SEQLENS = "seqlens_k"
 TOTAL = "total_sequence_length"
 HIDDEN = "hidden"
+# The domain of operators that are onnxruntime's own.
+MICROSOFT = "com.microsoft"
 
 
 @dataclass(frozen=True, slots=True)

@@ -189,7 +189,7 @@ class BenchTrunk(Benchmark):
 
     bundles: CliPositionalArg[list[Path]] = Field(description="bundles, measured in turns")
     threads: int = Field(default=2, ge=0, le=1024, description="of the model; 0: one a core")
-    spinning: bool = Field(default=False, description="threads wait by polling")
+    spinning: bool = Field(default=True, description="while it runs threads wait by polling")
     past: int = Field(default=600, ge=1, description="tokens that short chunks stand behind")
     rounds: int = Field(default=10, ge=1, description="of which the best is kept")
 
