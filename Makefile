@@ -10,6 +10,10 @@ SOURCES := genpage tokenizer model training evaluation dataset simulation export
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 16
 
+# GCC before 13 drops what llama.cpp writes into an AMX tile's configuration as never read, and the
+# first product then ends the process (a general protection fault at ldtilecfg).
+LLAMA_FLAGS := -DCMAKE_C_FLAGS="-fno-tree-dse -fno-dse" -DCMAKE_CXX_FLAGS="-fno-tree-dse -fno-dse"
+
 # The stamp is newer than the lock file it was made from, so that set-up runs once a lock.
 .venv/.stamp: requirements/dev.txt pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -37,8 +41,8 @@ setup-services: setup ## Redis, Java and Kafka's jars, where they are missing (D
 
 setup-peers: setup ## the runtimes that benchmarks run beside, in .peers/ (builds llama.cpp: CMake, g++)
 	@test -x .peers/bin/python || $(PYTHON) -m venv .peers
-	$(BIN)/python -m uv pip sync --quiet --python .peers/bin/python --require-hashes \
-	  requirements/peers.txt
+	CMAKE_ARGS='$(LLAMA_FLAGS)' $(BIN)/python -m uv pip sync --quiet --python .peers/bin/python \
+	  --require-hashes requirements/peers.txt
 
 services: setup-services ## real Redis and Kafka on loopback, until Ctrl-C
 	@exec $(BIN)/python deploy/services.py

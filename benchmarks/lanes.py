@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
+from benchmarks.products import once_ms
 from benchmarks.report import Report
-from benchmarks.trunk import PREFILL, once_ms
+from benchmarks.trunk import PREFILL
 from genpage.errors import GenPageError
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk

@@ -1,8 +1,8 @@
 """The least that a trunk's runs could take here: its multiplications, or its weights' way in.
 
 A run reads all weights once, however many tokens it takes, and multiplies each weight with each
-token; but those that finish a token with one alone, if no other's state is read. Neither rate is
-onnxruntime's: multiplications go at the rate of NumPy's float32 product (int8 may go below),
+token; but those that finish a token with one alone, if no other's state is read. Multiplications
+go at the rate that a large product of the trunk's precision reaches here (`benchmarks.products`),
 weights at that of summing an array much larger than any cache.
 """
 
@@ -13,8 +13,10 @@ from typing import Self
 
 import numpy as np
 
-from benchmarks.trunk import finishing, multiplications, peak
+from benchmarks.products import rate
+from benchmarks.trunk import finishing, multiplications
 from runtime.bundle import Bundle
+from runtime.sessions import SessionSettings
 
 _ROUNDS = 5
 _READ = 1 << 25  # float64s a thread
@@ -35,7 +37,8 @@ class Roof:
         """Measured now, on so many threads (0: two)."""
         size = bundle.manifest.files["trunk.onnx.data"].bytes
         products = multiplications(bundle), finishing(bundle)
-        return cls(*products, size, peak(_ROUNDS), _read_per_s(threads or 2))
+        multiplied = rate(bundle.manifest.precision, SessionSettings(threads), _ROUNDS)
+        return cls(*products, size, multiplied, _read_per_s(threads or 2))
 
     def least_ms(self, runs: float, tokens: float) -> float:
         """Of so many runs with so many tokens in all, milliseconds."""

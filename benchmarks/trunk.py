@@ -5,21 +5,20 @@
 A *prefill* runs 512 tokens on an empty slot, the others a chunk of so many tokens on a past. Of
 each the last token's state alone is read, so that the others are not finished (`runtime.trimmed`);
 *512, all* is a prefill of which all states are. The *floor* is the least time for the trunk's
-multiplications at the rate that NumPy's float32 matrix product reaches here in the same run, on as
-many threads; int8 may go below it, and a short chunk is bound by memory instead. Bundles take
-turns, and the best of the rounds is kept: what a pass costs undisturbed. On a busy machine,
-``chrt -f 5`` in front.
+multiplications at the rate that a large product of its precision reaches here in the same run
+(`benchmarks.products`); a short chunk is bound by memory instead. Bundles take turns, and the best
+of the rounds is kept: what a pass costs undisturbed. On a busy machine, ``chrt -f 5`` in front.
 """
 
 import os
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 from rich.table import Table
 
+from benchmarks.products import once_ms, rate
 from benchmarks.report import Report
 from runtime.bundle import Bundle
 from runtime.chunk import Chunk
@@ -28,14 +27,6 @@ from runtime.trunk import TrunkBackend
 
 PREFILL = 512
 CHUNKS = (1, 2, 5, 8, 20, 32, 64)
-_PEAK_SIZE = 1024
-
-
-def once_ms(work: Callable[[], object]) -> float:
-    """One run, in milliseconds."""
-    start = time.perf_counter()
-    work()
-    return (time.perf_counter() - start) * 1e3
 
 
 def multiplications(bundle: Bundle) -> int:
@@ -51,13 +42,6 @@ def finishing(bundle: Bundle) -> int:
     trunk = bundle.manifest.trunk
     asking = trunk.width * (trunk.heads + 2 * trunk.kv_heads) * trunk.head_dim
     return multiplications(bundle) // trunk.layers - asking
-
-
-def peak(rounds: int) -> float:
-    """Multiply-adds a second of NumPy's float32 product."""
-    square = np.ones((_PEAK_SIZE, _PEAK_SIZE), np.float32)
-    fastest = min(once_ms(lambda: square @ square) for _ in range(3 * rounds))
-    return _PEAK_SIZE**3 / fastest * 1e3
 
 
 def measure(
@@ -99,7 +83,8 @@ def report(
     """Measure bundles in turns."""
     bundles = {str(path): Bundle.open(path) for path in paths}
     times = measure(bundles, past, rounds, settings)
-    rate = peak(rounds)
+    precisions = {bundle.manifest.precision for bundle in bundles.values()}
+    rates = {precision: rate(precision, settings, rounds) for precision in sorted(precisions)}
     table = Table("bundle", "512", "512, all", *map(str, CHUNKS), title="ms a pass")
     for name, bundle in bundles.items():
         cells = (f"{times[name][label]:.2f}" for label in times[name])
@@ -107,12 +92,13 @@ def report(
         whole, spared = multiplications(bundle), finishing(bundle)
         spent = [whole * count - spared * (count - 1) for count in (PREFILL, *CHUNKS)]
         spent.insert(1, whole * PREFILL)
-        table.add_row("floor", *(f"{count / rate * 1e3:.2f}" for count in spent))
+        reached = rates[bundle.manifest.precision]
+        table.add_row("floor", *(f"{count / reached * 1e3:.2f}" for count in spent))
     document: dict[str, object] = {
         "threads": settings.threads,
         "spinning": settings.spinning,
         "cores": os.cpu_count(),
-        "float32_gflops": round(2 * rate / 1e9, 1),
+        "gops": {name: round(2 * reached / 1e9, 1) for name, reached in rates.items()},
         "ms": times,
     }
     return Report(document, table)

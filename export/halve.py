@@ -10,6 +10,7 @@ halved, and no sum over layers is rounded to half of its bits.
 from typing import Final, Literal
 
 import onnx_ir as ir
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 Half = Literal["fp16", "bf16"]
 
@@ -38,7 +39,7 @@ def halve(model: ir.Model, half: Half) -> int:
                 assert cache is not None
                 cache.type = ir.TensorType(_TYPES[half])
             writer.widen(node)
-    writer.tidy()
+    RemoveUnusedNodesPass()(model)
     return replaced
 
 
@@ -93,13 +94,3 @@ class _Writer:
         output.type = ir.TensorType(self._type)
         self._graph.insert_after(node, cast)
         self._narrow[wide] = output
-
-    def tidy(self) -> None:
-        """Drop what nobody reads any more."""
-        for wide in self._narrow:
-            node = wide.producer()
-            if node is not None and node.op_type == "Cast" and not wide.uses():
-                self._graph.remove(node, safe=True)
-        for name, value in list(self._graph.initializers.items()):
-            if not value.uses():
-                del self._graph.initializers[name]

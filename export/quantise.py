@@ -21,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx_ir as ir
 from numpy.typing import NDArray
+from onnx_ir.passes.common import RemoveUnusedNodesPass
 
 from runtime.signature import MICROSOFT
 from runtime.weights import TINY, WEIGHT_BITS, integer_weights
@@ -56,11 +57,8 @@ def quantise(model: ir.Model, *, bits: int = WEIGHT_BITS) -> int:
         output = node.outputs[0]
         product.name, output.name = output.name, None
         output.replace_all_uses_with(product, replace_graph_outputs=True)
-        graph.remove(node, safe=True)
         replaced += 1
-    for name, value in list(graph.initializers.items()):
-        if not value.uses():
-            del graph.initializers[name]
+    RemoveUnusedNodesPass()(model)
     return replaced
 
 

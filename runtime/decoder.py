@@ -85,6 +85,15 @@ class Decoder:
         self.start, self.pending = cached, self.pending[cached:]
         self._earlier = earlier
 
+    def anticipate(self, draft_tokens: int = UNBOUNDED) -> None:
+        """Draft from the page before already, so that the prompt's last pass verifies it.
+
+        Once, behind `resume`; without a page before nothing is drafted before there are scores.
+        """
+        if self._drafter is not None and self._earlier is not None:
+            self._drafter.guesses.recall = Recall.of(self._earlier.rows_in(self._job.model))
+            self._guess_on(self._drafter, draft_tokens)
+
     def chunk(self, slot: int, limit: int) -> Chunk:
         """The next pass: the first ``limit`` of the pending tokens, or all with the draft."""
         pending, draft = self.pending, self._draft.tokens
@@ -131,12 +140,14 @@ class Decoder:
                 break
         if self._drafter is not None and self.reason is None:
             self._judge(self._drafter, scores, accepted, draft.steps)
-            self._remember(self._drafter)
             if hidden is not None:
                 self._drafter.guesses.foretold.begin(hidden[accepted], self.pending)
-            room = min(draft_tokens, self._capacity - self.length)
-            self._draft = self._drafter.draft(self._writer, room, len(self.pending))
+            self._guess_on(self._drafter, draft_tokens)
         return tuple(rows)
+
+    def _guess_on(self, drafter: Drafter, draft_tokens: int) -> None:
+        room = min(draft_tokens, self._capacity - self.length)
+        self._draft = drafter.draft(self._writer, room, len(self.pending))
 
     def _decide(self, scores: FloatArray) -> Written | None:
         writer = self._writer
@@ -152,12 +163,6 @@ class Decoder:
         if recalled is not None and foreseen is not None:
             guesses.tried(recalled.source, hit=np.array_equal(self.pending, foreseen))
         return row
-
-    def _remember(self, drafter: Drafter) -> None:
-        """Read the page before, once, when the first draft is made."""
-        if self._earlier is not None:
-            drafter.guesses.recall = Recall.of(self._earlier.rows_in(self._job.model))
-            self._earlier = None
 
     def _judge(
         self,

@@ -85,7 +85,8 @@ class Engine:
         now = self.clock()
         for page in self._scheduler.expired(now):
             self._finish(page, "deadline", now)
-        self._scheduler.admit(now)
+        for page in self._scheduler.admit(now):
+            self._anticipate(page)
         work = self._scheduler.schedule()
         self._calls.seconds = 0.0
         decoding = sum(item.page.decoding for item in work)
@@ -121,6 +122,13 @@ class Engine:
             if page.decoder.fed(item.chunk):
                 scored.append(Scored(page, hidden))
         return scored
+
+    def _anticipate(self, page: LiveJob) -> None:
+        try:
+            page.decoder.anticipate(self.limits.drafted(self._scheduler.live))
+        except Exception as error:  # noqa: BLE001 - one page's fault must not end the others
+            bug = GenPageError("this page could not be begun. This is a bug.")
+            self._fail(page, typed(error, bug))
 
     def _decide(self, scored: Scored, scores: FloatArray, scored_at: float) -> None:
         page = scored.page

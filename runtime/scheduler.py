@@ -8,9 +8,10 @@ Pure policy over `LiveJob`s and `Slots`; it runs nothing. What it promises:
    is waited for, so that small pages do not starve a large one; only pages of another backend (a
    bundle being swapped in) go past it. What was admitted is never thrown out again.
 2. Every page that is decoding advances in every step.
-3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step, the
-   earliest admitted first: a long prompt delays live rows by one step's budget and no more, and
-   since a later page only takes what earlier ones leave, no prompt waits for ever.
+3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step and what
+   is drafted behind the last of a prompt, the earliest admitted first: a long prompt delays live
+   rows by one step's budget and no more, and since a later page only takes what earlier ones leave,
+   no prompt waits for ever.
 """
 
 from collections import OrderedDict
@@ -88,15 +89,14 @@ class Scheduler:
         """The pages, live or waiting, whose deadline has come. Changes nothing."""
         return [page for page in self.pages() if page.expired(now)]
 
-    def admit(self, now: float) -> None:
-        """Give free slots to waiting pages, in the order in which they are due."""
-        if not self._waiting:
-            return
+    def admit(self, now: float) -> list[LiveJob]:
+        """Give free slots to waiting pages, in the order in which they are due; returns those."""
+        admitted: list[LiveJob] = []
         full: list[Slots] = []
         patience = self._limits.patience_s
         for page in sorted(self._waiting.values(), key=lambda each: each.due(patience)):
             if len(self._live) >= self._limits.batch:
-                return
+                break
             slots = self._slots_of(page)
             if slots in full:
                 continue
@@ -109,6 +109,8 @@ class Scheduler:
             page.decoder.resume(allocation.cached, allocation.page)
             del self._waiting[page.job.page_id]
             self._live[page.job.page_id] = page
+            admitted.append(page)
+        return admitted
 
     def schedule(self) -> list[Work]:
         """What the next step runs: a chunk of every decoding page, and prompts within budget."""
@@ -116,7 +118,7 @@ class Scheduler:
         work = [self._work(page, len(page.decoder.pending)) for page in live if page.decoding]
         budget = self._limits.prefill_tokens if work else self._limits.prefill_tokens_alone
         for page in live:
-            if not page.decoding and budget:
+            if not page.decoding and budget > 0:
                 work.append(self._work(page, budget))
                 budget -= len(work[-1].chunk.tokens)
         return work

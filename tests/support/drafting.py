@@ -70,6 +70,7 @@ def decode(
     """A page by hand: its rows, and the tokens of each pass."""
     decoder = Decoder(job, pace)
     decoder.resume(0, Shown.of(earlier, model))
+    decoder.anticipate()
     rows: list[DecodedRow] = []
     held: list[int] = []
     passes: list[int] = []
