@@ -69,6 +69,8 @@ class Settings:
     threads: int = 0
     # Whether the model and the event loop stay on cores of their own, where there are enough.
     pin: bool = False
+    # Whether the model's threads poll while a pass runs (`runtime.sessions`).
+    spinning: bool = True
     limits: Limits = field(default_factory=Limits)
     options: Options = field(default_factory=Options)
     kafka: Broker | None = None
@@ -155,9 +157,10 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
 
 def _loading(settings: Settings) -> LoadSettings:
     limits, kept = settings.limits, settings.state_dir
+    cores, device = settings.cores.model, settings.device
     return LoadSettings(
         limits.slots,
-        SessionSettings(settings.threads, cores=settings.cores.model, device=settings.device),
+        SessionSettings(settings.threads, settings.spinning, cores, device),
         limits.batch,
         limits.kv_bytes,
         Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),

@@ -43,7 +43,8 @@ class SessionSettings:
 
     ``spinning``: while the graph runs they wait for their next part by polling. A pass has some
     hundred parts, and waking a sleeping thread for each takes up to a third of its time (``genpage
-    bench trunk --no-spinning``). Between two runs nobody polls: the cores are the event loop's.
+    bench trunk --spinning off``). Between two runs nobody polls: the cores are the event loop's.
+    Beside processes that leave no core free it takes half as long again (docs/performance.md).
     ``cores`` are those that its threads stay on, where there are any (`runtime.cores`). None of
     these changes a result; ``device`` does.
     """

@@ -44,6 +44,7 @@ class ServedBenchmark(Benchmark):
         default=4, ge=1, le=100, description="entities of a row decoded one by one before the fill"
     )
     speculation: Switch = Field(default="on", description="guess tokens where that pays")
+    spinning: Switch = Field(default="on", description="the model's threads poll in a pass")
 
     def settings(self) -> "Settings":
         """Of the composition root."""
@@ -55,6 +56,7 @@ class ServedBenchmark(Benchmark):
             bundle=self.bundle,
             data=self.data,
             threads=self.threads,
+            spinning=self.spinning == "on",
             limits=Limits(speculation=self.speculation == "on"),
             options=Options(autoregressive=self.autoregressive),
         )
@@ -189,7 +191,7 @@ class BenchTrunk(Benchmark):
 
     bundles: CliPositionalArg[list[Path]] = Field(description="bundles, measured in turns")
     threads: int = Field(default=2, ge=0, le=1024, description="of the model; 0: one a core")
-    spinning: bool = Field(default=True, description="while it runs threads wait by polling")
+    spinning: Switch = Field(default="on", description="the model's threads poll in a pass")
     past: int = Field(default=600, ge=1, description="tokens that short chunks stand behind")
     rounds: int = Field(default=10, ge=1, description="of which the best is kept")
 
@@ -198,7 +200,7 @@ class BenchTrunk(Benchmark):
         from benchmarks import trunk
         from runtime.sessions import SessionSettings
 
-        settings = SessionSettings(self.threads, self.spinning)
+        settings = SessionSettings(self.threads, self.spinning == "on")
         return trunk.report(self.bundles, settings=settings, past=self.past, rounds=self.rounds)
 
 

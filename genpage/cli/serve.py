@@ -69,6 +69,10 @@ class Serve(KafkaCommand):
         default="off",
         description="keep the model on the first --threads cores, all else on the others",
     )
+    spinning: Switch = Field(
+        default="on",
+        description="the model's threads poll while a pass runs; off beside other busy processes",
+    )
     max_batch: int = Field(default=8, ge=1, le=1024, description="pages decoded at once")
     queue: int = Field(default=64, ge=0, le=100_000, description="pages waiting behind those")
     prefix_cache: Switch = Field(default="on", description="keep members' prompts warm")
@@ -178,6 +182,7 @@ class Serve(KafkaCommand):
             device=DEVICES[self.device],
             threads=self.threads,
             pin=self.pin == "on",
+            spinning=self.spinning == "on",
             limits=Limits(
                 batch=self.max_batch,
                 queue=self.queue,
