@@ -7,13 +7,16 @@ from itertools import count
 
 import pytest
 from drafting import decode, eager
+from engines import assert_at_rest, run
 from hypothesis import given
 from pages import (
     SERIALISED,
+    ending_of,
     library,
     of_member,
     plan,
     random_plan,
+    rows_of,
 )
 from strategies import World, worlds
 
@@ -24,6 +27,7 @@ from runtime.fake import FakeModel
 from runtime.limits import Limits
 from runtime.output import RowDecoded
 from runtime.pace import Pace
+from runtime.recall import Recall
 
 
 @given(worlds())
@@ -139,3 +143,37 @@ def test_a_draft_holds_up_the_next_row_no_longer_than_two_rows_take() -> None:
             rows.append(sum(isinstance(output, RowDecoded) for output in engine.step()))
     assert sum(rows) == 10
     assert max(rows) <= 3
+
+
+def test_the_prompts_last_pass_verifies_the_first_draft() -> None:
+    """What is drafted from the page before stands behind the prompt; else nothing does."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog)
+    prompt = len(page.job(model).prompt)
+    plain, alone = decode(page.job(model), model, eager(0.9))
+    rows, passes = decode(page.job(model), model, eager(0.9), plain)
+    assert rows == plain
+    assert alone[0] == prompt
+    assert passes[0] > prompt + 20
+
+
+def test_a_page_before_that_cannot_be_drafted_from_ends_its_page_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What goes wrong with one page as it is admitted does not reach those beside it."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, slots=4)
+    engine = Engine(Limits(batch=2))
+    engine.submit(page.job(model))
+    run(engine)
+
+    def broken(_: object) -> None:
+        raise IndexError("beyond the catalog")
+
+    monkeypatch.setattr(Recall, "of", broken)
+    engine.submit(page.job(model, "again"))
+    engine.submit(of_member("other", page).job(model, "other"))
+    outputs = run(engine)
+    assert "this page could not be begun" in str(ending_of(outputs, "again"))
+    assert rows_of(outputs, "other") == page.naive(model)
+    assert_at_rest(engine, slots=4)
