@@ -87,6 +87,11 @@ class Settings:
         """Whose which cores are."""
         return Cores.apart(available() if self.pin else (), self.threads)
 
+    @property
+    def session(self) -> SessionSettings:
+        """How the model's graphs run."""
+        return SessionSettings(self.threads, self.spinning, self.cores.model, self.device)
+
 
 def compose(settings: Settings, log: FilteringBoundLogger) -> Server:
     """A server that waits to be started.
@@ -157,10 +162,9 @@ def _rollout_settings(settings: Settings) -> RolloutSettings:
 
 def _loading(settings: Settings) -> LoadSettings:
     limits, kept = settings.limits, settings.state_dir
-    cores, device = settings.cores.model, settings.device
     return LoadSettings(
         limits.slots,
-        SessionSettings(settings.threads, settings.spinning, cores, device),
+        settings.session,
         limits.batch,
         limits.kv_bytes,
         Verdicts.of_user() if kept is None else Verdicts(kept.resolve() / "verified"),

@@ -96,8 +96,8 @@ class LivePage:
         self._explained = explained
         self._when_deserted = when_deserted
         self._start = orjson.dumps(plan.start_document())
-        self._row_documents: list[bytes] = []
-        self._frames = [self._frame("page.start", self._start)]
+        # Events by name, with their documents; each is framed as it is sent.
+        self._said: list[tuple[str, bytes]] = [("page.start", self._start)]
         self._end: dict[str, object] | None = None
         self._watchers = 0
         # Events that were handed on to a client, the start included.
@@ -127,7 +127,7 @@ class LivePage:
     @property
     def events(self) -> int:
         """How many events were said so far; the next one's number."""
-        return len(self._frames)
+        return len(self._said)
 
     @property
     def rows_sent(self) -> int:
@@ -137,8 +137,8 @@ class LivePage:
     @property
     def nbytes(self) -> int:
         """About how much memory it holds."""
-        frames = sum(map(len, self._frames)) + sum(map(len, self._row_documents))
-        return frames + len(self._start) + self.plan.nbytes + _OVERHEAD_BYTES
+        said = sum(len(document) for _, document in self._said)
+        return said + self.plan.nbytes + _OVERHEAD_BYTES
 
     def add_row(
         self,
@@ -156,7 +156,6 @@ class LivePage:
         self.rows.append(row)
         self.propensities.append(propensities)
         self.choices.append(choice)
-        self._row_documents.append(document)
         self._say("row", document)
 
     def pause(self) -> None:
@@ -201,7 +200,9 @@ class LivePage:
             {
                 **self.plan.start_document(),
                 "state": self.state,
-                "rows": [orjson.Fragment(document) for document in self._row_documents],
+                "rows": [
+                    orjson.Fragment(document) for event, document in self._said if event == "row"
+                ],
                 **(self._end or unknown),
             }
         )
@@ -213,7 +214,10 @@ class LivePage:
 
     def frames_after(self, number: int) -> list[bytes]:
         """The events said so far behind ``number``."""
-        return self._frames[number + 1 :]
+        return [
+            sse.frame(event, f"{self.page_id}:{place}", document)
+            for place, (event, document) in enumerate(self._said[number + 1 :], number + 1)
+        ]
 
     def note_sent(self, events: int) -> None:
         """The first ``events`` events were handed on to a client."""
@@ -234,12 +238,8 @@ class LivePage:
             self.when_left(self)
 
     def _say(self, event: str, document: bytes) -> None:
-        self._frames.append(self._frame(event, document))
+        self._said.append((event, document))
         self._wake()
-
-    def _frame(self, event: str, document: bytes) -> bytes:
-        number = 0 if event == "page.start" else len(self._frames)
-        return sse.frame(event, f"{self.page_id}:{number}", document)
 
     def _wake(self) -> None:
         self._changed.set()

@@ -255,6 +255,7 @@ def _arguments(settings: Settings) -> list[str | Path]:
         *("--data", settings.data.resolve(), "--threads", str(settings.threads)),
         *("--autoregressive", str(settings.options.autoregressive), "--log-level", "warning"),
         *("--speculation", "on" if settings.limits.speculation else "off"),
+        *("--spinning", "on" if settings.spinning else "off"),
         # As off loopback: with the console pages keep what they are explained by, megabytes in all.
         *("--console", "off"),
     ]

@@ -35,7 +35,7 @@ class _Rounded:
     """Activations as integers, and the scale of each token row."""
 
     values: ir.Value  # uint8, as the activations
-    scale: ir.Value  # (..., T, 1)
+    scale: ir.Value  # (1, T, 1)
 
 
 def quantise(model: ir.Model, *, bits: int = WEIGHT_BITS) -> int:
@@ -63,6 +63,7 @@ def quantise(model: ir.Model, *, bits: int = WEIGHT_BITS) -> int:
 
 
 def _round(activations: ir.Value, constants: "_Constants", writer: "_Writer") -> _Rounded:
+    # (1, T, n): QuantizeLinear takes a scale for each of one axis, the tokens.
     magnitude = writer.add("Abs", [activations])
     last = constants.of("last_axis", np.array([-1], np.int64))
     largest = writer.add("ReduceMax", [magnitude, last], keepdims=1)

@@ -80,7 +80,7 @@ class Decoder:
     def resume(self, cached: int, earlier: Shown | None = None) -> None:
         """The KV slot holds the first ``cached`` tokens of the sequence already.
 
-        ``earlier`` is the member's page before this one, to draft from.
+        ``earlier`` is the member's page before this one, which `anticipate` drafts from.
         """
         self.start, self.pending = cached, self.pending[cached:]
         self._earlier = earlier
@@ -92,13 +92,19 @@ class Decoder:
         """
         if self._drafter is not None and self._earlier is not None:
             self._drafter.guesses.recall = Recall.of(self._earlier.rows_in(self._job.model))
+            self._earlier = None
             self._guess_on(self._drafter, draft_tokens)
 
-    def chunk(self, slot: int, limit: int) -> Chunk:
-        """The next pass: the first ``limit`` of the pending tokens, or all with the draft."""
-        pending, draft = self.pending, self._draft.tokens
+    def chunk(self, slot: int, limit: int = UNBOUNDED, spare: int = UNBOUNDED) -> Chunk:
+        """The next pass: the first ``limit`` of the pending tokens, or all with the draft.
+
+        A draft gives way to ``spare``: what does not fit is guessed anew behind the pass.
+        """
+        pending = self.pending
         if len(pending) > limit:
             return Chunk(slot, self.start, pending[:limit])
+        self._draft = self._draft.within(spare)
+        draft = self._draft.tokens
         if not len(draft):
             return Chunk(slot, self.start, pending)
         tokens = np.concatenate((pending, draft))

@@ -42,6 +42,14 @@ class Draft:
     tokens: IntArray
     steps: tuple[Step, ...]
 
+    def within(self, room: int) -> "Draft":
+        """Those of its decisions, from the first on, that take at most so many tokens."""
+        if len(self.tokens) <= room:
+            return self
+        steps = tuple(step for step in self.steps if step.end <= room)
+        end = steps[-1].end if steps else 0
+        return Draft(self.tokens[:end], steps) if end else NO_DRAFT
+
 
 NO_DRAFT = Draft(_NOTHING, ())
 

@@ -18,11 +18,11 @@ class Limits:
     ``queue``: pages waiting behind those.
     ``prefill_tokens``: prompt tokens a step takes while rows are being decoded: what a long prompt
     may delay them by.
+    ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed. A long
+    prompt is cut all the same: in one piece each token is multiplied with all keys, later ones too.
     ``speculation``: tokens are drafted, and verified in the pass that they save.
     ``draft_tokens``: at most so many for a page in a step, so that its next row is not held up for
     the ones behind; pages decoded at once share ``prefill_tokens`` of them.
-    ``prefill_tokens_alone``: the same while no row is being decoded, so none can be delayed. In
-    one piece a prompt's tokens would be multiplied with all of its keys, later ones too.
     ``warm``: members whose KV is kept for their next page, beside pages under way.
     ``kv_bytes``: KV held in all, of pages under way and kept for members who come again.
     ``patience_s``: how long a page without a deadline waits at most behind others that came later

@@ -8,10 +8,10 @@ Pure policy over `LiveJob`s and `Slots`; it runs nothing. What it promises:
    is waited for, so that small pages do not starve a large one; only pages of another backend (a
    bundle being swapped in) go past it. What was admitted is never thrown out again.
 2. Every page that is decoding advances in every step.
-3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step and what
-   is drafted behind the last of a prompt, the earliest admitted first: a long prompt delays live
-   rows by one step's budget and no more, and since a later page only takes what earlier ones leave,
-   no prompt waits for ever.
+3. Prompts are prefilled beside them in chunks, together at most ``prefill_tokens`` a step, the
+   earliest admitted first: a long prompt delays live rows by one step's budget and no more, and
+   since a later page only takes what earlier ones leave, no prompt waits for ever. What all of them
+   leave may be drafted behind those that end.
 """
 
 from collections import OrderedDict
@@ -22,6 +22,7 @@ from weakref import WeakKeyDictionary, ref
 from genpage.errors import ConflictError, OverloadedError
 from runtime.backend import Backend
 from runtime.chunk import Chunk
+from runtime.decoder import UNBOUNDED
 from runtime.kv_memory import KVMemory
 from runtime.limits import Limits
 from runtime.live import LiveJob
@@ -115,12 +116,16 @@ class Scheduler:
     def schedule(self) -> list[Work]:
         """What the next step runs: a chunk of every decoding page, and prompts within budget."""
         live = self._live.values()
-        work = [self._work(page, len(page.decoder.pending)) for page in live if page.decoding]
+        work = [self._work(page) for page in live if page.decoding]
         budget = self._limits.prefill_tokens if work else self._limits.prefill_tokens_alone
+        prompts: list[tuple[LiveJob, int]] = []
         for page in live:
-            if not page.decoding and budget > 0:
-                work.append(self._work(page, budget))
-                budget -= len(work[-1].chunk.tokens)
+            if not page.decoding and budget:
+                prompts.append((page, min(budget, len(page.decoder.pending))))
+                budget -= prompts[-1][1]
+        for page, tokens in prompts:  # first drafts take what prompts leave
+            work.append(self._work(page, tokens, budget))
+            budget -= len(work[-1].chunk.tokens) - tokens
         return work
 
     def record(self, work: Work) -> None:
@@ -158,9 +163,9 @@ class Scheduler:
         needed = page.needs * page.job.model.backend.token_bytes
         return slots.can_allocate() and self.memory.can_reserve(needed)
 
-    def _work(self, page: LiveJob, limit: int) -> Work:
+    def _work(self, page: LiveJob, limit: int = UNBOUNDED, spare: int = UNBOUNDED) -> Work:
         assert page.slot is not None
-        return Work(page, page.decoder.chunk(page.slot, limit))
+        return Work(page, page.decoder.chunk(page.slot, limit, spare))
 
     def _slots_of(self, page: LiveJob) -> Slots:
         backend = page.job.model.backend

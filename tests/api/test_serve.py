@@ -50,6 +50,12 @@ def test_parts_are_switched_on_and_off_by_word(part: str) -> None:
         assert getattr(serve.settings().limits, part) is meant
 
 
+def test_threads_poll_in_a_pass_unless_told_not_to() -> None:
+    """By the flag, down to the model's sessions."""
+    assert Serve().settings().session.spinning is True
+    assert Serve(spinning="off").settings().session.spinning is False
+
+
 def test_exploration_is_a_share_that_is_declared() -> None:
     """None by default, a fifth at most."""
 

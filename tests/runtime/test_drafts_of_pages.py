@@ -5,6 +5,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import count
 
+import numpy as np
 import pytest
 from drafting import decode, eager
 from engines import assert_at_rest, run
@@ -22,6 +23,7 @@ from strategies import World, worlds
 
 from runtime.arrays import FloatArray
 from runtime.chunk import Chunk
+from runtime.draft import NO_DRAFT, Draft, Step
 from runtime.engine import Engine
 from runtime.fake import FakeModel
 from runtime.limits import Limits
@@ -177,3 +179,47 @@ def test_a_page_before_that_cannot_be_drafted_from_ends_its_page_alone(
     assert "this page could not be begun" in str(ending_of(outputs, "again"))
     assert rows_of(outputs, "other") == page.naive(model)
     assert_at_rest(engine, slots=4)
+
+
+@pytest.mark.parametrize("budget", [1, 2, 9, 60])
+def test_first_drafts_take_what_prompts_leave_of_a_step(budget: int) -> None:
+    """However sure they are, and however many pages come back: no prompt waits for a guess."""
+    page = plan(library())
+    model = FakeModel.of(page.catalog, slots=4)
+    engine = Engine(Limits(batch=3, warm=1, prefill_tokens_alone=budget))
+    engine._pace = eager(0.99)
+    members = [of_member(name, page) for name in "ab"]
+    for member in members:
+        engine.submit(member.job(model, member.member))
+        run(engine)
+    steps: list[list[Chunk]] = []
+    forward = model.backend.forward
+
+    def watched(chunks: Sequence[Chunk]) -> list[FloatArray]:
+        steps.append(list(chunks))
+        return forward(chunks)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(model.backend, "forward", watched)
+        for member in members:
+            engine.submit(member.job(model, f"{member.member} again"))
+        outputs = run(engine)
+    first = [len(chunk.tokens) for chunk in steps[0]]
+    # All but the last token of each prompt is held: both go in the first step where there is room.
+    assert len(first) == min(budget, 2)
+    assert sum(first) <= budget
+    assert (sum(first) > 2) == (budget > 2)
+    for member in members:
+        assert rows_of(outputs, f"{member.member} again") == page.naive(model)
+    assert_at_rest(engine)
+
+
+def test_a_draft_is_cut_at_a_decision() -> None:
+    """What is left of it fits; of nothing there is no draft."""
+    tokens = np.arange(6, dtype=np.int32)
+    ends = (1, 2, 6)
+    draft = Draft(tokens, tuple(Step((0, end), "entity before", end) for end in ends))
+    assert draft.within(6) is draft
+    cut = draft.within(5)
+    assert (cut.tokens.tolist(), [step.end for step in cut.steps]) == ([0, 1], [1, 2])
+    assert draft.within(0) is NO_DRAFT

@@ -3,6 +3,7 @@
 Fast paths against one slow twin: the whole sequence in one call, on a fresh slot.
 """
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -147,3 +148,22 @@ def test_a_served_model_has_room_for_the_largest_page(int8_bundle: Path) -> None
     model = LoadedModel.load(int8_bundle)
     longest_prompt = 569  # tests/tokenizer/test_prompt.py
     assert longest_prompt + 40 * 101 <= model.backend.capacity
+
+
+def test_a_long_prompt_read_as_it_is_served_gives_the_same(bundle: Bundle) -> None:
+    """Pieces of 256, which no short sequence has, beside one call."""
+    size = bundle.manifest.vocabulary_size
+    long = np.random.default_rng(6).integers(size, size=542).astype(np.int32)
+    for threads in (1, 2):
+        backend = backend_of(bundle, capacity=600, slots=2, settings=SessionSettings(threads))
+        whole = backend.forward([Chunk(0, 0, long, scored=len(long))])[0].copy()
+        np.testing.assert_array_equal(fed(backend, long, (256, 285, 1), slot=1), whole)
+
+
+def test_threads_that_poll_in_a_pass_sleep_behind_it(bundle: Bundle, sequence: IntArray) -> None:
+    """An idle server takes no core."""
+    backend = backend_of(bundle, capacity=ROOMY, settings=SessionSettings(2, spinning=True))
+    backend.forward([Chunk(0, 0, sequence)])
+    spent = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - spent < 0.1

@@ -124,7 +124,7 @@ LIMITS = st.builds(
     Limits,
     batch=st.integers(1, 8),
     prefill_tokens=st.sampled_from([1, 7, 64, 128]),
-    prefill_tokens_alone=st.sampled_from([3, 100, 512]),
+    prefill_tokens_alone=st.sampled_from([3, 100, 256, 512]),
     prefix_cache=st.booleans(),
     speculation=st.booleans(),
     kv_bytes=st.sampled_from([1, 1 << 20, 1 << 30]),
