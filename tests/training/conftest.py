@@ -145,6 +145,14 @@ def folder(service: Path) -> DataFolder:
     return DataFolder(service)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def in_float32() -> Iterator[None]:
+    """On any machine: curves are compared to more digits than bfloat16 has (`test_machine`)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cpu, "get_capabilities", dict)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
     """Small matrices gain nothing from threads, and a busy machine makes them wait."""

@@ -149,7 +149,7 @@ def test_it_learns_what_titles_pay(reward_model: tuple[Path, Summary]) -> None:
     """Squared errors fall, of pages most; what is said of held-out pages is reported."""
     content = Checkpoint.load(reward_model[0]).extra["metrics.jsonl"]
     losses = [json.loads(line)["parts"] for line in content.splitlines()]
-    for name, least in (("titles", 0.85), ("page", 0.5)):
+    for name, least in (("titles", 0.85), ("page", 0.7)):
         first, last = (sum(loss[name] for loss in part) for part in (losses[:5], losses[-5:]))
         assert last < least * first
     validation = reward_model[1].validation

@@ -149,8 +149,8 @@ def test_the_summary_is_what_happened(finished: tuple[Path, Summary]) -> None:
 
 
 def test_it_learns(service: Path, tmp_path: Path) -> None:
-    """Members watch one genre each: thirty steps are enough to expect it on a day never seen."""
-    chosen = replace(options(service, tmp_path / "c"), steps=30, batch_tokens=1024)
+    """Members watch one genre each: sixty steps are enough to expect it on a day never seen."""
+    chosen = replace(options(service, tmp_path / "c"), steps=60, batch_tokens=1024)
     validation = trained(chosen).validation
     assert validation is not None
     assert validation.losses["titles"] < validation.guesses["titles"] - 0.25
