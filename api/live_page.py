@@ -95,9 +95,8 @@ class LivePage:
         self._cards = cards
         self._explained = explained
         self._when_deserted = when_deserted
-        self._start = orjson.dumps(plan.start_document())
         # Events by name, with their documents; each is framed as it is sent.
-        self._said: list[tuple[str, bytes]] = [("page.start", self._start)]
+        self._said = [("page.start", orjson.dumps(plan.start_document()))]
         self._end: dict[str, object] | None = None
         self._watchers = 0
         # Events that were handed on to a client, the start included.

@@ -256,7 +256,7 @@ def _arguments(settings: Settings) -> list[str | Path]:
         *("--autoregressive", str(settings.options.autoregressive), "--log-level", "warning"),
         *("--speculation", "on" if settings.limits.speculation else "off"),
         *("--spinning", "on" if settings.spinning else "off"),
-        # As off loopback: with the console pages keep what they are explained by, megabytes in all.
+        # As off loopback: with the console kept pages hold what they are explained by, too.
         *("--console", "off"),
     ]
 

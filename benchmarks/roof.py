@@ -35,10 +35,11 @@ class Roof:
     @classmethod
     def of(cls, bundle: Bundle, threads: int) -> Self:
         """Measured now, on so many threads (0: two)."""
+        threads = threads or 2
         size = bundle.manifest.files["trunk.onnx.data"].bytes
         products = multiplications(bundle), finishing(bundle)
         multiplied = rate(bundle.manifest.precision, SessionSettings(threads), _ROUNDS)
-        return cls(*products, size, multiplied, _read_per_s(threads or 2))
+        return cls(*products, size, multiplied, _read_per_s(threads))
 
     def least_ms(self, runs: float, tokens: float) -> float:
         """Of so many runs with so many tokens in all, milliseconds."""

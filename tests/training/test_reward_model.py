@@ -129,7 +129,7 @@ def test_the_odds_count_beside_the_errors(batch: tuple[Checkpoint, Batch]) -> No
     assert float(loss.total) == pytest.approx(by_hand, rel=1e-5)
 
 
-def trained(service: Path, out: Path, steps: int = 40) -> Summary:
+def trained(service: Path, out: Path, steps: int = 80) -> Summary:
     """A small one, of first rows: a member's own genre pays, and stands there or does not."""
     options = Options(data=service, out=out, size="micro", steps=steps, batch_tokens=1024, lr=4e-3)
     return Run(options, RewardModel(Rewards.default(), Regression(rows=1))).train(lambda _: None)
@@ -149,7 +149,7 @@ def test_it_learns_what_titles_pay(reward_model: tuple[Path, Summary]) -> None:
     """Squared errors fall, of pages most; what is said of held-out pages is reported."""
     content = Checkpoint.load(reward_model[0]).extra["metrics.jsonl"]
     losses = [json.loads(line)["parts"] for line in content.splitlines()]
-    for name, least in (("titles", 0.85), ("page", 0.7)):
+    for name, least in (("titles", 0.85), ("page", 0.5)):
         first, last = (sum(loss[name] for loss in part) for part in (losses[:5], losses[-5:]))
         assert last < least * first
     validation = reward_model[1].validation
